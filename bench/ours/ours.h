@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the files of our own contender share. They use the public headers of the library only;
+// switch.c alone looks inside.
+//
+// A row is a function that runs as the main goroutine. It begins with one_p or all_ps, as the
+// row is defined in docs/bench.md, and prints its line itself.
+
+#ifndef UNDERGO_BENCH_OURS_H
+#define UNDERGO_BENCH_OURS_H
+
+#include "../bench.h"
+#include "undergo.h"
+
+// One goroutine at a time from here on, as with GOMAXPROCS=1.
+static inline void
+one_p(void)
+{
+	go_gomaxprocs(1);
+}
+
+static inline void
+all_ps(void)
+{
+	go_gomaxprocs(go_num_cpu());
+}
+
+static inline void
+spawn(void (*fn)(void *), void *arg)
+{
+	bench_check(go_spawn(fn, arg) == 0, "go_spawn failed");
+}
+
+// sched.c
+void row_yield(void);
+void row_spawn(void);
+void row_wg(void);
+void row_spawn_par(void);
+
+// chan.c
+void row_chan_unbuf(void);
+void row_chan_buf(void);
+void row_chan_prodcons(void);
+void row_select2(void);
+void row_select_many(void);
+
+// sync.c
+void row_mutex(void);
+void row_mutex_cont(void);
+
+// timer.c
+void row_afterfunc(void);
+void row_timer_reset(void);
+void row_sleep50us(void);
+
+// memory.c
+void row_parked(void);
+void row_million(void);
+void row_idle(void);
+
+// switch.c; the only one that is not a goroutine.
+void row_switch(void);
+
+#endif

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* undergo/runtime.h - the runtime as a whole: processors, statistics, dumps. */
+#ifndef UNDERGO_RUNTIME_H
+#define UNDERGO_RUNTIME_H
+
+#include "base.h"
+
+/* go_gomaxprocs - set how many goroutines run at the same time; returns the number before.
+ *
+ * n < 1 changes nothing. At the start it is the environment's GOMAXPROCS or else the number
+ * of CPUs that the affinity mask and every CPU quota up the control group tree leave.
+ * n above 65536 is taken as 65536. The world stops for the change, microseconds mostly.
+ * Blocks:    this goroutine, and all others for the change.
+ * Call from: a goroutine or a thread.
+ */
+GO_API int go_gomaxprocs(int n);
+
+/* go_num_cpu - the number of CPUs the process could use when the runtime started.
+ *
+ * Blocks:    no.
+ * Call from: a goroutine or a thread.
+ */
+GO_API int go_num_cpu(void);
+
+/* What the runtime has done and holds. Counters run from the start of the process. */
+typedef struct go_stats {
+	int gomaxprocs;          /* processors (P) */
+	int threads;             /* threads (M) the runtime has now, monitor included */
+	int threads_idle;        /* of these, asleep for want of work */
+	int threads_foreign;     /* attached threads of the program */
+	uint64_t threads_made;   /* ever started */
+	uint64_t goroutines;     /* alive now */
+	uint64_t spawned;        /* ever started */
+	uint64_t switches;       /* times a goroutine was put on a processor */
+	uint64_t steals;         /* goroutines taken from another processor's queue */
+	uint64_t wakeups;        /* sleeping threads woken for work */
+	uint64_t retakes;        /* leases taken back from blocked or long-running goroutines */
+	uint64_t timers_fired;   /* timers that came due */
+	uint64_t stack_reserved; /* bytes of address space held for stacks */
+	uint64_t stack_in_use;   /* bytes of it given to live goroutines */
+} go_stats;
+
+/* go_stats_read - fill *st. The numbers are read one after the other, without a stop.
+ *
+ * Blocks:    no.
+ * Call from: a goroutine or a thread.
+ */
+GO_API void go_stats_read(go_stats *st);
+
+/* go_dump - write every goroutine's number, name, state, wait and stack to a descriptor.
+ *
+ * The format is that of Go's SIGQUIT dump. Allocates nothing.
+ * Blocks:    the thread, for as long as writing takes.
+ * Call from: a goroutine or a thread.
+ */
+GO_API void go_dump(int fd);
+
+#endif

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The C face of goroutines: include/undergo/goroutine.h.
+#include <string.h>
+
+#include "os/os.h"
+#include "sched/sched.h"
+#include "undergo/errno.h"
+#include "undergo/goroutine.h"
+#include "undergo/runtime.h"
+
+int
+go_run(int (*fn)(void *arg), void *arg)
+{
+	if (fn == NULL)
+		return GO_EINVAL;
+	if (sched_start() != 0)
+		return GO_ENOMEM;
+	sched_enter();
+	int result = sched_run_main(fn, arg);
+	sched_leave();
+	return result;
+}
+
+int
+go_spawn(void (*fn)(void *arg), void *arg)
+{
+	if (unlikely(fn == NULL))
+		return GO_EINVAL;
+	if (unlikely(sched_m() == NULL) && sched_start() != 0)
+		return GO_ENOMEM;
+	sched_enter();
+	G *gp = sched_spawn(fn, arg, 0, NULL);
+	sched_leave();
+	return likely(gp != NULL) ? 0 : GO_ENOMEM;
+}
+
+int
+go_spawn_with(const go_attr *attr, void (*fn)(void *arg), void *arg)
+{
+	static const go_attr none;
+	if (attr == NULL)
+		attr = &none;
+	if (fn == NULL || attr->stack_bytes > STACK_MAX_BYTES)
+		return GO_EINVAL;
+	if (sched_m() == NULL && sched_start() != 0)
+		return GO_ENOMEM;
+	sched_enter();
+	G *gp = sched_spawn(fn, arg, attr->stack_bytes, attr->name);
+	sched_leave();
+	return gp != NULL ? 0 : GO_ENOMEM;
+}
+
+void
+go_yield(void)
+{
+	sched_enter();
+	sched_yield();
+	sched_leave();
+}
+
+void
+go_exit(void)
+{
+	if (sched_enter()->thread)
+		fatal("go_exit on a thread that is no goroutine");
+	sched_exit();
+}
+
+// A goroutine's own id and name do not change under it, so these need no P.
+static G *
+self(void)
+{
+	M *mp = sched_m();
+	if (likely(mp != NULL))
+		return mp->curg;
+	G *gp = sched_enter();
+	sched_leave();
+	return gp;
+}
+
+uint64_t
+go_id(void)
+{
+	return self()->id;
+}
+
+void
+go_name_set(const char *name)
+{
+	sched_set_name(self(), name);
+}
+
+const char *
+go_name(void)
+{
+	const char *name = self()->name;
+	return name != NULL ? name : "";
+}
+
+void
+go_block_begin(void)
+{
+	if (sched_m() == NULL)
+		return;
+	sched_enter();
+	sched_block_begin();
+}
+
+void
+go_block_end(void)
+{
+	if (sched_m() == NULL)
+		return;
+	int saved = *os_errno_addr();
+	sched_enter();
+	*os_errno_addr() = saved;
+	sched_leave();
+}
+
+int *
+go_errno_location(void)
+{
+	return os_errno_addr();
+}

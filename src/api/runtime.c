@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The C face of the runtime as a whole: include/undergo/runtime.h and base.h.
+#include "undergo/runtime.h"
+
+#include "os/os.h"
+#include "panic/panic.h"
+#include "sched/sched.h"
+#include "timer/timer.h"
+
+int
+go_gomaxprocs(int n)
+{
+	sched_enter();
+	int before = sched_gomaxprocs(n);
+	sched_leave();
+	return before;
+}
+
+int
+go_num_cpu(void)
+{
+	sched_enter();
+	int n = os_cpu_count();
+	sched_leave();
+	return n;
+}
+
+void
+go_stats_read(go_stats *st)
+{
+	sched_enter();
+	sched_stats(st);
+	st->timers_fired = timer_fired_count();
+	sched_leave();
+}
+
+void
+go_dump(int fd)
+{
+	sched_enter();
+	panic_dump(fd);
+	sched_leave();
+}
+
+int64_t
+go_now(void)
+{
+	return os_nanotime();
+}
+
+int64_t
+go_in(int64_t delay_ns)
+{
+	return base_deadline(os_nanotime(), delay_ns);
+}
+
+const char *
+go_strerror(int code)
+{
+	switch (code) {
+	case 0:
+		return "success";
+	case GO_EAGAIN:
+		return "would wait";
+	case GO_ETIMEDOUT:
+		return "deadline exceeded";
+	case GO_ECANCELED:
+		return "canceled";
+	case GO_ECLOSED:
+		return "channel is closed";
+	case GO_EINVAL:
+		return "invalid argument";
+	case GO_ENOMEM:
+		return "out of memory, threads or descriptors";
+	case GO_EBUSY:
+		return "in use";
+	case GO_ENOSYS:
+		return "not supported by this system";
+	default:
+		return "unknown error";
+	}
+}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What a processor must provide: switching stacks, the two thread-local words, a pause.
+//
+// A suspended context is one pointer: the stack pointer below its saved callee-saved registers and
+// floating-point control words. A new processor is a new folder with context.h (inline parts and
+// ARCH_ constants) and switch.S.
+//
+// Thread-locals: the runtime keeps one word per thread, its M. It is read through arch_tls_m, whose
+// code the compiler can neither move nor cache: after a switch the same C function may be on another
+// thread.
+#ifndef UNDERGO_ARCH_ARCH_H
+#define UNDERGO_ARCH_ARCH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "context.h" // src/arch/<processor>/
+
+// Saves this context's stack pointer in *save and continues at load. Returns `arg` of whoever
+// switches back. Everything callee-saved survives; caller-saved registers do not.
+void *arch_switch(void **save, void *load, void *arg);
+
+// Prepares a new context whose stack ends (exclusive, 16-aligned) at stack_hi. The first switch to
+// it calls entry(arg-of-that-switch) on that stack; entry must not return. The frame is the
+// outermost for unwinders.
+void *arch_context_init(void *stack_hi, void (*entry)(void *arg));
+
+// Runs fn(arg) with the stack pointer at stack_hi, then comes back to this stack.
+void arch_call_on(void *stack_hi, void (*fn)(void *), void *arg);
+
+// 0 when the processor state lets us switch stacks; else why it does not (a constant text).
+const char *arch_refuses(void);
+
+// Inline in context.h:
+//   void arch_pause(void)          a spin-loop hint
+//   uint64_t arch_cycles(void)     a cheap, roughly constant-rate counter
+//   void *arch_tls_m(void), void arch_tls_set_m(void *)
+//   void *arch_sp(void)            the stack pointer now
+//   ARCH_CONTEXT_BYTES             what a suspended context occupies on its stack
+
+#endif

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Walking stacks that are not the caller's own, with the ordinary unwinder.
+//
+// Each function calls fn(arg) on the present stack, with unwind tables that tell a lie: the caller
+// of arch_unwind_at is not whoever called it, but the context asked for. An unwinder started in fn
+// thus walks fn, arch_unwind_at, and then that context's frames. Nothing is written to the stack walked,
+// and fn returns the ordinary way.
+#ifndef UNDERGO_ARCH_UNWIND_H
+#define UNDERGO_ARCH_UNWIND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+// The context with these saved registers (in the order of switch.S, without floating-point control
+// words), whose stack pointer is cfa once it has returned to its saved pc.
+void arch_unwind_at(const void *saved, const void *cfa, void (*fn)(void *), void *arg);
+
+// A suspended context, see arch_switch.
+void arch_unwind_parked(const void *sp, void (*fn)(void *), void *arg);
+uintptr_t arch_parked_pc(const void *sp);
+// True for a context that was made by arch_context_init and has not run.
+bool arch_parked_fresh(const void *sp);
+
+// The caller of what a signal interrupted, if that had just been called: for calls that led to
+// where no function is. *pc gets where that walk begins. Reads the interrupted stack.
+void arch_unwind_caller(const void *ucontext, uintptr_t *pc, void (*fn)(void *), void *arg);
+
+#endif

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// x86-64: switching stacks. See arch.h for the contract.
+//
+// A suspended context, from its stack pointer up:
+//    0  mxcsr (4), x87 control word (2), unused (2)
+//    8  r15   16 r14   24 r13   32 r12   40 rbx   48 rbp
+//   56  return address
+// known to: context.h (ARCH_CONTEXT_BYTES), unwind.S, scripts/gdb.py.
+//
+// mxcsr is reloaded unconditionally, since that costs less than comparing; the x87 word only when it
+// differs. Storing mxcsr is the dearest instruction here (about 2 of 5 ns) and cannot be saved: its
+// control bits are callee-saved, and nothing cheaper tells whether the goroutine has changed them. We
+// continue by an indirect jump, not by ret: the processor's return stack holds the addresses of the
+// context we come from, and each ret into another would be mispredicted (6 ns).
+
+	.text
+
+// void *arch_switch(void **save /*rdi*/, void *load /*rsi*/, void *arg /*rdx*/)
+	.globl	arch_switch
+	.hidden	arch_switch
+	.type	arch_switch, @function
+	.p2align 6
+arch_switch:
+	.cfi_startproc
+	endbr64
+	pushq	%rbp
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset %rbp, 0
+	pushq	%rbx
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset %rbx, 0
+	pushq	%r12
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset %r12, 0
+	pushq	%r13
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset %r13, 0
+	pushq	%r14
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset %r14, 0
+	pushq	%r15
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset %r15, 0
+	subq	$8, %rsp
+	.cfi_adjust_cfa_offset 8
+	stmxcsr	(%rsp)
+	fnstcw	4(%rsp)
+	movzwl	4(%rsp), %ecx
+	movq	%rsp, (%rdi)
+	.cfi_remember_state
+	movq	%rsi, %rsp
+	ldmxcsr	(%rsp)
+	cmpw	4(%rsp), %cx
+	jne	2f
+1:	addq	$8, %rsp
+	.cfi_adjust_cfa_offset -8
+	popq	%r15
+	.cfi_adjust_cfa_offset -8
+	popq	%r14
+	.cfi_adjust_cfa_offset -8
+	popq	%r13
+	.cfi_adjust_cfa_offset -8
+	popq	%r12
+	.cfi_adjust_cfa_offset -8
+	popq	%rbx
+	.cfi_adjust_cfa_offset -8
+	popq	%rbp
+	.cfi_adjust_cfa_offset -8
+	popq	%rcx
+	.cfi_adjust_cfa_offset -8
+	.cfi_register %rip, %rcx
+	movq	%rdx, %rax
+	jmp	*%rcx
+	.cfi_restore_state
+2:	fldcw	4(%rsp)
+	jmp	1b
+	.cfi_endproc
+	.size	arch_switch, . - arch_switch
+
+// Where a new context begins: rbx holds its entry function, rax the argument of the first switch.
+// Outermost for unwinders: the return address is undefined.
+	.globl	arch_context_begin
+	.hidden	arch_context_begin
+	.type	arch_context_begin, @function
+	.p2align 4
+arch_context_begin:
+	.cfi_startproc
+	.cfi_undefined %rip
+	endbr64
+	movq	%rax, %rdi
+	xorl	%ebp, %ebp
+	call	*%rbx
+	ud2
+	.cfi_endproc
+	.size	arch_context_begin, . - arch_context_begin
+
+// void *arch_context_init(void *stack_hi /*rdi*/, void (*entry)(void *) /*rsi*/)
+	.globl	arch_context_init
+	.hidden	arch_context_init
+	.type	arch_context_init, @function
+	.p2align 4
+arch_context_init:
+	.cfi_startproc
+	endbr64
+	leaq	-80(%rdi), %rax
+	stmxcsr	(%rax)
+	fnstcw	4(%rax)
+	movq	%rsi, 40(%rax)
+	movq	$0, 48(%rax)
+	leaq	arch_context_begin(%rip), %rcx
+	movq	%rcx, 56(%rax)
+	movq	$0, 64(%rax)
+	ret
+	.cfi_endproc
+	.size	arch_context_init, . - arch_context_init
+
+// void arch_call_on(void *stack_hi /*rdi*/, void (*fn)(void *) /*rsi*/, void *arg /*rdx*/)
+	.globl	arch_call_on
+	.hidden	arch_call_on
+	.type	arch_call_on, @function
+	.p2align 4
+arch_call_on:
+	.cfi_startproc
+	endbr64
+	pushq	%rbp
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset %rbp, 0
+	movq	%rsp, %rbp
+	.cfi_def_cfa_register %rbp
+	movq	%rdi, %rsp
+	movq	%rdx, %rdi
+	call	*%rsi
+	movq	%rbp, %rsp
+	popq	%rbp
+	.cfi_def_cfa %rsp, 8
+	ret
+	.cfi_endproc
+	.size	arch_call_on, . - arch_call_on
+
+// const char *arch_refuses(void): shadow stacks would fault at the first switch. rdssp leaves its
+// operand alone where they are off or unknown.
+	.globl	arch_refuses
+	.hidden	arch_refuses
+	.type	arch_refuses, @function
+	.p2align 4
+arch_refuses:
+	.cfi_startproc
+	endbr64
+	xorl	%eax, %eax
+	rdsspq	%rax
+	testq	%rax, %rax
+	jz	1f
+	leaq	refused_cet(%rip), %rax
+1:	ret
+	.cfi_endproc
+	.size	arch_refuses, . - arch_refuses
+
+	.section .rodata.str1.1, "aMS", @progbits, 1
+refused_cet:
+	.string	"the process runs with CPU shadow stacks (CET), which undergo does not support"
+
+// The thread's word, see arch_tls_m.
+	.section .tbss, "awT", @nobits
+	.globl	arch_tls_word
+	.hidden	arch_tls_word
+	.type	arch_tls_word, @object
+	.size	arch_tls_word, 8
+	.p2align 3
+arch_tls_word:
+	.zero	8
+
+	.section .note.GNU-stack, "", @progbits

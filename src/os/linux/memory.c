@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Memory from the kernel and from libc.
+//
+// mmap, munmap and mprotect go through libc: the sanitizers watch those names to learn which addresses
+// are new. errno is put back where libc may set it.
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "os/linux/syscall.h"
+#include "os/os_impl.h"
+
+// Linux 6.13; older headers do not have it.
+enum { ADVICE_GUARD_INSTALL = 102 };
+
+static int
+advise(void *p, size_t bytes, int advice)
+{
+	long err;
+	do
+		err = syscall3(SYS_madvise, p, bytes, advice);
+	while (err == -EINTR || err == -EAGAIN);
+	return (int)err;
+}
+
+// Plain mmap of any alignment the kernel likes; NULL when refused.
+static char *
+map_pages(size_t bytes)
+{
+	int saved = errno;
+	char *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	errno = saved;
+	return p != MAP_FAILED ? p : NULL;
+}
+
+// More is mapped than asked for when the kernel aligns to pages only, and what lies outside the
+// aligned part goes back.
+void *
+sys_map(size_t bytes, size_t align)
+{
+	size_t page = os_page_bytes();
+	assert(bytes > 0 && align >= page && (align & (align - 1)) == 0);
+
+	size_t rounded, total;
+	if (__builtin_add_overflow(bytes, page - 1, &rounded))
+		return NULL;
+	rounded &= ~(page - 1);
+	if (__builtin_add_overflow(rounded, align - page, &total))
+		return NULL;
+
+	char *p = map_pages(total);
+	if (p == NULL || align == page)
+		return p;
+	size_t before = (size_t)-(uintptr_t)p & (align - 1);
+	size_t after = total - before - rounded;
+	if (before > 0)
+		sys_unmap(p, before);
+	if (after > 0)
+		sys_unmap(p + before + rounded, after);
+	return p + before;
+}
+
+int
+sys_unmap(void *p, size_t bytes)
+{
+	int saved = errno;
+	int err = munmap(p, bytes) == 0 ? 0 : -errno;
+	errno = saved;
+	return err;
+}
+
+int
+sys_guard(void *p, size_t bytes)
+{
+	return advise(p, bytes, ADVICE_GUARD_INSTALL);
+}
+
+int
+sys_protect_none(void *p, size_t bytes)
+{
+	int saved = errno;
+	int err = mprotect(p, bytes, PROT_NONE) == 0 ? 0 : -errno;
+	errno = saved;
+	return err;
+}
+
+int
+sys_decommit(void *p, size_t bytes)
+{
+	return advise(p, bytes, MADV_DONTNEED);
+}
+
+int
+sys_no_huge_pages(void *p, size_t bytes)
+{
+	return advise(p, bytes, MADV_NOHUGEPAGE);
+}
+
+void *
+sys_alloc(size_t bytes)
+{
+	int saved = errno;
+	void *p = calloc(1, bytes);
+	errno = saved;
+	return p;
+}
+
+void
+os_free(void *p)
+{
+	int saved = errno;
+	free(p);
+	errno = saved;
+}

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// System calls without libc, so without errno, and the registers a signal interrupted: 64-bit Arm.
+#ifndef UNDERGO_OS_SYSCALL_AARCH64_H
+#define UNDERGO_OS_SYSCALL_AARCH64_H
+
+#include <stdint.h>
+#include <ucontext.h>
+
+// The kernel's result: negative errno values are errors.
+static inline long
+syscall6(long nr, long a, long b, long c, long d, long e, long f)
+{
+	register long x8 __asm__("x8") = nr;
+	register long x0 __asm__("x0") = a;
+	register long x1 __asm__("x1") = b;
+	register long x2 __asm__("x2") = c;
+	register long x3 __asm__("x3") = d;
+	register long x4 __asm__("x4") = e;
+	register long x5 __asm__("x5") = f;
+	__asm__ volatile("svc #0"
+			 : "+r"(x0)
+			 : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5)
+			 : "memory");
+	return x0;
+}
+
+static inline uintptr_t
+ucontext_pc(const ucontext_t *uc)
+{
+	return (uintptr_t)uc->uc_mcontext.pc;
+}
+
+static inline uintptr_t
+ucontext_sp(const ucontext_t *uc)
+{
+	return (uintptr_t)uc->uc_mcontext.sp;
+}
+
+#endif

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Threads: starting them, their stacks and ends, their CPU time.
+//
+// They are made by pthread_create, so that libc's thread-locals and the program's pthread keys work
+// in whatever runs on them.
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "os/linux/syscall.h"
+#include "os/os_impl.h"
+
+enum {
+	STACK_BYTES = 256 << 10, // of a thread's own stack: the runtime's code runs there, not the program's
+	FIRST_RETRY_NS = 1000000,
+	LAST_RETRY_NS = 8000000, // 1 + 2 + 4 + 8 ms: a process at its limit of threads ends some meanwhile
+	EXIT_ROUND = 3,          // of PTHREAD_DESTRUCTOR_ITERATIONS, which is 4
+};
+
+// What a new thread runs; freed by it.
+typedef struct Start {
+	void (*fn)(void *arg);
+	void *arg;
+} Start;
+
+static void *
+thread_main(void *arg)
+{
+	Start start = *(Start *)arg;
+	os_free(arg);
+	start.fn(start.arg);
+	return NULL;
+}
+
+// libc takes its thread-locals, which may be large, out of the stack it is told to make.
+static size_t
+stack_bytes(void)
+{
+	int saved = errno;
+	long least = sysconf(_SC_THREAD_STACK_MIN);
+	errno = saved;
+	size_t bytes = STACK_BYTES + (size_t)(least > 0 ? least : 64 << 10);
+#if defined(OS_TSAN) || defined(OS_ASAN)
+	bytes += 4 * STACK_BYTES; // instrumented frames are larger
+#endif
+	size_t page = os_page_bytes();
+	return (bytes + page - 1) & ~(page - 1);
+}
+
+// 0, -EAGAIN, -ENOMEM.
+static int
+try_start(const pthread_attr_t *attr, Start *start)
+{
+	int err = fault(FAULT_thread_try);
+	if (err != 0)
+		return err;
+	pthread_t id;
+	return -pthread_create(&id, attr, thread_main, start);
+}
+
+int
+sys_thread_start(void (*fn)(void *arg), void *arg)
+{
+	int saved = errno;
+	int err = -ENOMEM;
+	pthread_attr_t attr;
+	sigset_t all, before;
+	Start *start = os_alloc(sizeof(*start));
+	if (start == NULL)
+		return err;
+	*start = (Start){fn, arg};
+	if (pthread_attr_init(&attr) != 0)
+		goto out;
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attr, stack_bytes());
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before); // the new thread inherits it
+	err = try_start(&attr, start);
+	for (int64_t ns = FIRST_RETRY_NS; err == -EAGAIN && ns <= LAST_RETRY_NS; ns *= 2) {
+		sys_sleep(ns);
+		err = try_start(&attr, start);
+	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_attr_destroy(&attr);
+out:
+	if (err != 0)
+		os_free(start);
+	errno = saved;
+	return err == 0 || err == -ENOMEM ? err : -EAGAIN;
+}
+
+static __thread int thread_id;
+
+// Not inlined: forms the address of a thread-local.
+NOINLINE int
+sys_thread_id(void)
+{
+	if (thread_id == 0)
+		thread_id = (int)syscall0(SYS_gettid);
+	return thread_id;
+}
+
+void
+sys_thread_stack(void **lo, void **hi)
+{
+	int saved = errno;
+	pthread_attr_t attr;
+	size_t bytes = 0;
+	*lo = *hi = NULL;
+	if (pthread_getattr_np(pthread_self(), &attr) == 0) {
+		pthread_attr_getstack(&attr, lo, &bytes);
+		pthread_attr_destroy(&attr);
+	}
+	*hi = (char *)*lo + bytes;
+	errno = saved;
+}
+
+// --- the end of a thread ------------------------------------------------------------------------
+
+static pthread_key_t exit_key;
+static void (*exit_fn)(void *value); // set before any thread sets a value
+
+// Which round of destructors this thread is in, as far as exit_key has been called.
+static __thread int exit_round;
+
+static NOINLINE int
+next_exit_round(void)
+{
+	return ++exit_round;
+}
+
+// libc calls destructors in no particular order, in rounds, while values are set. Ours waits for a
+// late round, so that those of the program may still use the runtime.
+static void
+thread_exits(void *value)
+{
+	if (next_exit_round() < EXIT_ROUND && pthread_setspecific(exit_key, value) == 0)
+		return;
+	exit_fn(value);
+}
+
+void
+sys_thread_exit_key(void (*fn)(void *value))
+{
+	exit_fn = fn;
+	check(pthread_key_create(&exit_key, thread_exits) == 0, "os: no pthread key is left");
+}
+
+void
+sys_thread_exit_set(void *value)
+{
+	check(pthread_setspecific(exit_key, value) == 0, "os: pthread_setspecific failed");
+}
+
+// --- small services -----------------------------------------------------------------------------
+
+void
+os_thread_name(const char *name)
+{
+	syscall2(SYS_prctl, PR_SET_NAME, name);
+}
+
+void
+os_thread_exact_timers(void)
+{
+	syscall2(SYS_prctl, PR_SET_TIMERSLACK, 1);
+}
+
+int64_t
+sys_thread_cpu_ns(int tid)
+{
+	struct timespec ts;
+	int clock = (int)(~(unsigned)tid << 3 | 6); // per thread, time on the CPU; see clock_getcpuclockid
+	if (syscall2(SYS_clock_gettime, clock, &ts) != 0)
+		return -1;
+	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+// The 20th field of stat; the second, a name in parentheses, may contain anything.
+int
+sys_thread_count(void)
+{
+	char text[1024];
+	int n = sys_read_file_at("/proc/self/stat", 0, text, sizeof(text) - 1);
+	if (n < 0)
+		return n;
+	text[n] = '\0';
+	const char *at = strrchr(text, ')');
+	for (int field = 2; at != NULL && field < 20; field++)
+		at = strchr(at + 1, ' ');
+	if (at == NULL)
+		return -EINVAL;
+	int count = 0;
+	for (at++; *at >= '0' && *at <= '9' && count < INT_MAX / 10; at++)
+		count = count * 10 + (*at - '0');
+	return count > 0 ? count : -EINVAL;
+}
+
+void
+sys_yield(void)
+{
+	syscall0(SYS_sched_yield);
+}
+
+void
+sys_sleep(int64_t ns)
+{
+	int64_t end = base_deadline(sys_nanotime(), ns);
+	struct timespec ts = {.tv_sec = end / 1000000000, .tv_nsec = end % 1000000000};
+	while (syscall4(SYS_clock_nanosleep, CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL) == -EINTR)
+		continue;
+}

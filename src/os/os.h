@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Every service of the system the runtime uses, behind one seam with three back ends:
+//
+//   real        src/os/linux: the system calls themselves
+//   simulated   src/os/sim.c: one thread plays all of them, time is virtual, and a seed decides every
+//               switch (the deterministic mode, UNDERGO_SEED=n)
+//   fault plan  src/os/fault.c: fails the Nth call of a kind (UNDERGO_FAULT="mmap:3:ENOMEM,...")
+//
+// Results are 0 or more, or a negative errno value; errno itself is never touched. Functions that
+// may be called from a signal handler say so. Nothing here takes a lock of the runtime.
+#ifndef UNDERGO_OS_OS_H
+#define UNDERGO_OS_OS_H
+
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/atomic.h"
+
+// Once, before any other call. Sets the page size, probes membarrier, reads UNDERGO_SEED and UNDERGO_FAULT.
+void os_init(void);
+
+// --- memory -----------------------------------------------------------------------------------
+// Zeroed pages, committed by touch, without swap reservation; NULL when refused. align is a power
+// of two of at least a page.
+void *os_map(size_t bytes, size_t align);
+int os_unmap(void *p, size_t bytes);
+// Makes [p, p+bytes) fault on touch without a mapping of its own (MADV_GUARD_INSTALL).
+// -EINVAL where the kernel cannot: use os_protect_none then.
+int os_guard(void *p, size_t bytes);
+int os_protect_none(void *p, size_t bytes);
+// Gives the pages back; they read as zero afterwards, guards stay.
+int os_decommit(void *p, size_t bytes);
+// No huge pages here: a stack that touches one page shall cost one.
+int os_no_huge_pages(void *p, size_t bytes);
+size_t os_page_bytes(void);
+// Small memory for the runtime's own records, zeroed; NULL when refused. From libc's malloc.
+void *os_alloc(size_t bytes);
+void os_free(void *p);
+
+// --- threads ----------------------------------------------------------------------------------
+// Starts a detached thread that runs fn(arg), all signals blocked until fn unblocks them (so none
+// lands before it has its alternate stack). 0, -EAGAIN, -ENOMEM.
+int os_thread_start(void (*fn)(void *arg), void *arg);
+int os_thread_id(void); // the kernel's; cached per thread
+// The calling thread's errno. The compiler may not remember the answer across a switch.
+int *os_errno_addr(void);
+// Bounds of the calling thread's own stack.
+void os_thread_stack(void **lo, void **hi);
+// Called with value when a thread that has set it (os_thread_exit_set) ends.
+void os_thread_exit_key(void (*fn)(void *value));
+void os_thread_exit_set(void *value);
+void os_thread_name(const char *name);
+// Wake-ups as exact as the kernel can make them, for the calling thread.
+void os_thread_exact_timers(void);
+// CPU time a thread of this process has used; -1 when it is gone. Units: ns.
+int64_t os_thread_cpu_ns(int tid);
+// Threads the process has according to the kernel; negative when it cannot be told.
+int os_thread_count(void);
+void os_yield(void);
+// Blocks this thread for about ns.
+void os_sleep(int64_t ns);
+
+// --- futex ------------------------------------------------------------------------------------
+// Sleeps while *word == seen. 0 when woken (or for no reason at all), -EAGAIN when the word
+// differs, -ETIMEDOUT at the deadline (os_nanotime's clock; INT64_MAX never). EINTR counts as woken.
+int os_futex_wait(ATOMIC_U32 *word, uint32_t seen, int64_t deadline);
+// Wakes up to n sleepers. Signal-safe.
+void os_futex_wake(ATOMIC_U32 *word, int n);
+
+// --- time and chance --------------------------------------------------------------------------
+int64_t os_nanotime(void); // CLOCK_MONOTONIC; virtual in the simulation
+void os_random(void *buf, size_t n);
+
+// --- processors -------------------------------------------------------------------------------
+int os_cpu_count(void); // in the affinity mask; at least 1
+// Whole small file into buf, NUL-terminated. Bytes read, or negative.
+int os_read_file(const char *path, char *buf, size_t size);
+// Up to size bytes from offset on, for larger ones; 0 at the end.
+int os_read_file_at(const char *path, int64_t offset, char *buf, size_t size);
+
+// --- signals ----------------------------------------------------------------------------------
+// The calling thread's alternate signal stack, pre-faulted; base may be NULL to take it away.
+int os_signal_stack(void *base, size_t bytes);
+typedef void OsHandler(int sig, siginfo_t *info, void *ucontext);
+// Installs a handler (SA_SIGINFO|SA_ONSTACK|SA_RESTART); *before gets what was installed.
+int os_signal_handle(int sig, OsHandler *fn, struct sigaction *before);
+// Puts back what was there.
+int os_signal_restore(int sig, const struct sigaction *before);
+void os_signal_unblock_all(void);
+int os_signal_thread(int tid, int sig);
+// The stack pointer and program counter a signal interrupted.
+void os_signal_regs(const void *ucontext, uintptr_t *pc, uintptr_t *sp);
+
+// --- descriptors ------------------------------------------------------------------------------
+int64_t os_write(int fd, const void *buf, size_t n); // all of it, unless the descriptor fails
+_Noreturn void os_exit(int status); // at once, without destructors
+_Noreturn void os_abort(int sig); // dies of the signal with its default action
+
+// --- the fault plan ---------------------------------------------------------------------------
+// Replaces the plan; the syntax is that of UNDERGO_FAULT, see fault.c. NULL turns it off. False when
+// it makes no sense: nothing has changed then. For tests, while one thread runs.
+bool os_fault_plan(const char *plan);
+// How often the service of that name (fault.def) was called since a plan, be it "", was set.
+uint64_t os_fault_count(const char *kind);
+
+// --- the simulation ---------------------------------------------------------------------------
+extern bool os_simulated; // set by os_init, then constant
+// An object in the calling thread's thread-local storage that each simulated thread shall have for its
+// own, zeroed when it starts. At most a few, small. Does nothing in the real system.
+void os_sim_thread_local(void *object, size_t bytes);
+// A digest of every decision of the simulation so far: equal seeds give equal digests.
+uint64_t os_sim_hash(void);
+void os_sim_point_slow(void);
+// A place where the deterministic mode may let another thread go on. Stack: any.
+static inline void
+os_sim_point(void)
+{
+	if (__builtin_expect(os_simulated, 0))
+		os_sim_point_slow();
+}
+
+#endif

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The three back ends behind os.h, for the files of os itself.
+//
+// seam.c answers os.h: it asks the fault plan, then the simulation when that is on, then the system.
+#ifndef UNDERGO_OS_IMPL_H
+#define UNDERGO_OS_IMPL_H
+
+#include "base/base.h"
+#include "os/os.h"
+
+#if defined(__SANITIZE_THREAD__)
+#define OS_TSAN 1
+#elif defined(__SANITIZE_ADDRESS__)
+#define OS_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define OS_TSAN 1
+#elif __has_feature(address_sanitizer)
+#define OS_ASAN 1
+#endif
+#endif
+
+// --- the real system, src/os/linux: contracts are those of os.h -----------------------------------
+
+void sys_init(void);
+bool sys_fence_register(void); // whether the kernel promises sys_fence_all_threads
+void sys_fence_all_threads(void);
+
+void *sys_map(size_t bytes, size_t align);
+int sys_unmap(void *p, size_t bytes);
+int sys_guard(void *p, size_t bytes);
+int sys_protect_none(void *p, size_t bytes);
+int sys_decommit(void *p, size_t bytes);
+int sys_no_huge_pages(void *p, size_t bytes);
+void *sys_alloc(size_t bytes);
+
+int sys_thread_start(void (*fn)(void *arg), void *arg);
+int sys_thread_id(void);
+void sys_thread_stack(void **lo, void **hi);
+void sys_thread_exit_key(void (*fn)(void *value));
+void sys_thread_exit_set(void *value);
+int64_t sys_thread_cpu_ns(int tid);
+int sys_thread_count(void);
+void sys_yield(void);
+void sys_sleep(int64_t ns);
+
+int sys_futex_wait(ATOMIC_U32 *word, uint32_t seen, int64_t deadline);
+void sys_futex_wake(ATOMIC_U32 *word, int n);
+
+int64_t sys_nanotime(void);
+void sys_random(void *buf, size_t n);
+int sys_cpu_count(void);
+int sys_read_file_at(const char *path, int64_t offset, char *buf, size_t size);
+
+int sys_signal_stack(void *base, size_t bytes);
+int sys_signal_handle(int sig, OsHandler *fn, struct sigaction *before);
+int sys_signal_restore(int sig, const struct sigaction *before);
+void sys_signal_unblock_all(void);
+int sys_signal_thread(int tid, int sig);
+
+int64_t sys_write(int fd, const void *buf, size_t n);
+_Noreturn void sys_exit(int status);
+
+// --- the fault plan, fault.c ------------------------------------------------------------------------
+
+typedef enum FaultKind {
+#define FAULT(name) FAULT_##name,
+#include "os/fault.def"
+#undef FAULT
+	FAULT_COUNT
+} FaultKind;
+
+extern bool os_fault_on; // changes while one thread runs
+int os_fault_slow(FaultKind kind);
+
+// 0, or the negative errno that this call of that kind shall fail with. Signal-safe.
+static inline int
+fault(FaultKind kind)
+{
+	return unlikely(os_fault_on) ? os_fault_slow(kind) : 0;
+}
+
+// --- the simulation, sim.c: contracts are those of os.h -----------------------------------------------
+
+void sim_init(uint64_t seed);
+
+int sim_thread_start(void (*fn)(void *arg), void *arg);
+int sim_thread_id(void);
+void sim_thread_stack(void **lo, void **hi);
+void sim_thread_exit_key(void (*fn)(void *value));
+void sim_thread_exit_set(void *value);
+int sim_thread_count(void);
+int64_t sim_thread_cpu_ns(int tid);
+void sim_yield(void);
+void sim_sleep(int64_t ns);
+
+int sim_futex_wait(ATOMIC_U32 *word, uint32_t seen, int64_t deadline);
+void sim_futex_wake(ATOMIC_U32 *word, int n);
+
+int64_t sim_nanotime(void);
+void sim_random(void *buf, size_t n);
+int sim_cpu_count(void);
+
+int sim_signal_stack(void *base, size_t bytes);
+int sim_signal_thread(int tid, int sig);
+
+#endif

@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// os.h, answered: each service asks the fault plan, then the simulation when it is on, then the system.
+//
+// What the simulation does not play (memory, descriptors, handlers) is real in it too. It is not let
+// see files: what they say differs from machine to machine, and would from run to run.
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/base_up.h"
+#include "os/os_impl.h"
+
+bool os_simulated;
+
+static size_t page_bytes;
+
+// --- start --------------------------------------------------------------------------------------
+
+// A decimal number and nothing else.
+static bool
+parse_u64(const char *s, uint64_t *v)
+{
+	*v = 0;
+	if (*s == '\0')
+		return false;
+	for (; *s >= '0' && *s <= '9'; s++)
+		if (__builtin_mul_overflow(*v, 10, v)
+		    || __builtin_add_overflow(*v, (uint64_t)(*s - '0'), v))
+			return false;
+	return *s == '\0';
+}
+
+COLD NORETURN static void
+bad_environment(const char *name, const char *value)
+{
+	print_str("runtime: ");
+	print_str(name);
+	print_str("=");
+	print_str(value);
+	print_str(" makes no sense\n");
+	os_exit(2);
+}
+
+static void
+init_seed(void)
+{
+	const char *text = getenv("UNDERGO_SEED");
+	base_seed_given = text != NULL && *text != '\0';
+	if (!base_seed_given)
+		sys_random(&base_seed, sizeof(base_seed));
+	else if (!parse_u64(text, &base_seed))
+		bad_environment("UNDERGO_SEED", text);
+}
+
+static void
+init_faults(void)
+{
+	const char *plan = getenv("UNDERGO_FAULT");
+	if (plan != NULL && !os_fault_plan(plan))
+		bad_environment("UNDERGO_FAULT", plan);
+}
+
+// The simulation has one thread, for which a light fence is enough against all others.
+void
+os_init(void)
+{
+	int saved = errno;
+	page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+	init_seed();
+	init_faults();
+	os_simulated = base_seed_given;
+	base_fence_asymmetric = os_simulated || sys_fence_register();
+	if (os_simulated)
+		sim_init(base_seed);
+	errno = saved;
+}
+
+size_t
+os_page_bytes(void)
+{
+	return page_bytes;
+}
+
+// --- memory -------------------------------------------------------------------------------------
+
+void *
+os_map(size_t bytes, size_t align)
+{
+	return fault(FAULT_map) == 0 ? sys_map(bytes, align) : NULL;
+}
+
+int
+os_unmap(void *p, size_t bytes)
+{
+	int err = fault(FAULT_unmap);
+	return err != 0 ? err : sys_unmap(p, bytes);
+}
+
+int
+os_guard(void *p, size_t bytes)
+{
+	int err = fault(FAULT_guard);
+	return err != 0 ? err : sys_guard(p, bytes);
+}
+
+int
+os_protect_none(void *p, size_t bytes)
+{
+	int err = fault(FAULT_protect_none);
+	return err != 0 ? err : sys_protect_none(p, bytes);
+}
+
+int
+os_decommit(void *p, size_t bytes)
+{
+	int err = fault(FAULT_decommit);
+	return err != 0 ? err : sys_decommit(p, bytes);
+}
+
+int
+os_no_huge_pages(void *p, size_t bytes)
+{
+	int err = fault(FAULT_no_huge_pages);
+	return err != 0 ? err : sys_no_huge_pages(p, bytes);
+}
+
+void *
+os_alloc(size_t bytes)
+{
+	return fault(FAULT_alloc) == 0 ? sys_alloc(bytes) : NULL;
+}
+
+// --- threads ------------------------------------------------------------------------------------
+
+int
+os_thread_start(void (*fn)(void *arg), void *arg)
+{
+	int err = fault(FAULT_thread);
+	if (err != 0)
+		return err;
+	return os_simulated ? sim_thread_start(fn, arg) : sys_thread_start(fn, arg);
+}
+
+int
+os_thread_id(void)
+{
+	return os_simulated ? sim_thread_id() : sys_thread_id();
+}
+
+void
+os_thread_stack(void **lo, void **hi)
+{
+	if (os_simulated)
+		sim_thread_stack(lo, hi);
+	else
+		sys_thread_stack(lo, hi);
+}
+
+void
+os_thread_exit_key(void (*fn)(void *value))
+{
+	if (os_simulated)
+		sim_thread_exit_key(fn);
+	else
+		sys_thread_exit_key(fn);
+}
+
+void
+os_thread_exit_set(void *value)
+{
+	if (os_simulated)
+		sim_thread_exit_set(value);
+	else
+		sys_thread_exit_set(value);
+}
+
+int64_t
+os_thread_cpu_ns(int tid)
+{
+	if (fault(FAULT_thread_cpu) != 0)
+		return -1;
+	return os_simulated ? sim_thread_cpu_ns(tid) : sys_thread_cpu_ns(tid);
+}
+
+int
+os_thread_count(void)
+{
+	int err = fault(FAULT_thread_count);
+	if (err != 0)
+		return err;
+	return os_simulated ? sim_thread_count() : sys_thread_count();
+}
+
+void
+os_yield(void)
+{
+	if (os_simulated)
+		sim_yield();
+	else
+		sys_yield();
+}
+
+void
+os_sleep(int64_t ns)
+{
+	if (fault(FAULT_sleep) != 0)
+		return;
+	if (os_simulated)
+		sim_sleep(ns);
+	else
+		sys_sleep(ns);
+}
+
+void
+up_fence_all_threads(void)
+{
+	if (!os_simulated)
+		sys_fence_all_threads();
+}
+
+// --- futex --------------------------------------------------------------------------------------
+
+int
+os_futex_wait(ATOMIC_U32 *word, uint32_t seen, int64_t deadline)
+{
+	int err = fault(FAULT_futex_wait);
+	if (err != 0)
+		return err == -EINTR ? 0 : err;
+	if (os_simulated)
+		return sim_futex_wait(word, seen, deadline);
+	return sys_futex_wait(word, seen, deadline);
+}
+
+// A wake-up cannot fail, it can only come late.
+void
+os_futex_wake(ATOMIC_U32 *word, int n)
+{
+	if (fault(FAULT_futex_wake) != 0)
+		os_yield();
+	if (os_simulated)
+		sim_futex_wake(word, n);
+	else
+		sys_futex_wake(word, n);
+}
+
+// --- time, chance, processors, files --------------------------------------------------------------
+
+int64_t
+os_nanotime(void)
+{
+	return os_simulated ? sim_nanotime() : sys_nanotime();
+}
+
+void
+os_random(void *buf, size_t n)
+{
+	if (os_simulated)
+		sim_random(buf, n);
+	else
+		sys_random(buf, n);
+}
+
+int
+os_cpu_count(void)
+{
+	return os_simulated ? sim_cpu_count() : sys_cpu_count();
+}
+
+int
+os_read_file_at(const char *path, int64_t offset, char *buf, size_t size)
+{
+	int err = fault(FAULT_read_file);
+	if (err != 0)
+		return err;
+	return os_simulated ? -ENOENT : sys_read_file_at(path, offset, buf, size);
+}
+
+int
+os_read_file(const char *path, char *buf, size_t size)
+{
+	int n = os_read_file_at(path, 0, buf, size - 1);
+	buf[n > 0 ? n : 0] = '\0';
+	return n;
+}
+
+// --- signals ------------------------------------------------------------------------------------
+
+int
+os_signal_stack(void *base, size_t bytes)
+{
+	int err = fault(FAULT_signal_stack);
+	if (err != 0)
+		return err;
+	return os_simulated ? sim_signal_stack(base, bytes) : sys_signal_stack(base, bytes);
+}
+
+int
+os_signal_handle(int sig, OsHandler *fn, struct sigaction *before)
+{
+	int err = fault(FAULT_signal_handle);
+	return err != 0 ? err : sys_signal_handle(sig, fn, before);
+}
+
+int
+os_signal_restore(int sig, const struct sigaction *before)
+{
+	return sys_signal_restore(sig, before);
+}
+
+void
+os_signal_unblock_all(void)
+{
+	sys_signal_unblock_all();
+}
+
+int
+os_signal_thread(int tid, int sig)
+{
+	int err = fault(FAULT_signal_thread);
+	if (err != 0)
+		return err;
+	return os_simulated ? sim_signal_thread(tid, sig) : sys_signal_thread(tid, sig);
+}
+
+// --- descriptors and the end ----------------------------------------------------------------------
+
+int64_t
+os_write(int fd, const void *buf, size_t n)
+{
+	int err = fault(FAULT_write);
+	return err != 0 ? err : sys_write(fd, buf, n);
+}
+
+void
+os_exit(int status)
+{
+	sys_exit(status);
+}
+
+void
+up_write(int fd, const char *buf, size_t n)
+{
+	os_write(fd, buf, n);
+}
+
+void
+up_exit(int status)
+{
+	sys_exit(status);
+}
+
+void
+up_hold_still(void)
+{
+	sys_sleep(INT64_C(5000000000));
+	sys_exit(2);
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Switching stacks with the sanitizers told. Without sanitizers it is arch_switch alone.
+//
+// ThreadSanitizer: every switch is announced as one that does not synchronise, so that races of the
+// scheduler itself show. AddressSanitizer: each context keeps its fake stack.
+#ifndef UNDERGO_SCHED_FIBER_H
+#define UNDERGO_SCHED_FIBER_H
+
+#include "sched/sched.h"
+
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define FIBER_TSAN 1
+#endif
+#if __has_feature(address_sanitizer)
+#define FIBER_ASAN 1
+#endif
+#endif
+#ifdef __SANITIZE_THREAD__
+#define FIBER_TSAN 1
+#endif
+#ifdef __SANITIZE_ADDRESS__
+#define FIBER_ASAN 1
+#endif
+
+#ifdef FIBER_TSAN
+void *__tsan_get_current_fiber(void);
+void *__tsan_create_fiber(unsigned flags);
+void __tsan_destroy_fiber(void *fiber);
+void __tsan_switch_to_fiber(void *fiber, unsigned flags);
+enum { TSAN_SWITCH_NO_SYNC = 1 };
+#endif
+#ifdef FIBER_ASAN
+void __sanitizer_start_switch_fiber(void **fake_save, const void *bottom, size_t size);
+void __sanitizer_finish_switch_fiber(void *fake, const void **bottom, size_t *size);
+#endif
+
+// From mp's running G (NULL: its scheduler) to `to` (NULL: its scheduler). `ends`: the leaving
+// context will not run again. Returns when somebody switches back, perhaps on another M.
+void fiber_switch(M *mp, G *from, G *to, bool ends);
+// First thing on a stack that was switched to.
+void fiber_arrived(void);
+// The calling thread's own stack belongs to mp's scheduler.
+void fiber_thread(M *mp);
+// gp starts anew on its stack, or is gone.
+void fiber_reset(G *gp);
+
+#endif

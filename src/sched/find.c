@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Finding something to run, and the wake-up protocol that keeps work and idle Ps from missing each
+// other.
+//
+// An M that looks for work beyond its own P is spinning, and counted in n_spinning. Whoever makes
+// work available wakes one M, if a P is idle and none is spinning. An M that finds work stops
+// spinning and wakes another one in its place (stop_spinning): so as long as there is work and an idle
+// P, somebody is on the way.
+//
+// Invariants:
+//   F1  While work sits in a queue and a P is idle, an M is spinning, or is being woken to spin, or
+//       is between its last look and the recheck of F2.
+//   F2  The last M to stop spinning without work looks at every queue once more afterwards.
+//   F3  A spinning M's own queue is empty when it goes idle; it stops spinning before it runs a G.
+//   F4  An M walks the Ps through a snapshot taken before it let its P go (procs.c).
+// Order:  O1  dekker: sched_wake_after_put stores work, light fence, reads n_pidle and n_spinning; the
+//             last spinner makes its P idle, lowers n_spinning, heavy fence, reads the queues.
+//             The heavy fence is on the side that is about to sleep anyway.
+//         O2  dekker between timers and the sleeper: see m_stop and sched_timer_moved (thread.c).
+#include "sched/sched_impl.h"
+
+enum { STEAL_ROUNDS = 4 };
+
+// --- waking -----------------------------------------------------------------------------------
+
+void
+sched_wake(void)
+{
+	uint32_t zero = 0;
+	if (load_rlx(&sched.n_spinning) != 0 || // order: hint
+	    !cas_rlx(&sched.n_spinning, &zero, 1)) // order: dekker with go_idle, O1
+		return;
+	mutex_lock(&sched.lock);
+	P *pp = pidle_get_spinning();
+	if (pp == NULL)
+		sub_rlx(&sched.n_spinning, 1); // order: need_spinning, under the lock, stands for us
+	else
+		store_rlx(&pp->status, Prunning); // order: own
+	mutex_unlock(&sched.lock);
+	if (pp != NULL)
+		thread_start(pp, true);
+}
+
+void
+sched_wake_after_put(void)
+{
+	fence_light(); // order: dekker with go_idle, O1: work stored, then the counts read
+	if (unlikely(load_rlx(&sched.n_pidle) != 0) && load_rlx(&sched.n_spinning) == 0)
+		sched_wake();
+}
+
+static void
+start_spinning(M *mp)
+{
+	mp->spinning = true;
+	add_rlx(&sched.n_spinning, 1);      // order: dekker with go_idle, O1
+	store_rlx(&sched.need_spinning, 0); // order: hint
+}
+
+// Work was found: somebody else shall look for more.
+void
+stop_spinning(M *mp)
+{
+	mp->spinning = false;
+	check(sub_rlx(&sched.n_spinning, 1) != 0, "stop_spinning: negative count"); // order: O1
+	sched_wake_after_put();
+}
+
+// --- stealing ---------------------------------------------------------------------------------
+
+// The G in victim's `next`, which only the owner may touch: freeze the owner, if it is in user code
+// and has left the G there for some microseconds. A G that two talk through is gone by then.
+static G *
+steal_next(P *victim)
+{
+	G *seen = load_rlx(&victim->next); // order: hint
+	if (seen == NULL)
+		return NULL;
+	for (int i = 0; i < 100; i++) {
+		arch_pause();
+		os_sim_point();
+		if (load_rlx(&victim->next) != seen) // order: hint
+			return NULL;
+	}
+	M *m = load_acq(&victim->m); // order: observe <- p_acquire; Ms are never freed
+	if (m == NULL || !lease_grab(&m->lease))
+		return NULL;
+	G *gp = NULL;
+	if (m->p == victim) {
+		gp = load_rlx(&victim->next);   // order: own, frozen
+		store_rlx(&victim->next, NULL); // order: own, frozen
+	}
+	lease_thaw(&m->lease);
+	return gp;
+}
+
+static G *
+steal_from(P *pp, P *victim, bool last)
+{
+	if (last) {
+		int64_t when = load_acq(&victim->timer_when); // order: observe <- timers
+		if (when != INT64_MAX) {
+			int64_t now = os_nanotime();
+			if (when <= now) {
+				up_timers_run(victim, now);
+				if (p_has_work(pp))
+					return p_take(pp);
+			}
+		}
+	}
+	if (runq_steal_half(&victim->runq, &pp->runq) != 0)
+		return runq_take(&pp->runq);
+	return last ? steal_next(victim) : NULL;
+}
+
+// Every other P in turn, from a random one on, in STEAL_ROUNDS rounds; the last one takes what
+// is better left with its owner: due timers and `next`.
+static G *
+steal(M *mp, P *pp)
+{
+	ProcSnapshot procs = sched_procs();
+	for (int round = 0; round < STEAL_ROUNDS; round++) {
+		uint32_t at = base_rand_below(&mp->rand, procs.n);
+		for (uint32_t i = 0; i < procs.n; i++, at = at + 1 == procs.n ? 0 : at + 1) {
+			if (load_rlx(&pp->attention) != 0) // order: hint
+				return NULL;
+			if (procs.p[at] == pp)
+				continue;
+			G *gp = steal_from(pp, procs.p[at], round == STEAL_ROUNDS - 1);
+			if (gp != NULL) {
+				own_add(&pp->steals, 1);
+				return gp;
+			}
+		}
+	}
+	return NULL;
+}
+
+// Half as many spinners as busy Ps is enough; more would burn CPU when there is little to do.
+static bool
+may_spin(void)
+{
+	uint32_t busy = load_rlx(&sched_n_procs) - load_rlx(&sched.n_pidle); // order: hint
+	return 2 * load_rlx(&sched.n_spinning) < busy;                       // order: hint
+}
+
+// --- looking at home --------------------------------------------------------------------------
+
+// Somebody wants us in the scheduler: the world stops, or a safe-point function waits.
+static void
+attend(M *mp)
+{
+	P *pp = mp->p;
+	xchg_ar(&pp->attention, 0); // order: observe <- who set it; his reason was stored before
+	p_run_safe_point(pp);
+	mutex_lock(&sched.lock);
+	if (load_rlx(&sched.stopping) != 0) { // order: own, under sched.lock
+		p_release(mp);
+		if (mp->spinning) {
+			mp->spinning = false;
+			sub_rlx(&sched.n_spinning, 1); // order: sched_start_world wakes
+		}
+		world_p_stopped(pp);
+	}
+	mutex_unlock(&sched.lock);
+}
+
+static G *
+take_global(P *pp, uint32_t max)
+{
+	G *gp = NULL;
+	mutex_lock(&sched.lock);
+	globq_take(pp, max, &gp);
+	mutex_unlock(&sched.lock);
+	return gp;
+}
+
+static G *
+look_at_home(P *pp)
+{
+	int64_t when = load_acq(&pp->timer_when); // order: observe <- timers
+	if (when != INT64_MAX) {
+		int64_t now = os_nanotime();
+		pp->timer_look = TIMER_LOOK_EVERY;
+		if (when <= now)
+			up_timers_run(pp, now);
+	}
+	bool global = load_rlx(&sched.globq_n) != 0; // order: hint
+	if (global && load_rlx(&pp->tick) % GLOBAL_EVERY == 0) { // order: own
+		G *gp = take_global(pp, 1);
+		if (gp != NULL)
+			return gp;
+	}
+	G *gp = p_take(pp);
+	if (gp != NULL)
+		return gp;
+	return global ? take_global(pp, RUNQ_SIZE / 2) : NULL;
+}
+
+// --- going idle -------------------------------------------------------------------------------
+
+static bool
+work_anywhere(ProcSnapshot procs)
+{
+	for (uint32_t i = 0; i < procs.n; i++)
+		if (p_has_work(procs.p[i]))
+			return true;
+	return load_rlx(&sched.globq_n) != 0; // order: dekker with sched_wake_after_put, O1
+}
+
+// An idle P for an M that has seen work, which makes it spin.
+static bool
+back_to_work(M *mp)
+{
+	mutex_lock(&sched.lock);
+	P *pp = pidle_get_spinning();
+	if (pp != NULL) {
+		p_acquire(mp, pp);
+		start_spinning(mp);
+	}
+	mutex_unlock(&sched.lock);
+	return pp != NULL;
+}
+
+// Gives the P up, unless something turned up; true when the M has to look again.
+static bool
+give_up_p(M *mp, G **found)
+{
+	P *pp = mp->p;
+	bool again = false;
+	mutex_lock(&sched.lock);
+	if (load_rlx(&sched.stopping) != 0 || load_rlx(&pp->attention) != 0) { // order: own, hint
+		again = true;
+	} else if (sched.globq.n != 0) {
+		globq_take(pp, RUNQ_SIZE / 2, found);
+		again = true;
+	} else if (!mp->spinning && load_rlx(&sched.need_spinning) != 0) { // order: own, locked
+		start_spinning(mp);
+		again = true;
+	} else {
+		check(!p_has_work(pp), "give_up_p: P has work"); // F3
+		pidle_put(p_release(mp));
+	}
+	mutex_unlock(&sched.lock);
+	return again;
+}
+
+// No work: the P goes to the idle list and the M to sleep. Returns true when it has a P, or shall look
+// for one, false when it shall end.
+static bool
+go_idle(M *mp, G **found)
+{
+	ProcSnapshot procs = sched_procs(); // F4
+	if (give_up_p(mp, found))
+		return true;
+	if (mp->spinning) {
+		mp->spinning = false;
+		if (sub_rlx(&sched.n_spinning, 1) == 1) { // order: dekker, O1
+			fence_heavy(); // order: dekker with sched_wake_after_put, O1
+			if (work_anywhere(procs) && back_to_work(mp)) // F2
+				return true;
+		}
+	}
+	int64_t when = first_timer();
+	if (when != INT64_MAX && when <= os_nanotime() && back_to_work(mp))
+		return true;
+	return m_stop(mp, when);
+}
+
+// An M without a P: it lost the lease, gave the P to the stopping world, or woke for a timer.
+static bool
+find_p(M *mp)
+{
+	int64_t when = first_timer();
+	if (when == INT64_MAX || when > os_nanotime())
+		return m_stop(mp, when);
+	mutex_lock(&sched.lock);
+	P *pp = pidle_get();
+	if (pp != NULL)
+		p_acquire(mp, pp);
+	mutex_unlock(&sched.lock);
+	if (pp == NULL) // all are busy, and look at their timers themselves
+		return m_stop(mp, INT64_MAX);
+	if (!mp->spinning)
+		start_spinning(mp); // so that it looks at other Ps' timers too
+	return true;
+}
+
+G *
+find_runnable(M *mp)
+{
+	for (;;) {
+		G *gp = NULL;
+		P *pp = mp->p;
+		if (pp == NULL) {
+			if (!find_p(mp))
+				return NULL;
+			continue;
+		}
+		if (load_rlx(&pp->attention) != 0) { // order: hint, attend looks closer
+			attend(mp);
+			continue;
+		}
+		os_sim_point();
+		gp = look_at_home(pp);
+		if (gp != NULL)
+			return gp;
+		if (!mp->spinning && may_spin())
+			start_spinning(mp);
+		if (mp->spinning)
+			gp = steal(mp, pp);
+		if (gp != NULL)
+			return gp;
+		if (!go_idle(mp, &gp))
+			return NULL;
+		if (gp != NULL)
+			return gp;
+	}
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The lease's slow half: entering while somebody wants the P, and wanting it. Protocol: lease.h.
+#include "sched/lease.h"
+
+#include "arch/arch.h"
+#include "os/os.h"
+
+bool
+lease_enter_slow(Lease *l)
+{
+	for (uint32_t spins = 0;; spins++) {
+		uint32_t s = load_acq(&l->state); // order: observe <- lease_thaw, lease_revoke
+		switch (s) {
+		case LEASE_HELD:
+			return true;
+		case LEASE_REVOKED:
+			return false;
+		case LEASE_REVOKING:
+		case LEASE_LOOSE:
+			if (cas_acq(&l->state, &s, LEASE_HELD)) // order: claim, against lease_grab
+				return true;
+			break;
+		default: // FROZEN: its holder leaves within a few instructions (L3)
+			arch_pause();
+			if (spins % 64 == 63 || os_simulated)
+				os_yield();
+		}
+	}
+}
+
+bool
+lease_grab(Lease *l)
+{
+	uint32_t s = LEASE_LOOSE;
+	if (cas_acq(&l->state, &s, LEASE_FROZEN)) // order: claim, observe <- lease_loosen
+		return true;
+	if (s != LEASE_HELD || !cas_rlx(&l->state, &s, LEASE_REVOKING)) // order: claim, no data yet
+		return false;
+	fence_heavy(); // order: dekker with lease_enter: REVOKING stored, then inrt read
+	bool outside = load_acq(&l->inrt) == 0; // order: observe <- lease_leave
+	s = LEASE_REVOKING;
+	// order: claim, against the M taking it back. A failure means that it has.
+	return cas_rlx(&l->state, &s, outside ? LEASE_FROZEN : LEASE_HELD) && outside;
+}
+
+void
+lease_thaw(Lease *l)
+{
+	store_rel(&l->state, LEASE_HELD); // order: publish -> lease_enter
+}
+
+void
+lease_revoke(Lease *l)
+{
+	store_rel(&l->state, LEASE_REVOKED); // order: publish -> lease_enter_slow
+}
+
+void
+lease_loosen(Lease *l)
+{
+	store_rel(&l->state, LEASE_LOOSE); // order: publish -> lease_grab
+	store_rel(&l->inrt, 0);            // order: publish -> lease_grab
+}
+
+void
+lease_renew(Lease *l)
+{
+	store_rlx(&l->state, LEASE_HELD); // order: own, nobody grabs a REVOKED lease
+}

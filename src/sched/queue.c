@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Where runnable Gs wait: a P's `next` slot and ring, and the global queue behind sched.lock.
+//
+// P.next holds the G that was made runnable last, so that two Gs that talk to each other run in
+// turns. Only the owner of the P touches it, with plain costs; a thief that finds nothing else freezes
+// the owner's lease first (find.c).
+#include "sched/sched_impl.h"
+
+void
+glist_push(GList *l, G *gp)
+{
+	gp->link = NULL;
+	if (l->last != NULL)
+		l->last->link = gp;
+	else
+		l->first = gp;
+	l->last = gp;
+	l->n++;
+}
+
+G *
+glist_pop(GList *l)
+{
+	G *gp = l->first;
+	if (gp == NULL)
+		return NULL;
+	l->first = gp->link;
+	if (l->first == NULL)
+		l->last = NULL;
+	l->n--;
+	return gp;
+}
+
+void
+glist_append(GList *l, GList *tail)
+{
+	if (tail->first == NULL)
+		return;
+	if (l->last != NULL)
+		l->last->link = tail->first;
+	else
+		l->first = tail->first;
+	l->last = tail->last;
+	l->n += tail->n;
+	*tail = (GList){0};
+}
+
+void
+globq_put(G *gp)
+{
+	assert_held(&sched.lock);
+	glist_push(&sched.globq, gp);
+	store_rlx(&sched.globq_n, sched.globq.n); // order: hint, rechecked under the lock
+}
+
+void
+globq_put_list(GList *l)
+{
+	assert_held(&sched.lock);
+	glist_append(&sched.globq, l);
+	store_rlx(&sched.globq_n, sched.globq.n); // order: hint, rechecked under the lock
+}
+
+// A fair share of the global queue, at most max: the first to *first, the rest into pp's ring, which
+// has to have room.
+uint32_t
+globq_take(P *pp, uint32_t max, G **first)
+{
+	assert_held(&sched.lock);
+	uint32_t n = sched.globq.n / load_rlx(&sched_n_procs) + 1; // order: hint
+	uint32_t room = RUNQ_SIZE - runq_len(&pp->runq) + 1;
+	if (n > sched.globq.n)
+		n = sched.globq.n;
+	if (n > max)
+		n = max;
+	if (n > RUNQ_SIZE / 2)
+		n = RUNQ_SIZE / 2;
+	if (n > room)
+		n = room;
+	if (n == 0)
+		return 0;
+	*first = glist_pop(&sched.globq);
+	for (uint32_t i = 1; i < n; i++)
+		check(runq_put(&pp->runq, glist_pop(&sched.globq)), "globq_take: ring is full");
+	store_rlx(&sched.globq_n, sched.globq.n); // order: hint, rechecked under the lock
+	return n;
+}
+
+// The ring is full: half of it and gp go to the global queue, in one lock.
+// False when thieves made room meanwhile.
+static COLD bool
+put_overflow(P *pp, G *gp)
+{
+	G *batch[RUNQ_SIZE / 2];
+	uint32_t n = runq_shed(&pp->runq, batch);
+	if (n == 0)
+		return false;
+	GList l = {0};
+	for (uint32_t i = 0; i < n; i++)
+		glist_push(&l, batch[i]);
+	glist_push(&l, gp);
+	mutex_lock(&sched.lock);
+	globq_put_list(&l);
+	mutex_unlock(&sched.lock);
+	return true;
+}
+
+void
+p_put_tail(P *pp, G *gp)
+{
+	while (unlikely(!runq_put(&pp->runq, gp)))
+		if (put_overflow(pp, gp))
+			return;
+}
+
+void
+p_put(P *pp, G *gp, bool next)
+{
+	if (next && !CHAOS("p_put_next", 4)) {
+		G *old = load_rlx(&pp->next); // order: own
+		store_rlx(&pp->next, gp);     // order: own; thieves read it frozen, or as a hint
+		if (old == NULL)
+			return;
+		gp = old;
+	}
+	p_put_tail(pp, gp);
+}
+
+bool
+p_has_work(P *pp)
+{
+	return load_rlx(&pp->next) != NULL || !runq_empty(&pp->runq); // order: hint
+}

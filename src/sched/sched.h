@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The scheduler's face: G, M, P, and the calls by which goroutines start, wait and wake.
+//
+// G is a goroutine, M a thread of the kernel, P the right to run goroutines (GOMAXPROCS of them).
+// Reading order and the protocols that span files: src/sched/README.
+#ifndef UNDERGO_SCHED_SCHED_H
+#define UNDERGO_SCHED_SCHED_H
+
+#include "arch/arch.h"
+#include "base/base.h"
+#include "mem/stack.h"
+#include "os/os.h"
+#include "sched/lease.h"
+#include "sched/runq.h"
+#include "sync/sync.h"
+
+typedef struct M M;
+typedef struct P P;
+
+// --- G ----------------------------------------------------------------------------------------
+
+// Who owns a G and its stack, by status. A status is stored by the owner alone, with release, after
+// what it says has become true; no locked instruction is spent on it.
+//
+//   Gidle      the creator, no stack yet
+//   Grunnable  the queue it is in; whoever takes it out
+//   Grunning   the M in G.m
+//   Gwaiting   whoever it waits on: one party becomes the waker (a lock, or sched_claim)
+//   Gdead      the free list
+//
+// The scan bit, G.scan, is a lock on the stack of a G that does not run: its holder may read and trim
+// the stack, whatever the status does meanwhile, except that nobody may let it run (sched_scan_begin).
+typedef enum GStatus {
+	Gidle,
+	Grunnable,
+	Grunning,
+	Gwaiting,
+	Gdead,
+} GStatus;
+
+// Why a G waits; the texts of Go's tracebacks. wait_reason.def: WAIT(name, "text").
+typedef enum WaitReason {
+#define WAIT(name, text) WAIT_##name,
+#include "sched/wait_reason.def"
+#undef WAIT
+	WAIT_COUNT
+} WaitReason;
+const char *sched_wait_text(WaitReason r);
+
+// Who ended a wait that several parties may end; see sched_claim.
+typedef enum Claim {
+	CLAIM_CLOSED,   // no such wait
+	CLAIM_PREPARED, // the G has announced the wait and is not off its stack yet
+	CLAIM_OPEN,     // the first to claim it wins
+	CLAIM_PEER,     // won by who brought what it waits for
+	CLAIM_DEADLINE, // won by the deadline
+	CLAIM_CANCEL,   // won by a cancellation
+} Claim;
+
+enum { G_NAME_BYTES = 24 };
+
+struct G {
+	void *sp;            // owner of the stack: suspended context
+	ATOMIC_U32 status;   // GStatus, owner; see above
+	ATOMIC_U32 scan;     // 1 while somebody holds the scan bit
+	G *link;             // owner of the list it is in
+	M *m;                // owner: the M that runs it
+	ATOMIC_U32 claim;    // Claim
+	int errno_saved;     // owner: errno while it does not run
+	Stack stack;         // set before publication; replaced while Gdead
+	void (*fn)(void *);  // set before publication
+	void *arg;           // set before publication
+	uint64_t id;         // set before publication
+	uint64_t parent_id;  // set before publication: who started it
+	ATOMIC_U32 wait;     // WaitReason, while Gwaiting; count for dumps
+	bool thread;         // set before publication: a foreign thread; it parks on note and has no P
+	bool system;         // set before publication: not counted, not shown
+	ATOMIC_I64 wait_since; // when it parked, filled in lazily by sysmon; 0 not known
+	struct Scope *scope; // owner: the scope it runs in, NULL none
+	struct Locals *locals; // owner: goroutine-local values
+	char *name;          // owner; G_NAME_BYTES, allocated on demand
+	G *scope_next;       // scope's lock
+	G *scope_prev;       // scope's lock
+	Note note;           // thread Gs: what they sleep on
+	ATOMIC_U32 counted;  // thread Gs: 1 while counted in n_foreign_parked
+	void *fiber;         // owner: what the sanitizers call this context
+	void *fake_stack;    // owner: AddressSanitizer's, while it does not run
+	G *all_next;         // allg lock; set once
+};
+
+// --- M ----------------------------------------------------------------------------------------
+
+struct M {
+	// What every entry and every switch touches.
+	Lease lease;         // lease.h
+	G *curg;             // own; the G that runs, NULL in the scheduler
+	P *p;                // own; see L2 in lease.h
+	void *g0_sp;         // own: the scheduler's context while a G runs
+	G *prev;             // own: who just left the processor; see sched_finish_switch
+	void (*after)(void *); // own: runs once prev is off its stack
+	void *after_arg;     // own
+	int *errno_addr;     // own: this thread's errno
+	uint32_t prev_status; // own: GStatus that prev gets
+	// The rest.
+	bool spinning;       // own
+	bool foreign;        // set before publication: a thread of the program
+	int tid;             // set before publication
+	uint64_t id;         // set before publication
+	uint64_t rand;       // own
+	bool idle;           // sched.lock: it is in the idle list
+	Note park;           // what it sleeps on in thread.c
+	P *next_p;           // set by who wakes it, before the wake; NULL: look for yourself
+	M *link;             // sched.lock: idle list
+	M *all_next;         // sched.lock; set once
+	ATOMIC_I64 cpu_seen; // sysmon: CPU time at its last look
+	void *signal_stack;  // own
+	void *fiber;         // own: what the sanitizers call the scheduler's context
+	void *fake_stack;    // own: AddressSanitizer's
+	void *fake_coming;   // own: the fake stack of the context being switched to
+	void *stack_lo;      // own: bounds of the thread's stack, for AddressSanitizer
+	void *stack_hi;      // own
+	G *thread_g;         // foreign: the thread's own G
+};
+
+// --- P ----------------------------------------------------------------------------------------
+
+typedef void SafePointFn(P *pp);
+typedef enum PStatus { Pidle, Prunning, Pstopped, Pdead } PStatus;
+
+struct P {
+	// Owner's line: written at every switch.
+	ATOMIC(G *) next CACHE_ALIGNED; // runs before the ring; owner, or who froze the lease
+	ATOMIC_U32 attention;  // not 0: take the slow path at the next switch. Anyone sets, owner clears
+	uint32_t next_streak;  // owner: how often in a row `next` was taken
+	ATOMIC_U32 tick;       // own: switches
+	uint32_t timer_look;   // owner: switches until the clock is looked at
+	ATOMIC_I64 timer_when; // earliest timer, INT64_MAX none; timers lock writes, all read
+	GList gfree;           // owner: dead Gs with default stacks
+	uint64_t id_next;      // owner: goroutine ids in hand
+	uint64_t id_end;       // owner
+	ATOMIC_U64 spawned;    // own
+	ATOMIC_U64 ended;      // own
+	ATOMIC_U64 steals;     // own
+	struct Timers *timers; // set before publication
+	// Shared with thieves and sysmon.
+	RunQ runq CACHE_ALIGNED;
+	ATOMIC(M *) m;         // who holds it
+	ATOMIC_U32 status;     // PStatus; sched.lock, or its owner
+	uint32_t id;           // set before publication
+	P *link;               // sched.lock: idle list
+	ATOMIC(SafePointFn *) safe_point; // claimed by xchg; see sched_for_each_p
+	// sysmon's own.
+	uint32_t seen_tick;
+	int64_t seen_when;
+};
+
+// The processors as they were at one moment: safe to walk without a P, however GOMAXPROCS changes
+// meanwhile. Ps and arrays are never freed; see procs.c.
+typedef struct ProcSnapshot {
+	uint32_t n;
+	P *const *p;
+} ProcSnapshot;
+ProcSnapshot sched_procs(void);
+
+// --- entering and leaving ---------------------------------------------------------------------
+
+static inline M *sched_m(void) { return arch_tls_m(); }
+// The running G. The thread has to be known to the runtime.
+static inline G *sched_g(void) { return ((M *)arch_tls_m())->curg; }
+
+G *sched_enter_slow(void);
+// Every call of the C face begins here: the caller gets its P for sure (a thread of the program has
+// none and needs none). Starts the runtime and attaches the thread when needed.
+// Returns the running G.  Blocks: G, when the lease was lost.
+static inline G *
+sched_enter(void)
+{
+	M *mp = sched_m();
+	if (unlikely(mp == NULL) || unlikely(!lease_enter(&mp->lease)))
+		return sched_enter_slow();
+	return mp->curg;
+}
+
+// And ends here. Runs on whatever M the G is on by then.
+static inline void
+sched_leave(void)
+{
+	lease_leave(&sched_m()->lease);
+	os_sim_point();
+}
+
+// --- starting, waiting, waking: all inside the runtime ------------------------------------------
+
+// Starts a goroutine. NULL without memory. stack_bytes 0 is the default.
+G *sched_spawn(void (*fn)(void *), void *arg, size_t stack_bytes, const char *name);
+// The same, not yet runnable: the caller may still set fields, then calls sched_ready.
+G *sched_spawn_held(void (*fn)(void *), void *arg, size_t stack_bytes, const char *name);
+
+// Names gp, which is the caller's own or not yet runnable; NULL takes the name away.
+void sched_set_name(G *gp, const char *name);
+
+// Parks the running G. after(arg), unless NULL, runs when it is off its stack and Gwaiting: it usually
+// unlocks what the waker must lock. Returns when somebody has called sched_ready.
+// Locks: only such as `after` gives up.  Blocks: G.
+void sched_park(WaitReason why, void (*after)(void *), void *arg);
+// The same with the commonest `after`: mutex_unlock(m).
+void sched_park_unlock(WaitReason why, Mutex *m);
+
+// Makes a parked G runnable; it runs next on this P. Exactly one party may call it per park.
+// Stack: any, with or without a P, also on threads that are no M's (sysmon).
+void sched_ready(G *gp);
+// Makes all of them runnable, last in the queue.
+void sched_ready_list(GList *l);
+
+void sched_yield(void);
+NORETURN void sched_exit(void);
+
+// --- waits that several parties may end ---------------------------------------------------------
+//
+//   int err = sched_wait_begin(&w, deadline);   // 0, or the wait is over before it began
+//   lock; try; if done: unlock, sched_wait_end(&w), return
+//   queue a Sudog with .claimed = w.claimable
+//   Claim by = sched_wait_park(&w, why, after, arg)
+//   CLAIM_PEER: done. Otherwise lock, unlink the Sudog, unlock: deadline or cancellation
+//
+// A waker that finds a Sudog with .claimed set calls sched_claim(gp, CLAIM_PEER) under the queue's
+// lock and passes it over when that fails.
+
+typedef struct Deadline {
+	uint64_t opaque[8]; // timer's own; see timer/deadline.c
+} Deadline;
+
+typedef struct Wait {
+	G *gp;
+	int64_t deadline;
+	bool claimable; // more than one party may end it
+	bool armed;
+	Deadline timer;
+} Wait;
+
+// 0, GO_EAGAIN (GO_POLL), GO_ETIMEDOUT, GO_ECANCELED.
+// With GO_POLL or a deadline in the past the caller has tried already: so try first, then begin.
+int sched_wait_begin(Wait *w, int64_t deadline);
+Claim sched_wait_park(Wait *w, WaitReason why, void (*after)(void *), void *arg);
+// Instead of parking: what was waited for is there.
+void sched_wait_end(Wait *w);
+// The error code of a wait that `by` ended; 0 for CLAIM_PEER.
+int sched_claim_error(Claim by);
+
+// Tries to be the one that ends gp's wait. True: the caller won. For CLAIM_PEER the caller then
+// hands over and calls sched_ready; it holds the lock that the park gives up, so the G is off its stack.
+bool sched_claim_peer(G *gp);
+// The same for a deadline or a cancellation, which may come at any moment: wins and readies gp, or
+// does nothing.
+void sched_claim_and_ready(G *gp, Claim by);
+
+// A place in a queue of waiting goroutines; lives on the waiter's stack. Guarded by the queue's lock.
+typedef struct Sudog Sudog;
+struct Sudog {
+	G *g;
+	Sudog *next;
+	Sudog *prev;
+	void *elem;     // chan: data to hand over
+	void *owner;    // chan: the Hchan
+	uint32_t ticket; // select: index of its case; cond: order
+	bool claimed;   // wakers must win sched_claim_peer first
+	bool success;   // set by the waker: a value came; false: closed
+};
+
+// First in first out; zero is empty.
+typedef struct WaitQ {
+	Sudog *first;
+	Sudog *last;
+} WaitQ;
+void waitq_push(WaitQ *q, Sudog *sg);
+void waitq_push_front(WaitQ *q, Sudog *sg);
+// Takes sg out wherever it stands; nothing when it is not queued.
+void waitq_unlink(WaitQ *q, Sudog *sg);
+// The oldest waiter whose wait the caller may end, taken out; NULL when there is none. Its G is the
+// caller's to sched_ready.
+Sudog *waitq_pop(WaitQ *q);
+
+// --- blocking calls, the world, numbers ---------------------------------------------------------
+
+// The running G, inside the runtime, is about to block in user code; leaves the runtime.
+// sched_enter is its end.
+void sched_block_begin(void);
+
+int sched_gomaxprocs(int n);
+// Stops every P, the caller's included in the sense that it goes on alone; and lets them go again.
+void sched_stop_world(const char *why);
+void sched_start_world(void);
+// Runs fn once for every P, at its next safe point, or on its behalf while its M is in user code.
+// Returns when all are done.
+void sched_for_each_p(SafePointFn *fn);
+
+// The scan bit: true when the caller holds gp's stack, false when gp runs (now or by then).
+bool sched_scan_begin(G *gp);
+void sched_scan_end(G *gp);
+
+// Starts the runtime if nothing has yet. 0 or a negative error code.
+int sched_start(void);
+// Walks all goroutines ever made, dead ones too, without a lock: records are never freed.
+G *sched_all_first(void);
+
+struct go_stats;
+void sched_stats(struct go_stats *st);
+int sched_run_main(int (*fn)(void *), void *arg);
+
+// Names the parties of a wait for the next wake-up of timers: the earliest time now is `when`, tell
+// whoever sleeps longer than that. Called by timer after it has published P.timer_when.
+void sched_timer_moved(int64_t when);
+
+#endif

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the files of src/sched share among themselves.
+#ifndef UNDERGO_SCHED_IMPL_H
+#define UNDERGO_SCHED_IMPL_H
+
+#include "os/os.h"
+#include "sched/sched.h"
+#include "sched/sched_up.h"
+#include "undergo/base.h"
+#include "undergo/runtime.h"
+
+enum {
+	MAX_PROCS = 1 << 16,
+	MAX_THREADS = 10000,
+	GFREE_MAX = 64,          // dead Gs a P keeps
+	NEXT_STREAK_MAX = 64,    // a chain through P.next shares this many turns
+	GLOBAL_EVERY = 61,       // one switch in so many looks at the global queue first
+	TIMER_LOOK_EVERY = 8,    // one switch in so many looks at the clock, while timers are pending
+	IDLE_EXIT_MS = 5000,     // an M that idles so long ends
+	ID_BATCH = 16,
+	DEAD_LOOKS = 8,          // how often the monitor looks again, 10 ms to 1.3 s apart
+};
+
+// Threads of the process that no runtime call will ever come from.
+#if defined(__SANITIZE_THREAD__)
+enum { STRANGE_THREADS = 1 };
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+enum { STRANGE_THREADS = 1 };
+#else
+enum { STRANGE_THREADS = 0 };
+#endif
+#else
+enum { STRANGE_THREADS = 0 };
+#endif
+
+// The whole scheduler. Fields are grouped by who guards them.
+typedef struct Sched {
+	Mutex lock CACHE_ALIGNED;
+	// sched.lock:
+	GList globq;
+	M *midle;
+	uint32_t n_midle;
+	P *pidle;
+	uint32_t n_threads;      // Ms of our own making that live, the monitor not among them
+	uint64_t threads_made;
+	int32_t stop_wait;       // Ps that have not stopped yet
+	M *sleeper;              // the idle M that sleeps until the next timer
+	M *all_m;                // every M ever made; also read without the lock (set once per M)
+	M *m_free;               // records of ended threads
+
+	// Read by everyone, written under sched.lock or as stated.
+	ATOMIC_U32 globq_n CACHE_ALIGNED; // length of globq
+	ATOMIC_U32 n_pidle;      // length of pidle
+	ATOMIC_U32 n_spinning;   // Ms looking for work; see find.c
+	ATOMIC_U32 need_spinning; // somebody wanted a spinner and no P was idle
+	ATOMIC_U32 stopping;     // the world is to stop
+	ATOMIC_I64 sleep_until;  // when the sleeper wakes; 0: there is none
+	ATOMIC_U32 thread_wanted; // a thread could not be made; the monitor tries again
+	ATOMIC_U32 dead_suspect;  // all sleep, but the kernel counts a thread we do not know
+	ATOMIC_U32 monitor_asleep;
+	ATOMIC_U32 n_run_main;    // threads that wait in go_run
+	ATOMIC_U32 n_foreign;    // attached threads
+	ATOMIC_U32 n_foreign_parked; // of these, asleep with no deadline of their own
+	ATOMIC_U32 started;      // 0 no, 1 under way, 2 yes, 3 it failed
+	ATOMIC_U64 id_gen;
+	ATOMIC_U64 m_id_gen;
+	ATOMIC_U64 wakeups;
+	ATOMIC_U64 retakes;
+	ATOMIC_U64 spawned_no_p; // goroutines started by threads without a P
+	Note stop_note;
+	Note monitor_note;
+	ATOMIC_U32 world;         // 1 while somebody stops the world or visits every P
+
+	Mutex gfree_lock CACHE_ALIGNED;
+	GList gfree;             // gfree_lock: dead Gs that have a default stack
+	GList gfree_bare;        // gfree_lock: dead Gs without a stack
+	uint32_t gfree_low;      // gfree_lock: fewest in gfree since the monitor looked
+	char *g_slab;            // gfree_lock: memory for new Gs
+	uint32_t g_slab_left;    // gfree_lock: in Gs
+
+	Mutex allg_lock;
+	ATOMIC(G *) all_g;       // allg lock writes; see sched_all_first
+	ATOMIC_U64 n_all_g;
+} Sched;
+extern Sched sched;
+
+// procs.c
+extern ATOMIC_U32 sched_n_procs;
+uint32_t procs_made(void); // Ps that exist, dead ones too
+ProcSnapshot procs_all(void); // dead ones too
+int procs_init(int n);
+void world_p_stopped(P *pp); // a P has come to the stop; sched.lock held
+void p_run_safe_point(P *pp); // what sched_for_each_p left for pp, if anything
+
+// switch.c
+void sched_finish_switch(void);
+void sched_run(M *mp); // the scheduler of an M, on its own stack, until the M ends
+void sched_execute(M *mp, G *gp);
+void sched_leave_cpu(G *gp, GStatus st, void (*after)(void *), void *arg);
+
+// find.c
+G *find_runnable(M *mp); // NULL: this M shall end
+void sched_wake(void);   // one more spinning M if a P is idle and none is spinning
+void sched_wake_after_put(void); // the same, fenced against the last spinner's leaving
+void stop_spinning(M *mp);
+
+// queue.c
+void globq_put(G *gp);             // sched.lock held
+void globq_put_list(GList *l);     // sched.lock held
+uint32_t globq_take(P *pp, uint32_t max, G **first); // sched.lock held
+void glist_push(GList *l, G *gp);
+G *glist_pop(GList *l);
+void glist_append(GList *l, GList *tail);
+void p_put(P *pp, G *gp, bool next); // onto the caller's own P
+void p_put_tail(P *pp, G *gp);
+bool p_has_work(P *pp);
+
+// The next G of pp's own queue. Owner only.
+static inline G *
+p_take(P *pp)
+{
+	G *gp = load_rlx(&pp->next); // order: own
+	if (gp != NULL) {
+		store_rlx(&pp->next, NULL); // order: own
+		if (likely(pp->next_streak++ < NEXT_STREAK_MAX))
+			return gp;
+		p_put_tail(pp, gp); // its chain has had its turns: to the end of the queue
+	}
+	pp->next_streak = 0;
+	return runq_take(&pp->runq);
+}
+
+// idle.c
+void pidle_put(P *pp);      // sched.lock held
+P *pidle_get(void);         // sched.lock held
+P *pidle_get_spinning(void); // the same; when there is none, whoever idles next shall spin
+void midle_put(M *mp);      // sched.lock held
+M *midle_get(void);         // sched.lock held
+void midle_remove(M *mp);   // sched.lock held
+void p_acquire(M *mp, P *pp);
+P *p_release(M *mp);
+void p_hand_off(P *pp);     // a P without an M: find it one, or let it idle
+void check_dead(void);      // sched.lock held
+
+// thread.c
+bool thread_start(P *pp, bool spinning); // an M for pp, status Prunning; false: pp went idle
+bool thread_reserve(void);  // at least one M exists
+bool m_stop(M *mp, int64_t deadline);    // sleeps in the idle list; false: this M shall end
+int64_t first_timer(void);               // over all Ps
+M *m_attach(void);          // a thread of the program
+void foreign_parks(G *gp);  // a thread is about to sleep with no deadline
+void foreign_wakes(G *gp);  // called by its waker
+void threads_init(void);
+void foreign_check(void);   // called when it can be woken
+
+// g.c
+G *g_new(P *pp, size_t stack_bytes);
+void g_retire(void *gp);    // after(): a dead G's record and stack go back
+void g_flush_free(P *pp);   // to the global lists
+uint64_t g_next_id(P *pp);
+void g_scavenge(void);
+G *g_for_thread(void);
+void g_thread_done(G *gp);
+
+// sysmon.c
+int monitor_start(void);
+void monitor_wake(void);
+
+#endif

@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Giving the processor to another goroutine: park, ready, yield, exit, and an M's scheduler.
+//
+// A G that leaves switches straight to the next one in its P's queue, without a detour over the
+// scheduler's stack. So at the moment of the switch the leaving G is still on its stack, and nothing
+// that lets others run it may have happened: its status, its place in a queue, the unlocking of
+// what it waits on. These are left in M.prev, M.prev_status and M.after, and done by whoever arrives
+// (sched_finish_switch), on the arriving context's stack.
+//
+// Invariants:
+//   S1  A G that others can find (in a queue, or Gwaiting) is off its stack and its sp is saved.
+//   S2  Between taking a G out of a queue and switching to it nothing can fail.
+//   S3  An M in the scheduler or in here is inside the runtime (lease.h), so its P is its own.
+//   S4  No pointer to an M survives fiber_switch.
+// Order:  O1  publish G.status after sp -> sched_scan_begin, dumps.
+//         O2  dekker with sched_scan_begin: Grunning stored, then scan read (light; heavy there).
+//         O3  The G itself travels by its queue's order (runq.h, or sched.lock).
+#include "sched/fiber.h"
+#include "sched/sched_impl.h"
+
+void
+sched_finish_switch(void)
+{
+	M *mp = sched_m();
+	G *prev = mp->prev;
+	if (prev == NULL)
+		return;
+	mp->prev = NULL;
+	store_rel(&prev->status, mp->prev_status); // order: publish, O1
+	void (*after)(void *) = mp->after;
+	if (after != NULL)
+		after(mp->after_arg);
+}
+
+// The next G to run from pp's own queue, when nothing asks for the scheduler; NULL otherwise.
+static inline G *
+take_local(P *pp)
+{
+	uint32_t tick = load_rlx(&pp->tick) + 1; // order: own
+	store_rlx(&pp->tick, tick);              // order: own; sysmon reads it
+	if (unlikely(load_rlx(&pp->attention) != 0)) // order: hint, the scheduler looks closer
+		return NULL;
+	if (tick % GLOBAL_EVERY == 0 && load_rlx(&sched.globq_n) != 0) // order: hint
+		return NULL;
+	if (load_rlx(&pp->timer_when) != INT64_MAX && --pp->timer_look == 0) // order: hint
+		return NULL;
+	return p_take(pp);
+}
+
+// Somebody reads gp's stack. He took the scan bit before he could know that gp is to run, and gives
+// it up when he sees Grunning.
+static COLD void
+wait_for_scan(G *gp)
+{
+	while (load_acq(&gp->scan) != 0) { // order: observe <- sched_scan_end
+		arch_pause();
+		os_yield();
+	}
+}
+
+static inline void
+prepare(M *mp, G *gp)
+{
+	gp->m = mp;
+	mp->curg = gp;
+	store_rlx(&gp->status, Grunning); // order: dekker with sched_scan_begin, O2
+	fence_light();
+	if (unlikely(load_acq(&gp->scan) != 0)) // order: observe <- sched_scan_end
+		wait_for_scan(gp);
+}
+
+void
+sched_execute(M *mp, G *gp)
+{
+	prepare(mp, gp);
+	fiber_switch(mp, NULL, gp, false);
+	sched_finish_switch();
+}
+
+// The running G leaves; st and after take effect when it is off its stack. Returns when it runs
+// again, on whatever M. Errno goes with the G.
+void
+sched_leave_cpu(G *gp, GStatus st, void (*after)(void *), void *arg)
+{
+	M *mp = sched_m();
+	P *pp = mp->p;
+	gp->errno_saved = *mp->errno_addr;
+	mp->prev = gp;
+	mp->prev_status = st;
+	mp->after = after;
+	mp->after_arg = arg;
+	G *next = likely(pp != NULL) ? take_local(pp) : NULL;
+	if (next != NULL)
+		prepare(mp, next);
+	else
+		mp->curg = NULL;
+	fiber_switch(mp, gp, next, st == Gdead);
+	sched_finish_switch();
+	*sched_m()->errno_addr = gp->errno_saved;
+}
+
+void
+sched_run(M *mp)
+{
+	for (;;) {
+		G *gp = find_runnable(mp);
+		if (gp == NULL)
+			return;
+		if (mp->spinning)
+			stop_spinning(mp);
+		sched_execute(mp, gp);
+	}
+}
+
+// --- parking ----------------------------------------------------------------------------------
+
+// A thread of the program sleeps on its own note; it has no P to give away.
+static void
+thread_park(G *gp, WaitReason why, void (*after)(void *), void *arg)
+{
+	note_clear(&gp->note);
+	store_rlx(&gp->wait, why);        // order: count
+	foreign_parks(gp);
+	store_rel(&gp->status, Gwaiting); // order: publish -> dumps
+	if (after != NULL)
+		after(arg);
+	foreign_check();
+	note_sleep(&gp->note, INT64_MAX);
+	store_rlx(&gp->status, Grunning); // order: own
+}
+
+void
+sched_park(WaitReason why, void (*after)(void *), void *arg)
+{
+	G *gp = sched_g();
+	if (unlikely(gp->thread)) {
+		thread_park(gp, why, after, arg);
+		return;
+	}
+	store_rlx(&gp->wait, why); // order: count
+	sched_leave_cpu(gp, Gwaiting, after, arg);
+}
+
+static void
+unlock_after(void *m)
+{
+	mutex_unlock(m);
+}
+
+void
+sched_park_unlock(WaitReason why, Mutex *m)
+{
+	sched_park(why, unlock_after, m);
+}
+
+// --- waking -----------------------------------------------------------------------------------
+
+// Where the caller has no P: the queue everyone looks into.
+static void
+put_global(GList *l)
+{
+	mutex_lock(&sched.lock);
+	globq_put_list(l);
+	mutex_unlock(&sched.lock);
+}
+
+static inline void
+make_runnable(G *gp)
+{
+	assert(load_rlx(&gp->status) == Gwaiting || load_rlx(&gp->status) == Gidle); // order: own
+	store_rlx(&gp->wait_since, 0);     // order: count
+	store_rlx(&gp->status, Grunnable); // order: published by the queue
+}
+
+void
+sched_ready(G *gp)
+{
+	if (unlikely(gp->thread)) {
+		foreign_wakes(gp);
+		note_wake(&gp->note);
+		return;
+	}
+	make_runnable(gp);
+	M *mp = sched_m();
+	P *pp = mp != NULL ? mp->p : NULL;
+	if (likely(pp != NULL)) {
+		p_put(pp, gp, true);
+	} else {
+		GList l = {gp, gp, 1};
+		gp->link = NULL;
+		put_global(&l);
+	}
+	sched_wake_after_put();
+}
+
+void
+sched_ready_list(GList *l)
+{
+	GList rest = {0};
+	M *mp = sched_m();
+	P *pp = mp != NULL ? mp->p : NULL;
+	for (G *gp; (gp = glist_pop(l)) != NULL;) {
+		if (gp->thread) {
+			sched_ready(gp);
+			continue;
+		}
+		make_runnable(gp);
+		if (pp != NULL)
+			p_put_tail(pp, gp);
+		else
+			glist_push(&rest, gp);
+	}
+	if (rest.n != 0)
+		put_global(&rest);
+	sched_wake_after_put();
+}
+
+// --- yielding and ending ----------------------------------------------------------------------
+
+// After: a G that yielded goes to the end of the queue.
+static void
+requeue(void *v)
+{
+	p_put_tail(sched_m()->p, v);
+}
+
+void
+sched_yield(void)
+{
+	M *mp = sched_m();
+	G *gp = mp->curg;
+	P *pp = mp->p;
+	if (gp->thread) {
+		os_yield();
+		return;
+	}
+	// Alone, with nobody asking: stay. The scheduler still gets its look at the clock and the others.
+	if (load_rlx(&pp->attention) == 0 && !p_has_work(pp) && // order: hint
+	    load_rlx(&sched.globq_n) == 0 &&                    // order: hint
+	    (load_rlx(&pp->timer_when) == INT64_MAX || --pp->timer_look != 0)) { // order: hint
+		own_add(&pp->tick, 1);
+		os_sim_point();
+		return;
+	}
+	sched_leave_cpu(gp, Grunnable, requeue, gp);
+}
+
+void
+sched_exit(void)
+{
+	G *gp = sched_g();
+	if (unlikely(gp->scope != NULL || gp->locals != NULL))
+		up_g_ends(gp);
+	P *pp = sched_m()->p;
+	own_add(&pp->ended, 1);
+	sched_leave_cpu(gp, Gdead, g_retire, gp);
+	throw("sched_exit: a dead goroutine runs");
+}
+
+// --- the scan bit -----------------------------------------------------------------------------
+
+bool
+sched_scan_begin(G *gp)
+{
+	uint32_t zero = 0;
+	if (!cas_acq(&gp->scan, &zero, 1)) // order: claim, among scanners
+		return false;
+	fence_heavy(); // order: dekker with prepare: scan stored, then status read
+	uint32_t s = load_acq(&gp->status); // order: observe <- sched_finish_switch
+	if (s == Gwaiting || s == Grunnable)
+		return true;
+	sched_scan_end(gp);
+	return false;
+}
+
+void
+sched_scan_end(G *gp)
+{
+	store_rel(&gp->scan, 0); // order: publish -> prepare
+}
+
+const char *
+sched_wait_text(WaitReason r)
+{
+	static const char *const text[] = {
+#define WAIT(name, txt) txt,
+#include "sched/wait_reason.def"
+#undef WAIT
+	};
+	return r < WAIT_COUNT ? text[r] : "unknown";
+}

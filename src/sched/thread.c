@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Ms: threads of our own that run goroutines, and threads of the program that call in.
+//
+// Our own are made when a P has work and no M is idle, sleep in the idle list, and end when nobody
+// needed them for IDLE_EXIT_MS. A thread of the program gets an M and a G at its first call (its lease is
+// HELD for ever and it has no P) and gives them back when it ends. Records are never freed.
+//
+// The sleeper: one idle M minds the timers of all Ps. It sleeps until the earliest is due; an earlier
+// one wakes it.
+// Order:  O1  dekker: sched_timer_moved has P.timer_when stored, light fence, reads sleep_until; the
+//             sleeper stores sleep_until, heavy fence, reads every P.timer_when again.
+//         O2  M.next_p and M.spinning are written before note_wake, read after note_sleep.
+#include "sched/fiber.h"
+#include "sched/sched_impl.h"
+
+// --- records ----------------------------------------------------------------------------------
+
+static M *
+record_get(void)
+{
+	mutex_lock(&sched.lock);
+	M *mp = sched.m_free;
+	if (mp != NULL)
+		sched.m_free = mp->link;
+	mutex_unlock(&sched.lock);
+	if (mp != NULL) {
+		mp->link = NULL;
+		return mp;
+	}
+	mp = os_alloc(sizeof *mp);
+	if (mp == NULL)
+		return NULL;
+	mp->id = add_rlx(&sched.m_id_gen, 1);         // order: count
+	mp->rand = base_mix(base_seed + mp->id * 7919);
+	mutex_lock(&sched.lock);
+	mp->all_next = sched.all_m;
+	sched.all_m = mp;
+	mutex_unlock(&sched.lock);
+	return mp;
+}
+
+static void
+record_put(M *mp)
+{
+	mutex_lock(&sched.lock);
+	mp->link = sched.m_free;
+	sched.m_free = mp;
+	mutex_unlock(&sched.lock);
+}
+
+// What a thread sets up on itself before it is an M.
+static void
+settle(M *mp)
+{
+	mp->tid = os_thread_id();
+	mp->errno_addr = os_errno_addr();
+	mp->signal_stack = up_thread_starts();
+	fiber_thread(mp);
+	lease_renew(&mp->lease);
+	store_rlx(&mp->lease.inrt, 1); // order: own, nobody has heard of us yet
+	arch_tls_set_m(mp);
+}
+
+static void
+unsettle(M *mp)
+{
+	arch_tls_set_m(NULL);
+	up_thread_ends(mp->signal_stack);
+	mp->signal_stack = NULL;
+}
+
+// --- our own threads --------------------------------------------------------------------------
+
+static void
+thread_main(void *v)
+{
+	M *mp = v;
+	settle(mp);
+	os_thread_name("undergo");
+	os_thread_exact_timers();
+	os_signal_unblock_all();
+	P *pp = mp->next_p;
+	mp->next_p = NULL;
+	p_acquire(mp, pp);
+	sched_run(mp);
+	unsettle(mp);
+	record_put(mp);
+}
+
+static COLD NORETURN void
+too_many_threads(void)
+{
+	print_str("runtime: program exceeds ");
+	print_u64(MAX_THREADS);
+	print_str("-thread limit\n");
+	fatal("thread exhaustion");
+}
+
+// pp could not get a thread: it idles, with its work, until the monitor gets one.
+static COLD void
+thread_refused(P *pp, bool spinning)
+{
+	mutex_lock(&sched.lock);
+	sched.n_threads--;
+	if (spinning)
+		sub_rlx(&sched.n_spinning, 1); // order: the monitor stands for us
+	store_rlx(&sched.thread_wanted, 1);    // order: hint, under sched.lock
+	if (load_rlx(&sched.stopping) != 0)    // order: own, under sched.lock
+		world_p_stopped(pp);
+	else
+		pidle_put(pp);
+	monitor_wake();
+	mutex_unlock(&sched.lock);
+}
+
+static bool
+thread_new(P *pp, bool spinning)
+{
+	mutex_lock(&sched.lock);
+	bool room = sched.n_threads + 1 < MAX_THREADS; // the monitor is one too
+	sched.n_threads++;
+	sched.threads_made++;
+	mutex_unlock(&sched.lock);
+	if (!room)
+		too_many_threads();
+	M *mp = record_get();
+	if (mp != NULL) {
+		mp->foreign = false;
+		mp->spinning = spinning;
+		mp->next_p = pp;
+		if (os_thread_start(thread_main, mp) == 0)
+			return true;
+		mp->spinning = false;
+		mp->next_p = NULL;
+		record_put(mp);
+	}
+	thread_refused(pp, spinning);
+	return false;
+}
+
+bool
+thread_start(P *pp, bool spinning)
+{
+	mutex_lock(&sched.lock);
+	M *mp = midle_get();
+	mutex_unlock(&sched.lock);
+	if (mp == NULL)
+		return thread_new(pp, spinning);
+	mp->spinning = spinning;
+	mp->next_p = pp;
+	add_rlx(&sched.wakeups, 1); // order: count
+	note_wake(&mp->park);
+	return true;
+}
+
+bool
+thread_reserve(void)
+{
+	mutex_lock(&sched.lock);
+	P *pp = sched.n_threads == 0 ? pidle_get() : NULL;
+	if (pp != NULL)
+		store_rlx(&pp->status, Prunning); // order: own
+	mutex_unlock(&sched.lock);
+	return pp == NULL || thread_start(pp, false);
+}
+
+// --- sleeping ---------------------------------------------------------------------------------
+
+int64_t
+first_timer(void)
+{
+	int64_t first = INT64_MAX;
+	ProcSnapshot procs = sched_procs();
+	for (uint32_t i = 0; i < procs.n; i++) {
+		int64_t when = load_acq(&procs.p[i]->timer_when); // order: observe <- timers
+		if (when < first)
+			first = when;
+	}
+	return first;
+}
+
+// Into the idle list; as the sleeper when there is a deadline and no sleeper yet.
+static bool
+lie_down(M *mp, int64_t deadline)
+{
+	bool minds = false;
+	mutex_lock(&sched.lock);
+	note_clear(&mp->park);
+	midle_put(mp);
+	if (deadline != INT64_MAX && sched.sleeper == NULL) {
+		sched.sleeper = mp;
+		store_rlx(&sched.sleep_until, deadline); // order: dekker, O1
+		minds = true;
+	}
+	check_dead();
+	mutex_unlock(&sched.lock);
+	return minds;
+}
+
+// Takes mp out of the idle list unless somebody else has, who then is about to wake it.
+static bool
+get_up(M *mp)
+{
+	mutex_lock(&sched.lock);
+	bool ours = mp->idle;
+	if (ours)
+		midle_remove(mp);
+	mutex_unlock(&sched.lock);
+	return ours;
+}
+
+static void
+thread_ends(M *mp)
+{
+	check(mp->p == NULL && !mp->spinning, "thread_ends: busy");
+	mutex_lock(&sched.lock);
+	sched.n_threads--;
+	mutex_unlock(&sched.lock);
+}
+
+bool
+m_stop(M *mp, int64_t deadline)
+{
+	bool minds = lie_down(mp, deadline);
+	if (minds) {
+		fence_heavy(); // order: dekker with sched_timer_moved, O1
+		int64_t first = first_timer();
+		if (first < deadline)
+			deadline = first;
+	} else {
+		deadline = base_deadline(os_nanotime(), IDLE_EXIT_MS * GO_MSEC);
+	}
+	if (!note_sleep(&mp->park, deadline)) {
+		if (get_up(mp)) {
+			if (!minds)
+				thread_ends(mp);
+			return minds;
+		}
+		note_sleep(&mp->park, INT64_MAX);
+	}
+	P *pp = mp->next_p;
+	mp->next_p = NULL;
+	if (pp != NULL)
+		p_acquire(mp, pp);
+	return true;
+}
+
+void
+sched_timer_moved(int64_t when)
+{
+	fence_light(); // order: dekker with m_stop, O1: timer_when stored, then sleep_until read
+	int64_t until = load_rlx(&sched.sleep_until);
+	if (until == 0) {
+		if (load_rlx(&sched.n_pidle) != 0) // order: hint; busy Ps look at their own timers
+			sched_wake();              // who finds nothing and becomes the sleeper
+		return;
+	}
+	if (when >= until)
+		return;
+	mutex_lock(&sched.lock);
+	M *mp = sched.sleeper;
+	if (mp != NULL)
+		midle_remove(mp);
+	mutex_unlock(&sched.lock);
+	if (mp != NULL)
+		note_wake(&mp->park);
+}
+
+// --- threads of the program -------------------------------------------------------------------
+
+static void
+detach(void *v)
+{
+	M *mp = v;
+	G *gp = mp->curg;
+	arch_tls_set_m(mp); // the destructor runs with the thread's words intact, or a new set
+	store_rlx(&mp->lease.inrt, 1); // order: own, no P
+	if (gp->locals != NULL)
+		up_g_ends(gp);
+	unsettle(mp);
+	mp->curg = NULL;
+	g_thread_done(gp);
+	record_put(mp);
+	mutex_lock(&sched.lock);
+	sub_rel(&sched.n_foreign, 1); // order: publish -> check_dead
+	check_dead();
+	mutex_unlock(&sched.lock);
+}
+
+void
+threads_init(void)
+{
+	os_thread_exit_key(detach);
+}
+
+M *
+m_attach(void)
+{
+	M *mp = record_get();
+	G *gp = mp != NULL ? g_for_thread() : NULL;
+	if (gp == NULL)
+		return NULL;
+	mp->foreign = true;
+	mp->curg = gp;
+	gp->m = mp;
+	add_rel(&sched.n_foreign, 1); // order: publish -> check_dead
+	settle(mp);
+	os_thread_exit_set(mp);
+	return mp;
+}
+
+// gp is about to sleep until somebody wakes it. Counted before it gives up the lock its waker needs.
+void
+foreign_parks(G *gp)
+{
+	store_rlx(&gp->counted, 1);          // order: own, the waker is not told yet
+	add_rel(&sched.n_foreign_parked, 1); // order: publish -> check_dead
+}
+
+// The waker's side.
+void
+foreign_wakes(G *gp)
+{
+	if (xchg_ar(&gp->counted, 0) != 0)           // order: claim
+		sub_rel(&sched.n_foreign_parked, 1); // order: publish -> check_dead
+}
+
+// It now can be woken, and will sleep: was it the last one awake?
+void
+foreign_check(void)
+{
+	mutex_lock(&sched.lock);
+	check_dead();
+	mutex_unlock(&sched.lock);
+}
