@@ -30,7 +30,7 @@ go_stats_read(go_stats *st)
 {
 	sched_enter();
 	sched_stats(st);
-	st->timers_fired = timer_fired_count();
+	st->timers_fired = timer_fired();
 	sched_leave();
 }
 

@@ -7,7 +7,7 @@
 #include "undergo/local.h"
 #include "undergo/scope.h"
 
-// --- scopes -----------------------------------------------------------------------------------
+// --- scopes ------------------------------------------------------------------------------------
 
 static Scope *
 inside(go_scope *s)
@@ -70,7 +70,7 @@ go_canceled(void)
 	return gp != NULL && scope_canceled(gp);
 }
 
-// --- contexts: NULL is the one that never ends ----------------------------------------------------
+// --- contexts: NULL is the one that never ends -------------------------------------------------
 
 go_ctx *
 go_ctx_new(go_ctx *parent, int64_t deadline)
@@ -147,7 +147,7 @@ go_ctx_unref(go_ctx *ctx)
 	sched_leave();
 }
 
-// --- goroutine-local values -----------------------------------------------------------------------
+// --- goroutine-local values --------------------------------------------------------------------
 
 int
 go_local_key_new(go_local_key *key, void (*destroy)(void *value))

@@ -7,21 +7,23 @@
 //
 // Invariants, while the lock is held (chan_verify):
 //   I1  recvq and sendq are not both in use, unless a single G waits on both through select.
-//   I2  Elements in the ring: nobody waits to receive. Room in the ring: nobody waits to send. (Waiters
-//       whose wait something else has ended are popped with the others, and find themselves unlinked.)
+//   I2  Elements in the ring: nobody waits to receive. Room in the ring: nobody waits to send.
+//       (Waiters whose wait something else has ended are popped with the others, and find
+//       themselves unlinked.)
 //   I3  CHAN_CLOSED is set once and stays. Then nobody waits.
 //   I4  CHAN_RECEIVERS and CHAN_SENDERS are set exactly while their queues are not empty.
 //   I5  send_at == (recv_at + count) mod cap.
 // Locks:  Hchan.lock, rank chan. Several at once only in select.c, by rising address.
 // Order:  O1  A value and all its sender did before travel under the lock, or with sched_ready.
-//         O2  send_hopeless and recv_look read without the lock. A channel once closed stays closed, and
-//             cannot be filled any more. So: not closed, and later seen full, means that it was
-//             full and open at one moment between; empty, and later seen not closed, that it was
-//             empty and open when it was seen empty; closed (acquire, pairs with chan_close), and later
-//             seen empty, that it is drained for ever.
-//         O3  Mutex looks at its sleepers after it has been given up. By then somebody else may have
-//             received the value and freed the channel; pool.c keeps the lock's memory a lock.
-// Not done: a lock for each end. It makes close and select a proof, and costs two lines instead of one.
+//         O2  send_hopeless and recv_look read without the lock. A channel once closed stays
+//             closed, and cannot be filled any more. So: not closed, and later seen full, means
+//             that it was full and open at one moment between; empty, and later seen not closed,
+//             that it was empty and open when it was seen empty; closed (acquire, pairs with
+//             chan_close), and later seen empty, that it is drained for ever.
+//         O3  Mutex looks at its sleepers after it has been given up. By then somebody else may
+//             have received the value and freed the channel; pool.c keeps the lock's memory a lock.
+// Not done: a lock for each end. It makes close and select a proof, and costs two lines instead of
+// one.
 #include "chan/chan_impl.h"
 
 // --- making and freeing -----------------------------------------------------------------------
@@ -88,7 +90,7 @@ has(Hchan *c, uint32_t bits)
 static void
 note_queue(Hchan *c, uint32_t side)
 {
-	uint32_t s = load_rlx(&c->state) & ~side; // order: lock
+	uint32_t s = load_rlx(&c->state) & ~side;                              // order: lock
 	store_rlx(&c->state, queue_of(c, side)->first != NULL ? s | side : s); // order: hint
 }
 
@@ -108,7 +110,8 @@ chan_unlink(Hchan *c, Sudog *sg, uint32_t side)
 	note_queue(c, side);
 }
 
-// The first waiter of a side that can still be woken, marked as the one who is; NULL when there is none.
+// The first waiter of a side that can still be woken, marked as the one who is; NULL when there is
+// none.
 static Sudog *
 pop(Hchan *c, uint32_t side, bool success)
 {
@@ -178,8 +181,8 @@ send_done(Hchan *c, int result, G *wake)
 	return result;
 }
 
-// Announces a wait on c. Often that is nothing and the lock can stay; otherwise it is given up, and the
-// caller tries once more. False: *err says why there is no wait, and the lock is given up.
+// Announces a wait on c. Often that is nothing and the lock can stay; otherwise it is given up, and
+// the caller tries once more. False: *err says why there is no wait, and the lock is given up.
 static bool
 begin_wait(Hchan *c, Wait *w, int64_t deadline, bool *again, int *err)
 {
@@ -259,7 +262,7 @@ chan_send(Hchan *c, const void *elem, int64_t deadline)
 	if (deadline == GO_POLL && send_hopeless(c))
 		return GO_EAGAIN;
 	mutex_lock(&c->lock);
-	if (likely(load_rlx(&c->state) == 0)) {         // order: lock
+	if (likely(load_rlx(&c->state) == 0)) { // order: lock
 		size_t n = load_rlx(&c->count); // order: lock
 		if (likely(n < c->cap)) {
 			ring_put(c, elem, n);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Channels, select, and what else parks a G on a queue: mutex, rwmutex, cond, waitgroup, once, semaphores.
+// Channels, select, and what else parks a G on a queue: mutex, rwmutex, cond, waitgroup, once,
+// semaphores.
 //
 // The core of both faces. Every function here runs inside the runtime, between sched_enter and
 // sched_leave, unless it says otherwise. Protocols: src/chan/README.
@@ -54,16 +55,18 @@ int chan_select(SelectCase *cases, int n, int64_t deadline);
 // Throws when an invariant of chan.c does not hold. Takes the lock.
 void chan_verify(Hchan *c);
 
-// --- semaphores on a word, as compiled Go code knows them -----------------------------------------
+// --- semaphores on a word, as compiled Go code knows them -------------------------------------
 
 // Takes one from *addr, waiting while it is 0. lifo: before those who wait already.  Blocks: G.
 void sema_acquire(uint32_t *addr, WaitReason why, bool lifo);
-// Gives one to the first waiter, or adds it to *addr. handoff: the caller lets the waiter run at once.
+// Gives one to the first waiter, or adds it to *addr. handoff: the caller lets the waiter run at
+// once.
 void sema_release(uint32_t *addr, bool handoff);
 
 // --- sync -------------------------------------------------------------------------------------
 
-// The fast halves (gmutex_try_lock, gmutex_unlock_fast and their like) need not be inside the runtime.
+// The fast halves (gmutex_try_lock, gmutex_unlock_fast and their like) need not be inside the
+// runtime.
 
 // Names for the words of the public structs: atomics, which a header that C++ reads cannot say.
 static_assert(sizeof(ATOMIC_U32) == sizeof(uint32_t), "ATOMIC adds nothing");
@@ -130,21 +133,22 @@ bool grwmutex_try_lock(go_rwmutex *rw);
 void grwmutex_unlock(go_rwmutex *rw);
 
 int gcond_wait(go_cond *c, go_mutex *m, int64_t deadline); // Blocks: G.
-bool gcond_idle(go_cond *c); // nobody to wake; needs no runtime
+bool gcond_idle(go_cond *c);                               // nobody to wake; needs no runtime
 void gcond_signal(go_cond *c);
 void gcond_broadcast(go_cond *c);
 
 bool gwg_add_fast(go_waitgroup *wg, int n); // false: gwg_wake follows
 void gwg_wake(go_waitgroup *wg);
-bool gwg_done(go_waitgroup *wg); // the count is 0; needs no runtime
+bool gwg_done(go_waitgroup *wg);                  // the count is 0; needs no runtime
 int gwg_wait(go_waitgroup *wg, int64_t deadline); // Blocks: G.
 
 bool gonce_done(go_once *o); // needs no runtime
-bool gonce_begin(go_once *o); // true: the caller runs the function, then calls gonce_end.  Blocks: G.
+bool gonce_begin(
+    go_once *o); // true: the caller runs the function, then calls gonce_end.  Blocks: G.
 void gonce_end(go_once *o);
 
 void gsem_init(go_sem *s, uint32_t n);
-bool gsem_try_acquire(go_sem *s); // needs no runtime
+bool gsem_try_acquire(go_sem *s);              // needs no runtime
 int gsem_acquire(go_sem *s, int64_t deadline); // Blocks: G.
 bool gsem_release_fast(go_sem *s, uint32_t n); // false: gsem_release_slow follows; needs no runtime
 void gsem_release_slow(go_sem *s, uint32_t n);

@@ -27,14 +27,15 @@ struct go_chan {
 	size_t recv_at;       // lock: the slot of the oldest
 	ATOMIC_U32 state;     // lock writes, all read: CHAN_ bits
 	Mutex lock;
-	WaitQ recvq;          // lock
-	WaitQ sendq;          // lock
+	WaitQ recvq; // lock
+	WaitQ sendq; // lock
 };
 static_assert(offsetof(Hchan, count) == 0, "compiled Go code reads len here");
 static_assert(offsetof(Hchan, cap) == sizeof(size_t), "compiled Go code reads cap here");
 static_assert(offsetof(Hchan, recvq) <= CACHE_LINE, "the fast path touches one line");
 
-// pool.c: memory for a channel and its ring; the lock is initialised, the rest is not. NULL without.
+// pool.c: memory for a channel and its ring; the lock is initialised, the rest is not. NULL
+// without.
 Hchan *chan_pool_get(size_t ring_bytes);
 void chan_pool_put(Hchan *c, size_t ring_bytes);
 
@@ -109,7 +110,7 @@ wake_later(GList *l, G *gp)
 	l->n++;
 }
 
-// --- waiters by address -------------------------------------------------------------------------
+// --- waiters by address -----------------------------------------------------------------------
 
 // What a waiter waits for. A wake-up that comes late must not reach a waiter of another kind, whose
 // object lies where an earlier one was.
@@ -127,10 +128,10 @@ struct Waiter {
 	Sudog sg;
 	const void *addr;
 	WaiterKind kind;
-	bool queued;      // it is in the queue
-	bool parked;      // cond: it must be readied; mutex: not used
-	bool handed;      // mutex: woken as its holder
-	int64_t since;    // mutex: when it began to wait
+	bool queued;   // it is in the queue
+	bool parked;   // cond: it must be readied; mutex: not used
+	bool handed;   // mutex: woken as its holder
+	int64_t since; // mutex: when it began to wait
 	// Of the one waiter of an address that stands in the root's tree for all of them:
 	WaitQ queue;
 	Waiter *child[2];

@@ -5,10 +5,11 @@
 // Blocks are kept for the next channel and never given back to the system.
 //
 // Invariants:
-//   I1  Hchan.lock of a block is initialised once and is a lock for ever. Whoever gives a channel's lock up
-//       looks at its sleepers afterwards, when the channel may have been freed and even made anew
-//       (chan.c, O3): he reads a lock then, and at worst wakes a sleeper for nothing.
-//   I2  A block's ring pointer is the pool's while the block is free: the next free one of its size.
+//   I1  Hchan.lock of a block is initialised once and is a lock for ever. Whoever gives a channel's
+//       lock up looks at its sleepers afterwards, when the channel may have been freed and even
+//       made anew (chan.c, O3): he reads a lock then, and at worst wakes a sleeper for nothing.
+//   I2  A block's ring pointer is the pool's while the block is free: the next free one of its
+//       size.
 // Locks:  pool_lock, rank leaf.
 // Not done: lists for each P. Programs that make channels in a hurry make a goroutine with each.
 #include "chan/chan_impl.h"
@@ -27,7 +28,7 @@ enum { CHUNK_BYTES = 16 * 1024 };
 #endif
 
 static const uint16_t block_bytes[] = {
-	128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096, 6144, 8192, 12288, 16384, 32768,
+    128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096, 6144, 8192, 12288, 16384, 32768,
 };
 enum { CLASSES = countof(block_bytes) };
 static_assert(sizeof(Hchan) <= 128, "a channel without a ring fits the smallest block");

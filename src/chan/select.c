@@ -9,16 +9,18 @@
 // Fairness: the order is a random permutation, so each of the cases that are ready comes first with
 // the same chance. Pass 0 draws it as it goes along and stops at the first that is ready.
 //
-// Pass 0 may choose a case, since that case was ready under its lock. It may not conclude that none is:
-// a value can move from a channel not looked at yet to one already passed. That conclusion, "default",
-// a deadline that has passed, or the decision to wait, is pass 1's: under all locks no case was ready.
+// Pass 0 may choose a case, since that case was ready under its lock. It may not conclude that none
+// is: a value can move from a channel not looked at yet to one already passed. That conclusion,
+// "default", a deadline that has passed, or the decision to wait, is pass 1's: under all locks no
+// case was ready.
 //
 // Invariants:
 //   I1  Channels are locked by rising address, each once, however many cases it stands in.
-//   I2  Every Sudog of a select is .claimed: who wakes it has won its Wait, so exactly one is fired.
-//   I3  The frame of a parked select lives until unlock_all is done with it: the G that was woken locks,
-//       in pass 3, every channel but its own, and its own was given up before the waker could lock it.
-//       unlock_all reads nothing after it has given the last one up.
+//   I2  Every Sudog of a select is .claimed: who wakes it has won its Wait, so exactly one is
+//       fired.
+//   I3  The frame of a parked select lives until unlock_all is done with it: the G that was woken
+//       locks, in pass 3, every channel but its own, and its own was given up before the waker
+//       could lock it. unlock_all reads nothing after it has given the last one up.
 // Locks:  Hchan.lock of all cases.
 #include "chan/chan_impl.h"
 #include "os/os.h"
@@ -139,7 +141,8 @@ lock_all(Select *s)
 		mutex_lock(&s->locks[i]->lock);
 }
 
-// Also the `after` of the park: s and all it points to may be gone when the last one is given up. I3
+// Also the `after` of the park: s and all it points to may be gone when the last one is given up.
+// I3
 static void
 unlock_all(void *v)
 {
@@ -187,11 +190,11 @@ enqueue_all(Select *s, G *gp)
 		if (k->chan == NULL)
 			continue;
 		s->sudogs[i] = (Sudog){
-			.g = gp,
-			.elem = k->elem,
-			.owner = k->chan,
-			.ticket = i,
-			.claimed = true, // I2
+		    .g = gp,
+		    .elem = k->elem,
+		    .owner = k->chan,
+		    .ticket = i,
+		    .claimed = true, // I2
 		};
 		chan_enqueue(k->chan, &s->sudogs[i], k->send ? CHAN_SENDERS : CHAN_RECEIVERS);
 	}
@@ -239,7 +242,7 @@ select_wait(Select *s, int64_t deadline)
 			sched_ready(wake);
 		return k >= 0 ? finish(s, k, result == 0) : err;
 	}
-	sched_wait_share(&w);
+	sched_wait_share(&w); // I2
 	enqueue_all(s, w.gp);
 	Claim by = sched_wait_park(&w, WAIT_select, unlock_all, s);
 	k = dequeue_others(s);

@@ -3,8 +3,6 @@
 #ifndef UNDERGO_PANIC_IMPL_H
 #define UNDERGO_PANIC_IMPL_H
 
-#include <signal.h>
-
 #include "panic/panic.h"
 
 // GOTRACEBACK: how much a dying process says.
@@ -15,33 +13,47 @@ typedef enum TraceLevel {
 	TRACE_SYSTEM, // the runtime's goroutines and frames too
 	TRACE_CRASH,  // the same, then SIGABRT
 } TraceLevel;
-extern TraceLevel panic_trace_level; // set by panic_init, then constant
 
-// A place to continue when walking a broken stack faults. Points to the newest one of this thread.
-typedef struct Trap Trap;
+// --- traceback.c ------------------------------------------------------------------------------
 
-// traceback.c
 void trace_init(void);
-// Where a walk of the present stack begins: what a signal interrupted (context), or a return address of
-// a function that has called us.
+
+// A line on its way out: written when it ends or is full.
+typedef struct Line {
+	size_t n;
+	char text[480];
+} Line;
+void line_str(Line *l, const char *s);
+void line_u64(Line *l, uint64_t v);
+void line_hex(Line *l, uint64_t v); // with 0x
+void line_end(Line *l);
+
+// Where a walk of the present stack begins: at what a signal interrupted, when context is set, else
+// at the return address pc of a caller.
 typedef struct TraceStart {
 	const void *context;
 	uintptr_t pc;
+	uintptr_t sp;
 } TraceStart;
-// The frames of the present stack from `start` outwards.
+
+// Prints the frames of the present stack from `start` outwards. system: the runtime's frames too.
 void trace_here(const TraceStart *start, bool system);
-// The frames of a G that does not run; the caller holds its scan bit.
+// Prints the frames of a G that does not run; the caller holds its scan bit.
 void trace_parked(G *gp, bool system);
-// Called by the handler of a fault: if a walk of this thread caused it, goes on behind that walk.
+// Called by the handler of a fault: when a walk of this thread caused it, continues behind that
+// walk and does not return. Stack: signal.
 void trace_catch(void);
 
-// dump.c
-// The goroutines, the current one first, whose stack begins at `start`.
-void dump_goroutines(const TraceStart *start, bool all, bool system);
-// What the signal that this thread is handling interrupted; NULL outside.
-const void *fault_context(void);
+// --- dump.c -----------------------------------------------------------------------------------
 
-// fault.c
+void dump_init(void);
+// What SIGQUIT does: prints all goroutines, as the one death of the process. Stack: signal.
+NORETURN void dump_and_exit(const TraceStart *start);
+
+// --- fault.c ----------------------------------------------------------------------------------
+
 void fault_init(void);
+// What the fatal signal that this thread is handling interrupted; NULL when it handles none.
+const void *fault_context(void);
 
 #endif

@@ -241,6 +241,8 @@ typedef struct Wait {
 // 0, GO_EAGAIN (GO_POLL), GO_ETIMEDOUT, GO_ECANCELED.
 // With GO_POLL or a deadline in the past the caller has tried already: so try first, then begin.
 int sched_wait_begin(Wait *w, int64_t deadline);
+// Several peers may end it: the G is about to queue in more than one place (select).
+void sched_wait_share(Wait *w);
 Claim sched_wait_park(Wait *w, WaitReason why, void (*after)(void *), void *arg);
 // Instead of parking: what was waited for is there.
 void sched_wait_end(Wait *w);
@@ -265,6 +267,7 @@ struct Sudog {
 	uint32_t ticket; // select: index of its case; cond: order
 	bool claimed;   // wakers must win sched_claim_peer first
 	bool success;   // set by the waker: a value came; false: closed
+	bool fired;     // set by the waker: of a select's many, the one that was woken through
 };
 
 // First in first out; zero is empty.

@@ -52,6 +52,15 @@ sched_wait_begin(Wait *w, int64_t deadline)
 }
 
 void
+sched_wait_share(Wait *w)
+{
+	if (w->claimable)
+		return;
+	w->claimable = true;
+	store_rlx(&w->gp->claim, CLAIM_PREPARED); // order: published by the queues' locks
+}
+
+void
 sched_wait_end(Wait *w)
 {
 	if (!w->claimable)

@@ -5,15 +5,16 @@
 // it keeps alive, and its children, which it does not.
 //
 // Invariants:
-//   C1  err goes from 0 to GO_ECANCELED or GO_ETIMEDOUT, once, under the lock. Who moves it closes the
-//       done channel that is there, and ends the children; each context is walked once.
+//   C1  err goes from 0 to GO_ECANCELED or GO_ETIMEDOUT, once, under the lock. Who moves it closes
+//       the done channel that is there, and ends the children; each context is walked once.
 //   C2  The done channel is installed once, under the lock. Who installs it when err is already set
 //       closes it. So it is closed once.
-//   C3  A context is in its parent's list until it is freed, unless the parent had ended before it came.
-//       A walker may find one there whose count is 0: it is being freed and waits for the list's lock.
+//   C3  A context is in its parent's list until it is freed, unless the parent had ended before it
+//       came. A walker may find one there whose count is 0: it is being freed, and
+//       whoever does waits for the list's lock.
 //   C4  deadline is the earliest on the way up. Only who is earlier than his parent has a timer.
-// Locks:  Ctx.lock, rank scope, one at a time, nothing under it. Timers are added and stopped, channels
-//         closed and freed, without it. The timer takes a reference and posts the end.
+// Locks:  Ctx.lock, rank scope, one at a time, nothing under it. Timers are added and stopped,
+//         channels closed and freed, without it. The timer takes a reference and posts the end.
 // Order:  O1  publish err -> ctx_err; done -> ctx_done.
 //         O2  publish count - 1 -> the last one, who frees.
 #include "scope/scope.h"
@@ -47,7 +48,7 @@ try_ref(Ctx *c)
 {
 	uint32_t n = load_rlx(&c->refs); // order: hint, claimed below
 	while (n != 0)
-		if (cas_rlx(&c->refs, &n, n + 1)) // order: count; nothing is read on the strength of it
+		if (cas_rlx(&c->refs, &n, n + 1)) // order: count; what it keeps is ordered by locks
 			return true;
 	return false;
 }
@@ -92,14 +93,14 @@ leave_parent(Ctx *c)
 	mutex_unlock(&parent->lock);
 }
 
-// Frees c, whose last reference is gone, and returns the parent, whose reference is now the caller's.
+// Frees c, whose last reference is gone, and returns the parent, c's reference to it included.
 static Ctx *
 free_one(Ctx *c)
 {
 	Ctx *parent = c->parent;
-	timer_stop(&c->timer); // after this its function is not looking at c
+	timer_stop(&c->timer); // now its function does not look at c
 	if (parent != NULL)
-		leave_parent(c);   // after this no walker is
+		leave_parent(c);          // nor does a walker
 	Hchan *done = load_rlx(&c->done); // order: own, O2
 	if (done != NULL)
 		chan_free(done);
@@ -111,7 +112,8 @@ free_one(Ctx *c)
 void
 ctx_unref(Ctx *c)
 {
-	while (c != NULL && sub_ar(&c->refs, 1) == 1) // order: publish -> who frees, O2; observe <- the others
+	// order: publish -> who frees, O2; observe <- the others
+	while (c != NULL && sub_ar(&c->refs, 1) == 1)
 		c = free_one(c);
 }
 
@@ -260,10 +262,10 @@ static Hchan *
 install_done(Ctx *c, Hchan *mine)
 {
 	mutex_lock(&c->lock);
-	Hchan *done = load_rlx(&c->done);                 // order: own, under the lock
-	bool ended = load_rlx(&c->err) != 0;              // order: own, under the lock
+	Hchan *done = load_rlx(&c->done);    // order: own, under the lock
+	bool ended = load_rlx(&c->err) != 0; // order: own, under the lock
 	if (done == NULL)
-		store_rel(&c->done, mine);                // order: publish -> ctx_done, O1
+		store_rel(&c->done, mine); // order: publish -> ctx_done, O1
 	mutex_unlock(&c->lock);
 	if (done != NULL) {
 		chan_free(mine);

@@ -3,8 +3,8 @@
 //
 // Only the goroutine itself touches its array, so there are no locks. Keys are never taken back.
 //
-// Order:  O1  A destructor is stored before anyone can have the key's number: who makes the key hands the
-//             number on, and that orders it.
+// Order:  O1  A destructor is stored before anyone can have the key's number: who makes the key
+//             hands the number on, and that orders it.
 #include "scope/scope.h"
 
 #include <string.h>
@@ -17,8 +17,8 @@ enum {
 };
 
 struct Locals {
-	uint32_t n;     // owner: keys below n + 1 have a place
-	void *value[];  // owner
+	uint32_t n;    // owner: keys up to n have a place
+	void *value[]; // owner
 };
 
 static void (*destructor[LOCAL_KEYS])(void *); // O1

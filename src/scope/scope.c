@@ -1,28 +1,28 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Scopes: goroutines that end before the block that started them, and can be told to.
 //
-// A scope lies in its opener's go_scope. Children are goroutines with G.scope set to it. A scope that
-// a child opens is an inner scope of the one the child runs in.
+// A scope lies in its opener's go_scope. Children are goroutines with G.scope set to it. A scope
+// that a child opens is an inner scope of the one the child runs in.
 //
 // Invariants:
-//   S1  Scope.err goes from 0 to the first cause, once: a child's error, GO_ETIMEDOUT, GO_ECANCELED.
-//       The scope is cancelled while err is not 0. Who moved it walks the scope, once (scope_end).
+//   S1  Scope.err goes from 0 to the first cause, once: a child's error, GO_ETIMEDOUT or
+//       GO_ECANCELED. From then on the scope is cancelled. Who moved err walks it (scope_end).
 //   S2  refs counts the opener, the children, and those who look after the scope from outside: its
 //       deadline, and a walk that came from the scope around it. At 0 nobody but the opener touches
 //       the scope, and it never rises again. Giving up a reference is the last touch.
 //   S3  A child is in the list of its scope from before it can run until its values are destroyed.
 //       So a canceller that holds the lock may use every G of the list.
-//   S4  An inner scope is in its outer scope's list until its refs are 0, and its memory is good while
-//       somebody holds the outer scope's lock and finds it there.
-//   S5  A scope is not older than the one around it, and is gone before it: its opener is a child of
-//       that scope and cannot end before it has waited.
-// Locks:  Scope.lock, rank scope, one at a time. Under it only sched_ready's. The deadline's timer takes
-//         none: it moves err and posts the walk.
-// Order:  O1  dekker between a cancellation (err stored, then each child's claim tried) and the begin of
-//             a wait (claim PREPARED, then err read, sched/wait.c): a seq_cst fence at both.
+//   S4  An inner scope is in its outer scope's list until its refs are 0, and its memory is good
+//       while somebody holds the outer scope's lock and finds it there.
+//   S5  A scope is not older than the one around it, and is gone before it: its opener is a child
+//       of that scope and cannot end before it has waited.
+// Locks:  Scope.lock, rank scope, one at a time. Under it only sched_ready's. The deadline's timer
+//         takes none: it moves err and posts the walk.
+// Order:  O1  dekker between a cancellation (err stored, then each child's claim tried) and the
+//             begin of a wait (claim PREPARED, then err read, sched/wait.c): fence_seq at both.
 //         O2  publish refs - 1 -> the opener: what a child did is visible when scope_wait returns.
-//         O3  A child linked after the walk has passed, and an inner scope opened then, read err at their
-//             next wait, or when linked under the lock that the walk gave up.
+//         O3  What is linked after the walk has passed comes under the lock that the walk gave up:
+//             a child reads err when it begins to wait, an inner scope when it is linked.
 #include "scope/scope.h"
 
 #include "sched/sched_up.h"
@@ -53,7 +53,7 @@ scope_pin(Scope *s)
 {
 	uint32_t n = load_rlx(&s->refs); // order: hint, claimed below
 	while (n != 0)
-		if (cas_rlx(&s->refs, &n, n + 1)) // order: count; nothing is read on the strength of it
+		if (cas_rlx(&s->refs, &n, n + 1)) // order: count; what it keeps is ordered by locks
 			return true;
 	return false;
 }
@@ -61,8 +61,8 @@ scope_pin(Scope *s)
 static void
 scope_unref(Scope *s)
 {
-	if (sub_ar(&s->refs, 1) == 1) // order: publish -> opener, O2; observe <- the others
-		sched_ready(s->opener); // it waits for this, so s is still there
+	if (sub_ar(&s->refs, 1) == 1)   // order: publish -> opener, O2; observe <- the others
+		sched_ready(s->opener); // who waits for this, so s is still there
 }
 
 // The opener, off its stack.
@@ -108,7 +108,7 @@ link_inner(Scope *outer, Scope *s)
 	if (outer->inner != NULL)
 		outer->inner->prev = s;
 	outer->inner = s;
-	if (load_rlx(&outer->err) != 0) // order: O3, the walk has passed or will find s
+	if (load_rlx(&outer->err) != 0)           // order: O3, the walk has passed or will find s
 		store_rlx(&s->err, GO_ECANCELED); // order: nobody knows s before the unlock
 	mutex_unlock(&outer->lock);
 }
@@ -164,7 +164,7 @@ scope_end(Scope *s)
 	while (walk != NULL) {
 		Scope *w = walk;
 		walk = w->walk_next;
-		fence_seq(); // order: dekker with sched_wait_begin, O1: err stored, then claims tried
+		fence_seq(); // order: dekker with sched_wait_begin, O1
 		mutex_lock(&w->lock);
 		for (G *gp = w->children; gp != NULL; gp = gp->scope_next) // S3
 			sched_claim_and_ready(gp, CLAIM_CANCEL);
@@ -230,7 +230,8 @@ scope_open(Scope *s, int64_t deadline)
 		init_plain(&s->err, GO_ETIMEDOUT);
 	if (s->outer != NULL)
 		link_inner(s->outer, s);
-	if (deadline != GO_NEVER && load_rlx(&s->err) == 0) // order: hint, an ended scope needs no timer
+	// order: hint, a scope that has ended needs no timer
+	if (deadline != GO_NEVER && load_rlx(&s->err) == 0)
 		timer_add(&s->deadline, deadline);
 }
 

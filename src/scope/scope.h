@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Scopes, contexts and goroutine-local values: what a goroutine is told from outside and what it carries.
+// Scopes, contexts, goroutine-local values: what a goroutine is told from outside, and carries.
 //
 // Reading order and the protocols that span files: src/scope/README.
 #ifndef UNDERGO_SCOPE_SCOPE_H

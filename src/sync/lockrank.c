@@ -3,8 +3,8 @@
 //
 // Each thread keeps a list of the locks it holds. A new one may be taken when the order allows its
 // rank after that of every lock in the list. Locks of rank chan may be held together, taken by
-// rising address, because select locks all its channels: they share one entry, which remembers the
-// highest, and how many.
+// rising address, because select locks all its channels; so may locks of rank timers, when a P hands
+// its timers on. They share one entry, which remembers the highest, and how many.
 //
 // A lock may be released out of order, and by another goroutine than took it, never by another
 // thread: a parking goroutine's lock is given up by who runs next on the same thread.
@@ -18,7 +18,7 @@ enum { HELD_MAX = 16 }; // more would mean a chain of as many ranks
 
 typedef struct Entry {
 	Mutex *lock; // the one with the highest address, of several
-	uint32_t n;  // how many; more than 1 for rank chan only
+	uint32_t n;  // how many; more than 1 for ranks chan and timers only
 } Entry;
 
 typedef struct Held {
@@ -53,10 +53,17 @@ held_here(void)
 	return &held_locks;
 }
 
+// Whether two locks share a rank of which several may be held.
+static bool
+together(const Mutex *a, const Mutex *b)
+{
+	return a->rank == b->rank && (a->rank == RANK_chan || a->rank == RANK_timers);
+}
+
 static bool
 in_order(const Mutex *held, const Mutex *m)
 {
-	if (held->rank == RANK_chan && m->rank == RANK_chan)
+	if (together(held, m))
 		return held < m;
 	return may_hold[held->rank][m->rank];
 }
@@ -78,7 +85,7 @@ find(Held *h, const Mutex *m)
 {
 	for (uint32_t i = h->n; i > 0; i--) {
 		Entry *e = &h->entries[i - 1];
-		if (e->lock == m || (m->rank == RANK_chan && e->lock->rank == RANK_chan))
+		if (e->lock == m || together(e->lock, m))
 			return e;
 	}
 	return NULL;

@@ -3,7 +3,8 @@
 //
 // A deadline is a timer inside the Wait, on the waiter's stack. Its function claims the wait. The
 // waiter disarms it before the Wait goes away, which also waits out a function that is running.
-// Someone who only sleeps needs no claim: the timer alone can wake him, and it lets go of itself before.
+// Someone who only sleeps needs no claim: the timer alone can wake him, and it is let go
+// before it does.
 #include "timer/timer_impl.h"
 
 typedef struct DeadlineTimer {

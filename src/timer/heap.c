@@ -174,6 +174,12 @@ remove_at(TimerHeap *h, uint32_t i)
 		(void)resize(h, h->cap / 2);
 }
 
+static void
+check_place(const TimerHeap *h, const Timer *t)
+{
+	check(t->index < h->n && h->entry[t->index].t == t, "timer heap: wrong place");
+}
+
 void
 heap_remove(TimerHeap *h, Timer *t)
 {
@@ -181,7 +187,7 @@ heap_remove(TimerHeap *h, Timer *t)
 		spill_unlink(h, t);
 		return;
 	}
-	check(t->index < h->n && h->entry[t->index].t == t, "timer heap: a timer is not at its place");
+	check_place(h, t);
 	remove_at(h, t->index);
 }
 
@@ -199,7 +205,7 @@ heap_move(TimerHeap *h, Timer *t, int64_t when)
 		heap_push(h, t, when);
 		return;
 	}
-	check(t->index < h->n && h->entry[t->index].t == t, "timer heap: a timer is not at its place");
+	check_place(h, t);
 	t->when = when;
 	sift(h, t->index, (TimerEntry){when, t});
 }

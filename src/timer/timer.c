@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Timers: adding, stopping, setting anew, and firing those that are due.
 //
-// Each P has a heap of timers under a lock of its own. A timer goes into the heap of the P its caller
-// runs on, and stays there until it fires, is stopped, or the P goes away. Whoever has time runs
-// the due timers of any P: its owner between goroutines, thieves, sysmon.
+// Each P has a heap of timers under a lock of its own. A timer goes into the heap of the P its
+// caller runs on, and stays there until it fires, is stopped, or the P goes away. The due timers of
+// a P are run by its owner between goroutines, and by others who have nothing better to do.
 //
 // A timer's life, by Timer.ts and who stores it there:
 //
@@ -20,19 +20,18 @@
 //       So when timer_stop has returned, the function is not running and the timer is its owner's.
 //   T3  P.timer_when is the time of the earliest timer in the heap whenever its lock is free.
 //   T4  A timer is never early: it fires when its time is at most a clock reading of the past.
-//   T5  A timer is never lost: it leaves the heap by firing and by being stopped. A time of INT64_MAX
-//       means set but never due.
-// Locks:  Timers.lock, rank timers. Two at once only in up_timers_move, while the world is stopped
-//         and everyone else holds at most one.
-// Order:  O1  publish ts = NULL -> who sees it: what the function did comes before their next setting.
-//         O2  publish P.timer_when -> readers; it is a hint to them, they look again under the lock.
-// Not done: leaving stopped timers in the heap until they come up. Deadlines are stopped millions of
-//         times a second and would fill it; removing one by its index costs less than the clock does.
+//   T5  A timer is never lost: it leaves the heap by firing and by being stopped. A time of
+//       INT64_MAX means set but never due.
+// Locks:  Timers.lock, rank timers. Two at once, by rising address, only in up_timers_move.
+// Order:  O1  publish ts = NULL -> who sees it: what the function did comes before a new setting.
+//         O2  publish P.timer_when -> readers; a hint to them, they look again under the lock.
+// Not done: leaving stopped timers in the heap until they come up. Deadlines are stopped millions
+//         of times a second and would fill it; removing one by its index costs less than the clock.
 #include "timer/timer_impl.h"
 
 // --- heaps ------------------------------------------------------------------------------------
 
-// The heap for a new timer: that of the P under us, which cannot go away while we are in the runtime.
+// The heap for a new timer: that of the P under us, which stays while we are in the runtime.
 // The first P never goes away.
 static Timers *
 timers_here(void)
@@ -87,14 +86,15 @@ up_timers_make(P *pp)
 	return true;
 }
 
-// STW: yes. Threads without a P may still stop timers of either heap, hence the locks.
+// Threads without a P may use either heap meanwhile, hence the locks.
+// STW: yes.  Locks: takes both heaps'; sched.lock comes after them.
 void
 up_timers_move(P *pp, P *heir)
 {
 	Timers *from = pp->timers, *to = heir->timers;
 	check(from != to, "up_timers_move: a P cannot inherit from itself");
-	mutex_lock(&from->lock);
-	mutex_lock(&to->lock);
+	mutex_lock(from < to ? &from->lock : &to->lock);
+	mutex_lock(from < to ? &to->lock : &from->lock);
 	for (Timer *t; (t = heap_first(&from->heap).t) != NULL;) {
 		int64_t when = t->when;
 		heap_remove_first(&from->heap);
@@ -102,6 +102,8 @@ up_timers_move(P *pp, P *heir)
 		store_rlx(&t->ts, to); // order: readers look again under a lock, T1
 	}
 	heap_fini(&from->heap);
+	own_add(&to->fired, load_rlx(&from->fired)); // order: own, under the locks
+	store_rlx(&from->fired, 0);                  // order: own, under the lock
 	publish(from);
 	publish(to);
 	mutex_unlock(&to->lock);
@@ -266,7 +268,7 @@ up_timers_run(P *pp, int64_t now)
 		after_firing(&f, wants_g);
 	}
 	if (f.spare != NULL)
-		sched_ready(f.spare); // the timer was stopped meanwhile; it does nothing
+		sched_ready(f.spare);     // its timer was stopped meanwhile; it does nothing
 	return load_acq(&pp->timer_when); // order: observe <- O2
 }
 

@@ -20,7 +20,7 @@ enum { FIRING_POSTS = 16 };
 typedef struct Firing {
 	int64_t now;    // not later than the clock
 	int64_t when;   // what the timer was set to
-	G *spare;       // a held G for a function of its own goroutine; NULL: ask with TIMER_WANTS_G
+	G *spare;       // a goroutine, held, for who starts one; NULL: ask with TIMER_WANTS_G
 	bool no_memory; // it was asked for and there is none
 	uint32_t posts;
 	struct {
@@ -32,13 +32,13 @@ typedef struct Firing {
 // What a firing function returns unless it is the time at which to fire again.
 enum {
 	TIMER_DONE = 0,     // it has fired; the runner lets go of it
-	TIMER_GONE = -1,    // the function has let go of it with timer_let_go: it may no longer exist
+	TIMER_GONE = -1,    // the function has let go of it with timer_let_go: it may be no more
 	TIMER_WANTS_G = -2, // nothing was done; call again with Firing.spare or Firing.no_memory
 };
 
-// Runs when the timer fires, with its heap's lock held: short, waits for nobody, and neither adds nor
-// stops timers. What is longer is posted.
-// Locks: timers held.  Stack: g0, or sysmon's.  Allocates: no.
+// Runs when the timer fires, with its heap's lock held: short, waits for nobody, and neither adds
+// nor stops timers. What is longer is posted.
+// Locks: timers held.  Stack: g0.  Allocates: no.
 typedef int64_t TimerFire(Timer *t, Firing *f);
 
 struct Timer {

@@ -34,7 +34,9 @@ struct Timers {
 	Mutex lock; // rank timers
 	P *p;       // set before publication
 	TimerHeap heap;
-	ATOMIC_U64 fired; // lock writes; count
+	ATOMIC_U64 fired;  // lock writes; count
+	Timer *unused;     // owner P: user.c keeps a few of its timers
+	uint32_t n_unused; // owner P
 };
 
 void heap_init(TimerHeap *h);

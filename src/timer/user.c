@@ -2,16 +2,23 @@
 // Timers of the program: those that run a function, send the time, or tick.
 //
 // Invariants:
-//   U1  A value in the channel belongs to the present setting: whoever ends a setting empties the channel
-//       before anyone can make the next one count. That is why it is done under the heap's lock, and
-//       why the firing function sends before the timer is let go.
-//   U2  The function of timer_after_func is started once per time the timer fires. It gets its goroutine
-//       while the timer is still set; when there is no memory for one the timer fires a little later.
+//   U1  A value in the channel belongs to the present setting: whoever ends a setting empties the
+//       channel before anyone can make the next one count. That is why it is done under the heap's
+//       lock, and why the firing function sends before the timer is let go.
+//   U2  The function of timer_after_func is started once per time the timer fires. It gets its
+//       goroutine while the timer is still set; without memory for one the timer fires later.
 //   U3  A tick comes at a whole number of periods after the first one.
 // Locks:  the channel's, under that of the heap.
 #include "timer/timer_impl.h"
 
 enum { RETRY_NS = 1000000 };
+
+// Timers that a P keeps for the next one. AddressSanitizer shall see each come and go.
+#ifdef UNDERGO_SANITIZE_ADDRESS
+enum { UNUSED_MAX = 0 };
+#else
+enum { UNUSED_MAX = 32 };
+#endif
 
 struct go_timer {
 	Timer timer;
@@ -21,6 +28,45 @@ struct go_timer {
 	int64_t period;     // of a ticker; Timers.lock while set
 	bool ticks;         // set before publication
 };
+
+// --- memory -----------------------------------------------------------------------------------
+
+// What the P under us keeps; NULL on a thread without one.
+static Timers *
+kept_here(void)
+{
+	P *pp = sched_m()->p;
+	return pp != NULL ? pp->timers : NULL;
+}
+
+static UserTimer *
+user_alloc(void)
+{
+	Timers *ts = kept_here();
+	if (ts == NULL || ts->unused == NULL)
+		return os_alloc(sizeof(UserTimer));
+	Timer *t = ts->unused;
+	ts->unused = t->next;
+	ts->n_unused--;
+	UserTimer *u = container_of(t, UserTimer, timer);
+	*u = (UserTimer){0};
+	return u;
+}
+
+static void
+user_free(UserTimer *u)
+{
+	Timers *ts = kept_here();
+	if (ts == NULL || ts->n_unused >= UNUSED_MAX) {
+		os_free(u);
+		return;
+	}
+	u->timer.next = ts->unused;
+	ts->unused = &u->timer;
+	ts->n_unused++;
+}
+
+// --- firing -----------------------------------------------------------------------------------
 
 static void
 make_ready(void *gp)
@@ -51,7 +97,7 @@ fire_chan(Timer *t, Firing *f)
 	if (!u->ticks)
 		return TIMER_DONE;
 	int64_t missed = (f->now - f->when) / u->period;
-	return base_deadline(f->when, u->period * (missed + 1)); // U3; the product is at most now + period
+	return base_deadline(f->when, u->period * (missed + 1)); // U3
 }
 
 // U1.
@@ -65,6 +111,7 @@ drop_value(Timer *t, int64_t arg)
 		(void)chan_try_recv(u->chan, &value);
 }
 
+// Under the lock, when the old setting is over.
 static void
 renew(Timer *t, int64_t delay_ns)
 {
@@ -72,6 +119,8 @@ renew(Timer *t, int64_t delay_ns)
 	drop_value(t, 0);
 	u->period = delay_ns;
 }
+
+// --- what programs call -------------------------------------------------------------------------
 
 static int64_t
 after(int64_t delay_ns)
@@ -82,7 +131,7 @@ after(int64_t delay_ns)
 UserTimer *
 timer_after_func(int64_t delay_ns, void (*fn)(void *), void *arg)
 {
-	UserTimer *u = os_alloc(sizeof(*u));
+	UserTimer *u = user_alloc();
 	if (u == NULL)
 		return NULL;
 	timer_init(&u->timer, fire_func);
@@ -95,12 +144,12 @@ timer_after_func(int64_t delay_ns, void (*fn)(void *), void *arg)
 static UserTimer *
 new_chan_timer(int64_t delay_ns, bool ticks)
 {
-	UserTimer *u = os_alloc(sizeof(*u));
+	UserTimer *u = user_alloc();
 	if (u == NULL)
 		return NULL;
 	u->chan = chan_new(sizeof(int64_t), 1);
 	if (u->chan == NULL) {
-		os_free(u);
+		user_free(u);
 		return NULL;
 	}
 	timer_init(&u->timer, fire_chan);
@@ -150,5 +199,5 @@ timer_user_free(UserTimer *u)
 	timer_stop(&u->timer);
 	if (u->chan != NULL)
 		chan_free(u->chan);
-	os_free(u);
+	user_free(u);
 }

@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Printing the goroutines: of a dying process, on SIGQUIT, for go_dump.
+//
+//     goroutine 7 "reader" [chan receive, 3 minutes]:
+//     consume(...)
+//             /home/u/prog.c:31 +0x19
+//     created in goroutine 1
+//
+// A goroutine's record is never freed, so the list is walked without a lock; what a record says
+// may be a moment old. Its stack is read only while its scan bit is held, which keeps it from running,
+// and never waited for: one that runs elsewhere has no traceback.
+//
+// Printing needs more stack than a goroutine or a signal handler may have left, so it happens on stacks
+// of its own: one for the death of the process, which happens once, and one for go_dump, which is
+// locked. While the former is in use the alternate signal stack, whose contents are still needed, is
+// exchanged as well: a walk that faults enters its handler there.
+// Not done: stopping the others. A dump must work when somebody does not stop.
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/base_up.h"
+#include "panic/panic_impl.h"
+
+#define NO_TSAN __attribute__((no_sanitize("thread")))
+
+enum {
+	DUMP_STACK_BYTES = 128 << 10,
+	SIGNAL_STACK_BYTES = 48 << 10,
+	SORTED_MAX = 2000, // goroutines that are printed by rising number
+	EXIT_DUMPED = 2,
+};
+#define NS_PER_MINUTE INT64_C(60000000000)
+
+typedef struct Dump {
+	TraceStart start;
+	int fd;
+	bool all;     // the other goroutines too
+	bool system;  // the runtime's goroutines and frames too
+	bool runtime; // the present stack is of interest even if it is no goroutine's
+	bool dying;
+	bool begun; // something stands above: a blank line goes between
+} Dump;
+
+static char death_stack[DUMP_STACK_BYTES] __attribute__((aligned(64)));
+static char death_signal_stack[SIGNAL_STACK_BYTES] __attribute__((aligned(64)));
+static char dump_stack[DUMP_STACK_BYTES] __attribute__((aligned(64)));
+static ATOMIC_BOOL dump_busy; // dump_stack is in use
+static TraceLevel level;      // set by dump_init, then constant
+
+// --- what a goroutine is doing ------------------------------------------------------------------
+
+static const char *
+running_text(const G *gp)
+{
+	M *mp = gp->m;
+	if (gp->thread || mp == NULL)
+		return "running";
+	uint32_t state = load_rlx(&mp->lease.state); // order: hint
+	return state == LEASE_LOOSE || state == LEASE_REVOKED ? "syscall" : "running";
+}
+
+static const char *
+status_text(G *gp, uint32_t status)
+{
+	switch (status) {
+	case Gidle:
+		return "idle";
+	case Grunnable:
+		return "runnable";
+	case Grunning:
+		return running_text(gp);
+	case Gwaiting: {
+		WaitReason why = load_rlx(&gp->wait); // order: count
+		return why != WAIT_none ? sched_wait_text(why) : "waiting";
+	}
+	default:
+		return "dead";
+	}
+}
+
+// Bytes that would spoil the line, or the terminal, become question marks.
+static void
+line_name(Line *l, const char *name)
+{
+	char text[G_NAME_BYTES];
+	size_t n = 0;
+	for (; n < sizeof(text) - 1 && name[n] != '\0'; n++)
+		text[n] = name[n] >= ' ' && name[n] != '"' && name[n] != 0x7f ? name[n] : '?';
+	text[n] = '\0';
+	if (n > 0) {
+		line_str(l, " \"");
+		line_str(l, text);
+		line_str(l, "\"");
+	}
+}
+
+static NO_TSAN void
+print_header(G *gp, uint32_t status)
+{
+	Line l = {0};
+	int64_t since = load_rlx(&gp->wait_since); // order: count
+	line_str(&l, "goroutine ");
+	line_u64(&l, gp->id);
+	if (gp->name != NULL)
+		line_name(&l, gp->name);
+	line_str(&l, " [");
+	line_str(&l, status_text(gp, status));
+	if (status == Gwaiting && since != 0 && os_nanotime() - since >= NS_PER_MINUTE) {
+		line_str(&l, ", ");
+		line_u64(&l, (uint64_t)((os_nanotime() - since) / NS_PER_MINUTE));
+		line_str(&l, " minutes");
+	}
+	line_str(&l, gp->thread ? ", thread]:" : "]:");
+	line_end(&l);
+}
+
+static NO_TSAN void
+print_creator(const G *gp)
+{
+	Line l = {0};
+	if (gp->parent_id == 0)
+		return;
+	line_str(&l, "created in goroutine ");
+	line_u64(&l, gp->parent_id);
+	line_end(&l);
+}
+
+// --- all of them --------------------------------------------------------------------------------
+
+static void
+print_gap(Dump *d)
+{
+	if (d->begun)
+		print_str("\n");
+	d->begun = true;
+}
+
+static NO_TSAN void
+print_other(Dump *d, G *gp)
+{
+	uint32_t status = load_acq(&gp->status); // order: observe <- sched_finish_switch
+	if (status == Gidle || status == Gdead || (gp->system && !d->system))
+		return;
+	bool held = !gp->thread && sched_scan_begin(gp);
+	if (held)
+		status = load_rlx(&gp->status); // order: hint, it cannot run
+	print_gap(d);
+	print_header(gp, status);
+	if (held) {
+		trace_parked(gp, d->system);
+		sched_scan_end(gp);
+	} else if (status == Gwaiting) {
+		print_str("\tgoroutine is a thread of the program; stack unavailable\n");
+	} else {
+		print_str("\tgoroutine running on other thread; stack unavailable\n");
+	}
+	print_creator(gp);
+}
+
+// The goroutine with the lowest number above `id`.
+static NO_TSAN G *
+next_by_id(uint64_t id)
+{
+	G *best = NULL;
+	for (G *gp = sched_all_first(); gp != NULL; gp = gp->all_next)
+		if (gp->id > id && (best == NULL || gp->id < best->id))
+			best = gp;
+	return best;
+}
+
+// Few of them by rising number, many in the order of the list.
+static NO_TSAN void
+print_others(Dump *d, const G *me)
+{
+	unsigned n = 0;
+	for (G *gp = sched_all_first(); gp != NULL && n <= SORTED_MAX; gp = gp->all_next)
+		n++;
+	if (n > SORTED_MAX) {
+		for (G *gp = sched_all_first(); gp != NULL; gp = gp->all_next)
+			if (gp != me)
+				print_other(d, gp);
+		return;
+	}
+	uint64_t id = 0;
+	for (G *gp; (gp = next_by_id(id)) != NULL; id = gp->id)
+		if (gp != me)
+			print_other(d, gp);
+}
+
+// The goroutine whose stack the walk begins on; NULL for the scheduler's, or a stranger's.
+static G *
+present_goroutine(uintptr_t sp)
+{
+	M *mp = sched_m();
+	if (mp == NULL)
+		return NULL;
+	G *candidate[] = {mp->curg, mp->prev};
+	for (size_t i = 0; i < countof(candidate); i++) {
+		G *gp = candidate[i];
+		if (gp == NULL)
+			continue;
+		// Below lo: it ran into its guard.
+		if (gp->thread || sp - ((uintptr_t)gp->stack.lo - (64 << 10)) <=
+					  (uintptr_t)gp->stack.hi - ((uintptr_t)gp->stack.lo - (64 << 10)))
+			return gp;
+	}
+	return NULL;
+}
+
+static void
+print_goroutines(Dump *d)
+{
+	G *me = present_goroutine(d->start.sp);
+	if (me != NULL) {
+		print_gap(d);
+		print_header(me, load_rlx(&me->status)); // order: hint
+		trace_here(&d->start, d->system);
+		print_creator(me);
+	} else if (d->runtime) {
+		print_gap(d);
+		print_str("runtime stack:\n");
+		trace_here(&d->start, true);
+	}
+	if (d->all)
+		print_others(d, me);
+}
+
+// Stack: death_stack or dump_stack.
+static void
+dump_on_stack(void *v)
+{
+	Dump *d = v;
+	if (d->dying)
+		os_signal_stack(death_signal_stack, sizeof(death_signal_stack));
+	int before = print_to(d->fd);
+	print_goroutines(d);
+	print_to(before);
+}
+
+// --- the face -----------------------------------------------------------------------------------
+
+static TraceStart
+start_at(const void *context, void *return_pc, void *sp)
+{
+	TraceStart start = {context, (uintptr_t)return_pc, (uintptr_t)sp};
+	uintptr_t pc;
+	if (context != NULL)
+		os_signal_regs(context, &pc, &start.sp);
+	return start;
+}
+
+// all is 2 when the runtime itself is at fault: its own frames matter then.
+NOINLINE void
+up_print_goroutines(int all)
+{
+	bool system = level >= TRACE_SYSTEM;
+	Dump d = {
+		.start = start_at(fault_context(), __builtin_return_address(0), arch_sp()),
+		.fd = 2,
+		.all = all > 0 || level >= TRACE_ALL,
+		.system = system,
+		.runtime = system || all > 1 || fault_context() != NULL,
+		.dying = true,
+	};
+	if (level != TRACE_NONE)
+		arch_call_on(death_stack + sizeof(death_stack), dump_on_stack, &d);
+	if (level == TRACE_CRASH)
+		os_abort(SIGABRT);
+}
+
+void
+dump_and_exit(const TraceStart *start)
+{
+	Dump d = {
+		.start = *start,
+		.fd = 2,
+		.all = true,
+		.system = level >= TRACE_SYSTEM,
+		.runtime = level >= TRACE_SYSTEM,
+		.dying = true,
+	};
+	if (level != TRACE_NONE)
+		arch_call_on(death_stack + sizeof(death_stack), dump_on_stack, &d);
+	if (level == TRACE_CRASH)
+		os_abort(SIGQUIT);
+	os_exit(EXIT_DUMPED);
+}
+
+NOINLINE void
+panic_dump(int fd)
+{
+	Dump d = {
+		.start = start_at(NULL, __builtin_return_address(0), arch_sp()),
+		.fd = fd,
+		.all = true,
+		.system = level >= TRACE_SYSTEM,
+	};
+	while (xchg_acq(&dump_busy, true)) // order: claim
+		os_yield();
+	arch_call_on(dump_stack + sizeof(dump_stack), dump_on_stack, &d);
+	store_rel(&dump_busy, false); // order: release
+}
+
+// GOTRACEBACK: a name, or Go's older numbers.
+void
+dump_init(void)
+{
+	static const struct {
+		const char *text;
+		TraceLevel level;
+	} values[] = {
+		{"none", TRACE_NONE},     {"0", TRACE_NONE},      {"single", TRACE_SINGLE},
+		{"all", TRACE_ALL},       {"1", TRACE_ALL},       {"system", TRACE_SYSTEM},
+		{"2", TRACE_SYSTEM},      {"crash", TRACE_CRASH},
+	};
+	const char *text = getenv("GOTRACEBACK");
+	level = TRACE_SINGLE;
+	for (size_t i = 0; text != NULL && i < countof(values); i++)
+		if (strcmp(text, values[i].text) == 0)
+			level = values[i].level;
+}

@@ -1,0 +1,427 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Tracebacks: walking a stack, naming its frames, printing them as Go does.
+//
+//     chan_producer(...)
+//             /home/u/prog.c:17 +0x2c
+//
+// libgcc's unwinder walks, through signal frames too; libbacktrace names, with its state made
+// at the start and the debug information read at the first use. Both take memory from the kernel alone
+// and no lock of libc's allocator, so a thread that died inside malloc gets its traceback.
+//
+// A stack may be broken, and walking it may fault. Each walk is a trap: the handler of the fault jumps
+// back to behind the walk (trace_catch), and what was found until then is printed.
+//
+// A deep stack prints its innermost and its outermost frames. Frames of the runtime itself are
+// left out, but for the go_ functions the program called: they are known by their source file's
+// folder, which is this file's, and without debug information not at all.
+#include <backtrace.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <link.h>
+#include <setjmp.h>
+#include <string.h>
+#include <unwind.h>
+
+#include "arch/unwind.h"
+#include "panic/panic_impl.h"
+
+enum {
+	HALF = 50,          // frames printed at either end
+	WALK_MAX = 1 << 20, // frames walked; a second or so
+};
+
+typedef struct Frame {
+	uintptr_t pc;
+	bool exact; // pc is where it was interrupted, not a return address
+} Frame;
+
+typedef struct Walk {
+	uintptr_t start; // frames before the one with this pc are ours
+	bool started;
+	bool cut;    // WALK_MAX
+	bool broken; // it faulted
+	uint64_t n;
+	uintptr_t cfa; // of the frame before
+	Frame inner[HALF];
+	Frame outer[HALF]; // a ring: frame i lies at i % HALF
+} Walk;
+
+typedef struct Trap {
+	sigjmp_buf env;
+	struct Trap *outer;
+} Trap;
+
+// What is known about one pc, and how to print it.
+typedef struct Naming {
+	Line line;
+	const Frame *frame;
+	const char *symbol; // NULL: none
+	uintptr_t symbol_pc;
+	bool named;
+	bool system;
+	bool after_main;  // the frame was libc's, which calls main
+	size_t own_bytes; // of the folder that our sources are in; 0 not known
+	const char *own;
+} Naming;
+
+static struct backtrace_state *symbols; // set by trace_init
+static __thread Trap *newest_trap;
+
+// Not inlined: these alone form the address of a thread-local.
+static NOINLINE Trap *
+trap_swap(Trap *t)
+{
+	Trap *before = newest_trap;
+	newest_trap = t;
+	return before;
+}
+
+// --- lines --------------------------------------------------------------------------------------
+
+static void
+line_flush(Line *l)
+{
+	print_n(l->text, l->n);
+	l->n = 0;
+}
+
+static void
+line_char(Line *l, char c)
+{
+	if (l->n == sizeof(l->text))
+		line_flush(l);
+	l->text[l->n++] = c;
+}
+
+void
+line_str(Line *l, const char *s)
+{
+	while (*s != '\0')
+		line_char(l, *s++);
+}
+
+static void
+line_number(Line *l, uint64_t v, unsigned base)
+{
+	char digits[20];
+	unsigned n = 0;
+	do {
+		digits[n++] = "0123456789abcdef"[v % base];
+		v /= base;
+	} while (v != 0);
+	while (n > 0)
+		line_char(l, digits[--n]);
+}
+
+void
+line_u64(Line *l, uint64_t v)
+{
+	line_number(l, v, 10);
+}
+
+void
+line_hex(Line *l, uint64_t v)
+{
+	line_str(l, "0x");
+	line_number(l, v, 16);
+}
+
+void
+line_end(Line *l)
+{
+	line_char(l, '\n');
+	line_flush(l);
+}
+
+// --- walking ------------------------------------------------------------------------------------
+
+static _Unwind_Reason_Code
+step(struct _Unwind_Context *context, void *arg)
+{
+	Walk *w = arg;
+	int exact = 0;
+	uintptr_t pc = _Unwind_GetIPInfo(context, &exact);
+	uintptr_t cfa = _Unwind_GetCFA(context);
+	if (!w->started && pc != w->start)
+		return _URC_NO_REASON;
+	w->started = true;
+
+	w->cut = w->n == WALK_MAX;
+	if (w->cut || pc == 0 || (w->n > 1 && cfa == w->cfa && !exact)) // the last: it turns in a circle
+		return _URC_END_OF_STACK;
+	Frame f = {pc, exact != 0};
+	if (w->n < HALF)
+		w->inner[w->n] = f;
+	else
+		w->outer[w->n % HALF] = f;
+	w->n++;
+	w->cfa = cfa;
+	return _URC_NO_REASON;
+}
+
+static NOINLINE void
+walk_now(void *w)
+{
+	_Unwind_Backtrace(step, w);
+	__asm__ volatile("" ::: "memory"); // no tail call: this frame is part of the walk
+}
+
+// What walk_safely starts: one of these.
+typedef struct WalkFrom {
+	Walk *walk;
+	const void *sp;      // a suspended context, or
+	const void *context; // the caller of what a signal interrupted; neither: here
+} WalkFrom;
+
+static void
+walk_from(const WalkFrom *from)
+{
+	if (from->sp != NULL) {
+		from->walk->start = arch_parked_pc(from->sp);
+		arch_unwind_parked(from->sp, walk_now, from->walk);
+	} else if (from->context != NULL) {
+		arch_unwind_caller(from->context, &from->walk->start, walk_now, from->walk);
+	} else {
+		walk_now(from->walk);
+	}
+}
+
+static NOINLINE void
+walk_safely(const WalkFrom *from)
+{
+	Trap trap;
+	trap.outer = trap_swap(&trap);
+	if (sigsetjmp(trap.env, 1) == 0)
+		walk_from(from);
+	else
+		from->walk->broken = true;
+	trap_swap(trap.outer);
+}
+
+void
+trace_catch(void)
+{
+	Trap *t = trap_swap(NULL);
+	if (t != NULL)
+		siglongjmp(t->env, 1);
+}
+
+// --- naming -------------------------------------------------------------------------------------
+
+static void
+no_name(void *data, const char *msg, int errnum)
+{
+	(void)data;
+	(void)msg;
+	(void)errnum;
+}
+
+static int
+see_own_folder(void *data, uintptr_t pc, const char *file, int line, const char *function)
+{
+	static const char self[] = "panic/traceback.c";
+	Naming *nm = data;
+	(void)pc;
+	(void)line;
+	(void)function;
+	size_t n = file != NULL ? strlen(file) : 0;
+	if (n > sizeof(self) - 1 && strcmp(file + n - (sizeof(self) - 1), self) == 0) {
+		nm->own = file;
+		nm->own_bytes = n - (sizeof(self) - 1);
+	}
+	return 1;
+}
+
+static bool
+is_own(const Naming *nm, const char *file, const char *function)
+{
+	return nm->own_bytes != 0 && file != NULL && strncmp(file, nm->own, nm->own_bytes) == 0 &&
+	       (function == NULL || strncmp(function, "go_", 3) != 0);
+}
+
+static void
+print_frame(Naming *nm, const char *function, const char *where, int line)
+{
+	Line *l = &nm->line;
+	nm->named = true;
+	if (nm->after_main && !nm->system)
+		return;
+	nm->after_main = strcmp(function, "main") == 0;
+	line_str(l, function);
+	line_str(l, "(...)");
+	line_end(l);
+	line_str(l, "\t");
+	line_str(l, where);
+	if (line > 0) {
+		line_str(l, ":");
+		line_u64(l, (uint64_t)line);
+	}
+	line_str(l, " +");
+	line_hex(l, nm->frame->pc - nm->symbol_pc);
+	line_end(l);
+}
+
+static void
+see_symbol(void *data, uintptr_t pc, const char *name, uintptr_t value, uintptr_t bytes)
+{
+	Naming *nm = data;
+	(void)pc;
+	(void)bytes;
+	if (name != NULL) {
+		nm->symbol = name;
+		nm->symbol_pc = value;
+	}
+}
+
+// Called for each inlined function at the pc, innermost first, and the one they are inlined into.
+static int
+see_line(void *data, uintptr_t pc, const char *file, int line, const char *function)
+{
+	Naming *nm = data;
+	(void)pc;
+	if (function == NULL && file == NULL)
+		return 0;
+	if (function == NULL)
+		function = nm->symbol;
+	if (is_own(nm, file, function) && !nm->system)
+		nm->named = true;
+	else
+		print_frame(nm, function != NULL ? function : "?", file != NULL ? file : "?", line);
+	return 0;
+}
+
+// Without debug information: the symbol when there is one, and the file the code is in.
+static void
+print_module(Naming *nm, uintptr_t pc)
+{
+	const char *module = "?";
+	uintptr_t begin = 0;
+#ifdef DLFO_EH_SEGMENT_TYPE // lock-free, unlike dladdr
+	struct dl_find_object found;
+	if (_dl_find_object((void *)pc, &found) == 0) {
+		const char *name = found.dlfo_link_map->l_name;
+		module = name != NULL && name[0] != '\0' ? name : program_invocation_name;
+		begin = (uintptr_t)found.dlfo_map_start;
+	}
+#else
+	(void)pc;
+#endif
+	if (nm->symbol == NULL)
+		nm->symbol_pc = begin;
+	print_frame(nm, nm->symbol != NULL ? nm->symbol : "?", module, 0);
+}
+
+static void
+name_frame(Naming *nm, const Frame *f)
+{
+	uintptr_t pc = f->exact ? f->pc : f->pc - 1; // a call may be its function's last instruction
+	nm->frame = f;
+	nm->symbol = NULL;
+	nm->symbol_pc = 0;
+	nm->named = false;
+	if (symbols != NULL) {
+		backtrace_syminfo(symbols, pc, see_symbol, no_name, nm);
+		backtrace_pcinfo(symbols, pc, see_line, no_name, nm);
+	}
+	if (!nm->named)
+		print_module(nm, pc);
+}
+
+static void
+naming_begin(Naming *nm, bool system)
+{
+	*nm = (Naming){.system = system};
+	if (symbols != NULL)
+		backtrace_pcinfo(symbols, (uintptr_t)trace_init, see_own_folder, no_name, nm);
+}
+
+// --- printing -----------------------------------------------------------------------------------
+
+static void
+print_walk(const Walk *w, bool system)
+{
+	Naming nm;
+	naming_begin(&nm, system);
+	for (uint64_t i = 0; i < w->n && i < HALF; i++)
+		name_frame(&nm, &w->inner[i]);
+	uint64_t from = w->n > 2 * HALF ? w->n - HALF : HALF;
+	if (w->cut || from > HALF) {
+		line_str(&nm.line, "...");
+		if (!w->cut)
+			line_u64(&nm.line, from - HALF);
+		line_str(&nm.line, w->cut ? "additional frames elided..." : " frames elided...");
+		line_end(&nm.line);
+	}
+	for (uint64_t i = from; i < w->n && !w->cut; i++)
+		name_frame(&nm, &w->outer[i % HALF]);
+	if (w->broken) {
+		line_str(&nm.line, "\tthe stack is unreadable from here");
+		line_end(&nm.line);
+	}
+}
+
+static bool
+in_code(uintptr_t pc)
+{
+#ifdef DLFO_EH_SEGMENT_TYPE
+	struct dl_find_object found;
+	return _dl_find_object((void *)pc, &found) == 0;
+#else
+	return pc != 0;
+#endif
+}
+
+void
+trace_here(const TraceStart *start, bool system)
+{
+	Walk w;
+	memset(&w, 0, sizeof(w));
+	WalkFrom from = {.walk = &w};
+	uintptr_t sp;
+	w.start = start->pc;
+	if (start->context != NULL) {
+		os_signal_regs(start->context, &w.start, &sp);
+		if (!in_code(w.start)) // a call through a bad pointer: the call has the return address
+			from.context = start->context;
+	}
+	walk_safely(&from);
+	print_walk(&w, system);
+}
+
+// A goroutine that has not run yet shows the function it will begin with.
+static void
+print_fresh(const G *gp, bool system)
+{
+	Naming nm;
+	naming_begin(&nm, system);
+	name_frame(&nm, &(Frame){.pc = (uintptr_t)gp->fn, .exact = true});
+}
+
+void
+trace_parked(G *gp, bool system)
+{
+	if (arch_parked_fresh(gp->sp)) {
+		print_fresh(gp, system);
+		return;
+	}
+	Walk w;
+	memset(&w, 0, sizeof(w));
+	walk_safely(&(WalkFrom){.walk = &w, .sp = gp->sp});
+	print_walk(&w, system);
+}
+
+static _Unwind_Reason_Code
+step_once(struct _Unwind_Context *context, void *arg)
+{
+	(void)context;
+	(void)arg;
+	return _URC_END_OF_STACK;
+}
+
+// The unwinder sets itself up at its first use, which shall not be in a signal handler.
+void
+trace_init(void)
+{
+	symbols = backtrace_create_state(NULL, 1, no_name, NULL);
+	_Unwind_Backtrace(step_once, NULL);
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What tests of the scheduler share: a test whose body is the main goroutine, waiting for a
+// condition, and what /proc says about this process.
+#ifndef UNDERGO_TESTS_GOROUTINES_H
+#define UNDERGO_TESTS_GOROUTINES_H
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <undergo.h>
+#include <unistd.h>
+
+#include "harness.h"
+
+// Defines test_NAME; the block that follows is its main goroutine, on `procs` Ps (0: as many as the
+// runtime chooses).
+#define GO_TEST(name, procs)                            \
+	static void name##_main(void);                  \
+	static int name##_run(void *unused)             \
+	{                                               \
+		(void)unused;                           \
+		name##_main();                          \
+		return 0;                               \
+	}                                               \
+	void test_##name(void)                          \
+	{                                               \
+		go_gomaxprocs(procs);                   \
+		expect_eq(go_run(name##_run, NULL), 0); \
+	}                                               \
+	static void name##_main(void)
+
+// Waits, as a goroutine or a thread, until the condition holds; the test's limit ends a vain wait.
+#define until(cond)                        \
+	do {                               \
+		while (!(cond))            \
+			go_sleep(GO_MSEC); \
+	} while (0)
+
+// Counters that several goroutines share.
+typedef atomic_long Count;
+
+static inline void
+count_add(Count *c)
+{
+	atomic_fetch_add(c, 1);
+}
+
+static inline long
+count_of(Count *c)
+{
+	return atomic_load(c);
+}
+
+// Computes for about ns without calling the runtime. Time of the clock, so that a loaded machine
+// does not stretch it.
+static inline void
+compute_for(int64_t ns)
+{
+	int64_t end = test_now_ns() + ns;
+	while (test_now_ns() < end)
+		;
+}
+
+// Blocks the calling thread itself, unknown to the runtime.
+static inline void
+block_thread_for(int64_t ns)
+{
+	struct timespec ts = {(time_t)(ns / GO_SEC), (long)(ns % GO_SEC)};
+	while (nanosleep(&ts, &ts) != 0 && errno == EINTR)
+		;
+}
+
+// The number behind "field:" in a file of /proc; -1 when there is none.
+static inline long
+proc_field(const char *path, const char *field)
+{
+	char line[256];
+	long value = -1;
+	size_t n = strlen(field);
+	FILE *f = fopen(path, "re");
+	if (f == NULL)
+		return -1;
+	while (value < 0 && fgets(line, sizeof(line), f) != NULL)
+		if (strncmp(line, field, n) == 0 && line[n] == ':')
+			value = strtol(line + n + 1, NULL, 10);
+	fclose(f);
+	return value;
+}
+
+#endif
