@@ -46,7 +46,8 @@ print_headline(const Death *d)
 	print_str("\n");
 }
 
-// The seed repeats a run of the deterministic mode; in stress builds it repeats what chance decided.
+// The seed repeats a run of the deterministic mode; in stress builds it repeats what chance
+// decided.
 static void
 print_seed(void)
 {

@@ -62,7 +62,7 @@ enum {
 	NO_GUARD_MARK = 16, // divides every usable size
 	LARGE_TOP_BYTES = 64,
 };
-#define SCAVENGE_PERIOD_NS INT64_C(1000000000)
+#define SCAVENGE_PERIOD_NS INT64_C(900000000) // the monitor calls once per second
 #define ARENA_FIRST_BYTES ((size_t)64 << 20)
 #define ARENA_MAX_BYTES ((size_t)1 << 30)
 #define GUARD_MAX_BYTES ((size_t)64 << 10)
@@ -106,6 +106,9 @@ typedef struct Class {
 	uint64_t peaks[PEAKS];
 } Class;
 
+// What is known about MADV_GUARD_INSTALL.
+typedef enum Markers { MARKERS_UNKNOWN, MARKERS_HOLD, MARKERS_REFUSED } Markers;
+
 // At the end of a large stack, above hi.
 typedef struct LargeTop {
 	char *base;
@@ -121,7 +124,7 @@ static Class classes[STACK_CLASSES] = {
 
 static ATOMIC_U64 large_reserved;  // bytes, and all of them in use
 static ATOMIC_U64 large_unguarded; // stacks
-static ATOMIC_BOOL markers_refused; // the kernel has no MADV_GUARD_INSTALL
+static ATOMIC_U32 markers;          // Markers
 static ATOMIC_U32 guards_split;    // PROT_NONE guards made, up to the budget
 static ATOMIC_BOOL shortage_told;
 static ATOMIC_BOOL scavenging;
@@ -277,17 +280,37 @@ tell_shortage(void)
 	print_str(" have no guard page (kernel without MADV_GUARD_INSTALL, map budget used up)\n");
 }
 
+// Whether the system lets nobody write at p. Emulators of the kernel accept any advice and forget it.
+static bool
+guard_holds(void *p)
+{
+	return os_read_file_at("/proc/self/comm", 0, p, 1) <= 0;
+}
+
+static bool
+guard_with_marker(void *p, size_t bytes)
+{
+	uint32_t known = load_rlx(&markers); // order: hint
+	if (known == MARKERS_REFUSED)
+		return false;
+	int err = os_guard(p, bytes);
+	if (err == 0 && known == MARKERS_UNKNOWN) {
+		if (!guard_holds(p))
+			err = -EINVAL;
+		else
+			store_rlx(&markers, MARKERS_HOLD); // order: hint
+	}
+	if (err == -EINVAL)
+		store_rlx(&markers, MARKERS_REFUSED); // order: hint
+	return err == 0;
+}
+
 // Guards [p, p + bytes); false, and told once, when that cannot be done.
 static bool
 guard(void *p, size_t bytes)
 {
-	if (!load_rlx(&markers_refused)) { // order: hint
-		int err = os_guard(p, bytes);
-		if (err == 0)
-			return true;
-		if (err == -EINVAL)
-			store_rlx(&markers_refused, true); // order: hint
-	}
+	if (guard_with_marker(p, bytes))
+		return true;
 	if (add_rlx(&guards_split, 1) < GUARD_BUDGET) { // order: count
 		if (os_protect_none(p, bytes) == 0)
 			return true;

@@ -102,7 +102,7 @@ os_fault_count(const char *kind)
 	return load_rlx(&calls[k]); // order: count
 }
 
-// --- the plan as text -----------------------------------------------------------------------------
+// --- the plan as text ---------------------------------------------------------------------------
 
 // Each of these reads one part of a rule, [at, end), and is false when it makes no sense.
 static bool

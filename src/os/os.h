@@ -2,8 +2,8 @@
 // Every service of the system the runtime uses, behind one seam with three back ends:
 //
 //   real        src/os/linux: the system calls themselves
-//   simulated   src/os/sim.c: one thread plays all of them, time is virtual, and a seed decides every
-//               switch (the deterministic mode, UNDERGO_SEED=n)
+//   simulated   src/os/sim.c: one thread plays all of them, time is virtual, and a seed decides
+//               every switch (the deterministic mode, UNDERGO_SEED=n)
 //   fault plan  src/os/fault.c: fails the Nth call of a kind (UNDERGO_FAULT="mmap:3:ENOMEM,...")
 //
 // Results are 0 or more, or a negative errno value; errno itself is never touched. Functions that
@@ -17,7 +17,8 @@
 
 #include "base/atomic.h"
 
-// Once, before any other call. Sets the page size, probes membarrier, reads UNDERGO_SEED and UNDERGO_FAULT.
+// Once, before any other call. Sets the page size, probes membarrier, reads UNDERGO_SEED and
+// UNDERGO_FAULT.
 void os_init(void);
 
 // --- memory -----------------------------------------------------------------------------------
@@ -63,7 +64,8 @@ void os_sleep(int64_t ns);
 
 // --- futex ------------------------------------------------------------------------------------
 // Sleeps while *word == seen. 0 when woken (or for no reason at all), -EAGAIN when the word
-// differs, -ETIMEDOUT at the deadline (os_nanotime's clock; INT64_MAX never). EINTR counts as woken.
+// differs, -ETIMEDOUT at the deadline (os_nanotime's clock; INT64_MAX never). EINTR counts as
+// woken.
 int os_futex_wait(ATOMIC_U32 *word, uint32_t seen, int64_t deadline);
 // Wakes up to n sleepers. Signal-safe.
 void os_futex_wake(ATOMIC_U32 *word, int n);
@@ -98,16 +100,16 @@ _Noreturn void os_exit(int status); // at once, without destructors
 _Noreturn void os_abort(int sig); // dies of the signal with its default action
 
 // --- the fault plan ---------------------------------------------------------------------------
-// Replaces the plan; the syntax is that of UNDERGO_FAULT, see fault.c. NULL turns it off. False when
-// it makes no sense: nothing has changed then. For tests, while one thread runs.
+// Replaces the plan; the syntax is that of UNDERGO_FAULT, see fault.c. NULL turns it off. False
+// when it makes no sense: nothing has changed then. For tests, while one thread runs.
 bool os_fault_plan(const char *plan);
 // How often the service of that name (fault.def) was called since a plan, be it "", was set.
 uint64_t os_fault_count(const char *kind);
 
 // --- the simulation ---------------------------------------------------------------------------
 extern bool os_simulated; // set by os_init, then constant
-// An object in the calling thread's thread-local storage that each simulated thread shall have for its
-// own, zeroed when it starts. At most a few, small. Does nothing in the real system.
+// An object in the calling thread's thread-local storage that each simulated thread shall have for
+// its own, zeroed when it starts. At most a few, small. Does nothing in the real system.
 void os_sim_thread_local(void *object, size_t bytes);
 // A digest of every decision of the simulation so far: equal seeds give equal digests.
 uint64_t os_sim_hash(void);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The three back ends behind os.h, for the files of os itself.
 //
-// seam.c answers os.h: it asks the fault plan, then the simulation when that is on, then the system.
+// seam.c answers os.h: it asks the fault plan, then the simulation when that is on, then the
+// system.
 #ifndef UNDERGO_OS_IMPL_H
 #define UNDERGO_OS_IMPL_H
 
@@ -20,7 +21,7 @@
 #endif
 #endif
 
-// --- the real system, src/os/linux: contracts are those of os.h -----------------------------------
+// --- the real system, src/os/linux: contracts are those of os.h ---------------------------------
 
 void sys_init(void);
 bool sys_fence_register(void); // whether the kernel promises sys_fence_all_threads
@@ -61,7 +62,7 @@ int sys_signal_thread(int tid, int sig);
 int64_t sys_write(int fd, const void *buf, size_t n);
 _Noreturn void sys_exit(int status);
 
-// --- the fault plan, fault.c ------------------------------------------------------------------------
+// --- the fault plan, fault.c --------------------------------------------------------------------
 
 typedef enum FaultKind {
 #define FAULT(name) FAULT_##name,
@@ -80,7 +81,7 @@ fault(FaultKind kind)
 	return unlikely(os_fault_on) ? os_fault_slow(kind) : 0;
 }
 
-// --- the simulation, sim.c: contracts are those of os.h -----------------------------------------------
+// --- the simulation, sim.c: contracts are those of os.h -----------------------------------------
 
 void sim_init(uint64_t seed);
 

@@ -5,7 +5,8 @@
 
 // The simulation is about to let another thread go on in place of the caller: returns what the
 // runtime keeps per thread, for when the caller comes back, and puts `load` in its place, which an
-// earlier call returned for the coming thread, or NULL when that has just started. Answered by sched.
+// earlier call returned for the coming thread, or NULL when that has just started. Answered by
+// sched.
 void *up_thread_state_swap(void *load);
 
 // Every simulated thread sleeps without a deadline: nothing can ever happen again.

@@ -1,8 +1,8 @@
-// SPDX-License-Identifier: BSD-3-Clause
-// os.h, answered: each service asks the fault plan, then the simulation when it is on, then the system.
+// SPDX-License-Identifier: BSD-3-Clause os.h, answered: each service asks the fault plan, then the
+// simulation when it is on, then the system.
 //
-// What the simulation does not play (memory, descriptors, handlers) is real in it too. It is not let
-// see files: what they say differs from machine to machine, and would from run to run.
+// What the simulation does not play (memory, descriptors, handlers) is real in it too. It is not
+// let see files: what they say differs from machine to machine, and would from run to run.
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -244,7 +244,7 @@ os_futex_wake(ATOMIC_U32 *word, int n)
 		sys_futex_wake(word, n);
 }
 
-// --- time, chance, processors, files --------------------------------------------------------------
+// --- time, chance, processors, files ------------------------------------------------------------
 
 int64_t
 os_nanotime(void)
@@ -323,7 +323,7 @@ os_signal_thread(int tid, int sig)
 	return os_simulated ? sim_signal_thread(tid, sig) : sys_signal_thread(tid, sig);
 }
 
-// --- descriptors and the end ----------------------------------------------------------------------
+// --- descriptors and the end --------------------------------------------------------------------
 
 int64_t
 os_write(int fd, const void *buf, size_t n)

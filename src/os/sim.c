@@ -3,29 +3,31 @@
 //
 // Each simulated thread is a fiber with a stack of its own. It runs until it comes to a switch
 // point (every call of os.h, os_sim_point, in stress builds every atomic operation), where the
-// strategy that the seed has chosen lets it go on or lets another one go on instead. Time is virtual:
-// it passes a little at each point, and leaps to the earliest deadline when all sleep.
+// strategy that the seed has chosen lets it go on or lets another one go on instead. Time is
+// virtual: it passes a little at each point, and leaps to the earliest deadline when all sleep.
 //
-// Equal seeds give equal runs, decision by decision, of a program that is itself a function of what
-// it reads through os.h. Therefore no address, process id, clock or file of the real system may take
-// part in a decision here, and a digest of all decisions is kept so that tests can compare runs.
+// Equal seeds give equal runs, decision by decision, of a program that is itself a function of
+// what it reads through os.h. Therefore no address, process id, clock or file of the real system
+// may take part in a decision here, and a digest of all decisions is kept so that tests can
+// compare runs.
 //
 // Strategies, drawn from the seed:
 //   dice      at each point a switch with probability 1/2, 1/8 or 1/32, to any runnable thread
-//   ranks     the runnable thread of the highest priority goes on; now and then the running one falls
-//             to the lowest. Few switches, in unlikely places: finds what needs a long delay somewhere
+//   ranks     the runnable thread of the highest priority goes on; now and then the running one
+//             falls to the lowest. Few switches, in unlikely places: finds what needs a long delay
+//             somewhere
 // and, with either, in half of all runs stalls: time leaps ahead though somebody could run.
 //
 // Invariants:
-//   I1  sim.inside is true while code of this file runs that touches sim; a switch point that comes then
-//       (an atomic in here, a signal handler) does nothing.
+//   I1  sim.inside is true while code of this file runs that touches sim; a switch point that
+//       comes then (an atomic in here, a signal handler) does nothing.
 //   I2  sim.current is the fiber whose stack, or whose goroutine's stack, we are on.
-//   I3  A fiber that is not RUNNABLE has word or deadline set, or is DEAD and will be buried by the next
-//       one that runs.
+//   I3  A fiber that is not RUNNABLE has word or deadline set, or is DEAD and will be buried by
+//       the next one that runs.
 //   I4  Nothing switches on the signal stack, while the process dies, or while up_sim_stuck runs.
 //
-// What threads of the system have for themselves and fibers share is swapped at each switch: the runtime's
-// words (up_thread_state_swap), errno, the print descriptor, registered objects.
+// What threads of the system have for themselves and fibers share is swapped at each switch: the
+// runtime's words (up_thread_state_swap), errno, the print descriptor, registered objects.
 //
 // The program has to keep to one thread of its own: a second one that calls in ends the process.
 #include <errno.h>
@@ -156,7 +158,7 @@ sim_dies(const char *why)
 	sys_exit(2);
 }
 
-// --- chance, time, the digest -----------------------------------------------------------------------
+// --- chance, time, the digest -------------------------------------------------------------------
 
 static uint32_t
 draw(uint32_t n)
@@ -214,7 +216,7 @@ time_passes(void)
 	wake_due();
 }
 
-// --- who goes on ----------------------------------------------------------------------------------
+// --- who goes on --------------------------------------------------------------------------------
 
 // A runnable fiber other than `except`; NULL when there is none.
 static Fiber *
@@ -292,7 +294,7 @@ draw_strategy(void)
 	sim.lowest = UINT64_C(1) << 63;
 }
 
-// --- switching ------------------------------------------------------------------------------------
+// --- switching ----------------------------------------------------------------------------------
 
 static void
 trace_switch(const Fiber *from, const Fiber *to)
@@ -468,7 +470,7 @@ wait_for_turn(void)
 	switch_to(to);
 }
 
-// --- entering from the other side of os.h -------------------------------------------------------------
+// --- entering from the other side of os.h -------------------------------------------------------
 
 static bool
 on_signal_stack(void)
@@ -566,7 +568,7 @@ os_sim_hash(void)
 	return sim.digest;
 }
 
-// --- threads --------------------------------------------------------------------------------------
+// --- threads ------------------------------------------------------------------------------------
 
 static Fiber *
 find_fiber(int id)
@@ -715,7 +717,7 @@ sim_yield(void)
 	leave();
 }
 
-// --- sleeping and waking ----------------------------------------------------------------------------
+// --- sleeping and waking ------------------------------------------------------------------------
 
 // True when woken, false when the deadline came.
 static bool
@@ -794,7 +796,7 @@ sim_futex_wake(ATOMIC_U32 *word, int n)
 	leave();
 }
 
-// --- time, chance, processors -------------------------------------------------------------------------
+// --- time, chance, processors -------------------------------------------------------------------
 
 int64_t
 sim_nanotime(void)
@@ -817,7 +819,7 @@ sim_cpu_count(void)
 	return sim.cpus;
 }
 
-// --- signals --------------------------------------------------------------------------------------
+// --- signals ------------------------------------------------------------------------------------
 
 // There is one thread of the system, so there is one alternate stack, and it stays.
 int
@@ -853,7 +855,7 @@ sim_signal_thread(int tid, int sig)
 	return 0;
 }
 
-// --- start ----------------------------------------------------------------------------------------
+// --- start --------------------------------------------------------------------------------------
 
 void
 os_sim_thread_local(void *object, size_t bytes)

@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // How many processors to run on: GOMAXPROCS, the affinity mask, and CPU quotas of control groups.
 //
-// A quota limits the CPU time of a group and all below it, so the smallest one between our group and
-// the root counts. Go looks at our own group alone; containers in containers need the rest.
+// A quota limits the CPU time of a group and all below it, so the smallest one between our group
+// and the root counts. Go looks at our own group alone; containers in containers need the rest.
 //
-//   /proc/self/cgroup       says the path of our group: "0::/a/b" for version 2, "4:cpu,cpuacct:/a/b"
-//                           for the version 1 hierarchy that has the cpu controller
-//   /proc/self/mountinfo    says where such a hierarchy is mounted, and which group is the mount's root
-//   cpu.max                 version 2: "max 100000" or "150000 100000", quota and period in microseconds
+//   /proc/self/cgroup       says the path of our group: "0::/a/b" for version 2,
+//                           "4:cpu,cpuacct:/a/b" for the version 1 hierarchy that has the cpu
+//                           controller
+//   /proc/self/mountinfo    says where such a hierarchy is mounted, and which group is the mount's
+//                           root
+//   cpu.max                 version 2: "max 100000" or "150000 100000", quota and period in
+//                           microseconds
 //   cpu.cfs_quota_us and cpu.cfs_period_us   version 1; a quota of -1 is none
 //
-// With version 1 and 2 mounted at once the cpu controller is in one of them, and the other one's files are
-// missing. Whatever cannot be read or makes no sense counts as no quota: a wrong number of
-// processors is better than no start. A quota leaves two processors at least, as in Go: on one, a
-// single long goroutine would keep all others waiting through each throttling.
+// With version 1 and 2 mounted at once the cpu controller is in one of them, and the other one's
+// files are missing. Whatever cannot be read or makes no sense counts as no quota: a wrong number
+// of processors is better than no start. A quota leaves two processors at least, as in Go: on one,
+// a single long goroutine would keep all others waiting through each throttling.
 //
 // Files are read in pieces into buffers on the stack. mountinfo grows with the machine; lines that
 // do not fit are other file systems' and are passed over.
@@ -106,7 +109,7 @@ path_add_escaped(Path *p, const char *s, const char *end)
 	}
 }
 
-// --- lines of a file of any length ----------------------------------------------------------------
+// --- lines of a file of any length --------------------------------------------------------------
 
 typedef struct Lines {
 	const char *path;
@@ -164,7 +167,7 @@ lines_next(Lines *l)
 	}
 }
 
-// --- control groups -------------------------------------------------------------------------------
+// --- control groups -----------------------------------------------------------------------------
 
 typedef enum Version { CGROUP_V1 = 1, CGROUP_V2 = 2 } Version;
 
@@ -260,8 +263,9 @@ mount_shows(const Mount *m, const Path *group, const char **below)
 	return **below == '/' || **below == '\0';
 }
 
-// The directory of our group: *dir, of which the first *keep bytes are the mount itself. A group that no
-// mount shows, as in a container that is not told its own name, is taken for the root of the mount.
+// The directory of our group: *dir, of which the first *keep bytes are the mount itself. A group
+// that no mount shows, as in a container that is not told its own name, is taken for the root of
+// the mount.
 static bool
 find_directory(const char *root, Version version, const Path *group, Path *dir, size_t *keep)
 {
@@ -376,7 +380,7 @@ rt_quota_cpus(const char *root)
 	return smaller_quota(quota_of(root, CGROUP_V2), quota_of(root, CGROUP_V1));
 }
 
-// --- all together ---------------------------------------------------------------------------------
+// --- all together -------------------------------------------------------------------------------
 
 // A positive decimal number and nothing else; 0 otherwise. Go ignores what is not one, too.
 static int

@@ -5,8 +5,8 @@
 
 enum { CPUS_MAX = 65536 };
 
-// The initial GOMAXPROCS: the environment's, when that is a positive integer, else what the affinity mask
-// and the CPU quotas of all control groups above us leave. Between 1 and CPUS_MAX.
+// The initial GOMAXPROCS: the environment's, when that is a positive integer, else what the
+// affinity mask and the CPU quotas of all control groups above us leave. Between 1 and CPUS_MAX.
 // Locks: none.  Stack: a thread's own, 16 KiB.  Allocates: no.
 int rt_default_procs(void);
 

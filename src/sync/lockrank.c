@@ -3,8 +3,8 @@
 //
 // Each thread keeps a list of the locks it holds. A new one may be taken when the order allows its
 // rank after that of every lock in the list. Locks of rank chan may be held together, taken by
-// rising address, because select locks all its channels; so may locks of rank timers, when a P hands
-// its timers on. They share one entry, which remembers the highest, and how many.
+// rising address, because select locks all its channels; so may locks of rank timers, when a P
+// hands its timers on. They share one entry, which remembers the highest, and how many.
 //
 // A lock may be released out of order, and by another goroutine than took it, never by another
 // thread: a parking goroutine's lock is given up by who runs next on the same thread.
@@ -40,8 +40,8 @@ static const bool may_hold[RANK_COUNT][RANK_COUNT] = {
 #undef MAY_HOLD
 };
 
-// The calling thread's list. Not inlined: forms the address of a thread-local. The simulation has one
-// thread of the system, so the flag needs no guard.
+// The calling thread's list. Not inlined: forms the address of a thread-local. The simulation has
+// one thread of the system, so the flag needs no guard.
 static NOINLINE Held *
 held_here(void)
 {

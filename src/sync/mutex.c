@@ -9,40 +9,42 @@
 //                                     S5  sleepers -= 1
 //
 // Invariants:
-//   I1  sleepers counts exactly the threads between S1 and S5. A thread between them does not give up: the
-//       only way out is S3 succeeding.
+//   I1  sleepers counts exactly the threads between S1 and S5. A thread between them does not give
+//       up: the only way out is S3 succeeding.
 //   I2  held is 1 exactly while somebody has the lock.
-// Order:  O1  publish -> claim: U1 to the CAS of the next holder, in mutex_lock or S3. The data the lock
-//             guards rides on this pair alone.
+// Order:  O1  publish -> claim: U1 to the CAS of the next holder, in mutex_lock or S3. The data
+//             the lock guards rides on this pair alone.
 //         O2  dekker: U1, U2, U3 with S1, S2, S3/S4, by the asymmetric fence.
 //
-// No wake-up is lost. Lemma: let a sleeper S have compared held in S4 (the kernel does it, under the
-// lock of the futex queue) and read a 1 that some holder H wrote. Then every unlock U whose U1 comes
-// later than that 1 in the order of stores to held counts S in its U3, unless S has passed S5.
-// Proof: of U's light fence and S's last heavy fence one comes first (base/fence.c). If U's did,
-// S4 would have seen U1 or something later, not the older 1. So S's did, and U3 sees S1.
+// No wake-up is lost. Lemma: let a sleeper S have compared held in S4 (the kernel does it, under
+// the lock of the futex queue) and read a 1 that some holder H wrote. Then every unlock U whose U1
+// comes later than that 1 in the order of stores to held counts S in its U3, unless S has passed
+// S5. Proof: of U's light fence and S's last heavy fence one comes first (base/fence.c). If U's
+// did, S4 would have seen U1 or something later, not the older 1. So S's did, and U3 sees S1.
 //
-// Now suppose S sleeps in the kernel. Its 1 was written by H, and H unlocks some day. By the lemma H
-// reaches U4. Its wake finds the queue with S in it: S4 compared held and queued S under the queue's
-// lock, and had it done so after U1 it would have seen the 0. The wake takes one thread T out of the
-// queue. If T is S we are done. If not, T is between S1 and S5 and goes on to S3 (I1). Either T gets the
-// lock, and T's U1 comes later than S's 1: the lemma applies to T's unlock, with S one place nearer to the
-// head of the queue. Or T does not, because a third thread B has the lock: the same holds of B's. So
-// as long as S sleeps, either somebody holds the lock who will wake one of the queue, or somebody who was
-// woken is on the way to S3. A wake-up that a signal swallows (EINTR) took nobody out of the queue.
+// Now suppose S sleeps in the kernel. Its 1 was written by H, and H unlocks some day. By the lemma
+// H reaches U4. Its wake finds the queue with S in it: S4 compared held and queued S under the
+// queue's lock, and had it done so after U1 it would have seen the 0. The wake takes one thread T
+// out of the queue. If T is S we are done. If not, T is between S1 and S5 and goes on to S3 (I1).
+// Either T gets the lock, and T's U1 comes later than S's 1: the lemma applies to T's unlock, with
+// S one place nearer to the head of the queue. Or T does not, because a third thread B has the
+// lock: the same holds of B's. So as long as S sleeps, either somebody holds the lock who will
+// wake one of the queue, or somebody who was woken is on the way to S3. A wake-up that a signal
+// swallows (EINTR) took nobody out of the queue.
 //
 // A new locker may overtake those who sleep (barging): each wakes into a free-for-all. That is
-// what makes short critical sections fast, and ours are short. Nobody sleeps for ever while others pass,
-// because each unlock by a passer wakes one sleeper.
+// what makes short critical sections fast, and ours are short. Nobody sleeps for ever while others
+// pass, because each unlock by a passer wakes one sleeper.
 //
-// What the owner of the memory must know: U3 reads the mutex after U1 has let others in. So an object
-// that contains a Mutex is not given back to the system while an unlock may still be between U1 and
-// U3, even though another thread has locked and unlocked since. sync/README says who sees to it.
+// What the owner of the memory must know: U3 reads the mutex after U1 has let others in. So an
+// object that contains a Mutex is not given back to the system while an unlock may still be
+// between U1 and U3, even though another thread has locked and unlocked since. sync/README says
+// who sees to it.
 //
 // Costs: lock and unlock one locked instruction together. A sleep costs the asymmetric fence, some
 // microseconds, which is why a little spinning goes before it.
-// Not done: a third value of held for "somebody sleeps" and an exchange at unlock. It needs no fence and
-// no promise about memory, and costs a second locked instruction at each unlock.
+// Not done: a third value of held for "somebody sleeps" and an exchange at unlock. It needs no
+// fence and no promise about memory, and costs a second locked instruction at each unlock.
 #include "sync/sync.h"
 
 #include "arch/arch.h"

@@ -10,9 +10,10 @@
 // Invariants:
 //   N1  Between a clear and the next, one thread sleeps, at most, and one wakes, at most once.
 //   N2  Who finds the note sleeping when it wakes it calls the system, nobody else does.
-//   N3  note_sleep returns false only if it took the key from sleeping back to cleared itself: so a wake
-//       that comes later is kept for the next sleep, and none is lost.
-// Order:  O1  publish note_wake -> note_sleep: what the waker did before is visible to who was woken.
+//   N3  note_sleep returns false only if it took the key from sleeping back to cleared itself: so
+//       a wake that comes later is kept for the next sleep, and none is lost.
+// Order:  O1  publish note_wake -> note_sleep: what the waker did before is visible to who was
+//             woken.
 //
 // note_wake does not touch the note after the key is woken, except that the system is given its
 // address, where nothing is read: the sleeper may free it as soon as it returns.

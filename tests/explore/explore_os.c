@@ -4,6 +4,7 @@
 #include "explore.h"
 
 #include "base/base.h"
+#include "explore_arch.h"
 #include "os/os.h"
 
 #include <errno.h>
@@ -15,6 +16,7 @@ os_cpu_count(void)
 	return 1;
 }
 
+struct ExploreWords explore_words;
 bool os_simulated;
 uint64_t base_seed = 1;
 ATOMIC_U32 base_dying;

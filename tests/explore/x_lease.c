@@ -4,7 +4,7 @@
 // Thread 0 is the M. While it is inside with its lease held, and while a grabber has it frozen, the
 // owner's fields of the P are written plainly: two owners at once are a data race (L1), and what one
 // did has to be visible to the next.
-#include "explore.h"
+#include "explore_arch.h"
 
 #include "sched/lease.c"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The runtime's mutex, src/sync/mutex.c and the fast paths of sync.h: mutual exclusion, visibility of
 // what the lock guards, and no lost wake-up (a sleeper nobody wakes is a deadlock here).
-#include "explore.h"
+#include "explore_arch.h"
 
 #include "sync/mutex.c"
 

@@ -108,7 +108,8 @@ DEATH(base_together)
 		pause();
 }
 
-// Threads that die at once: one of them prints, and the process ends without waiting for the others.
+// Threads that die at once: one of them prints, and the process ends without waiting for the
+// others.
 void
 test_base_deaths_together(void)
 {
@@ -156,7 +157,8 @@ test_base_death_in_death(void)
 
 static ATOMIC_U32 light_flag, heavy_flag, turn, light_saw, light_done;
 
-// Stores its flag, light fence, looks at the other's: in each round as the main thread announces it.
+// Stores its flag, light fence, looks at the other's: in each round as the main thread announces
+// it.
 static void
 light_side(void *rounds)
 {

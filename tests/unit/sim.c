@@ -3,6 +3,7 @@
 //
 // A seed belongs to a process, so each run is a child, which tells what it saw through a pipe.
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,7 +71,7 @@ run_threads(void (*fn)(void *arg))
 	expect(note_sleep(&all_done, INT64_MAX));
 }
 
-// --- a seed repeats a run ---------------------------------------------------------------------------
+// --- a seed repeats a run -----------------------------------------------------------------------
 
 static void
 works(void *arg)
@@ -118,7 +119,7 @@ test_sim_replays(void)
 	expect_eq(other, (uint64_t)n);
 }
 
-// --- it finds what it is for ------------------------------------------------------------------------
+// --- it finds what it is for --------------------------------------------------------------------
 
 static void
 adds_badly(void *arg)
@@ -143,13 +144,13 @@ count_badly(void)
 void
 test_sim_finds_a_race(void)
 {
-	int lost = 0;
-	for (uint64_t seed = 1; seed <= 60; seed++)
+	uint64_t lost = 0, n = (uint64_t)test_scale(60);
+	for (uint64_t seed = 1; seed <= n; seed++)
 		lost += run(seed, count_badly).value != THREADS * 3;
-	expect(lost > 10 && lost < 60);
+	expect(lost > n / 6 && lost < n);
 }
 
-// --- threads --------------------------------------------------------------------------------------
+// --- threads ------------------------------------------------------------------------------------
 
 static int own_value; // stands for a thread-local
 static uint64_t ids;
@@ -207,7 +208,7 @@ threads_are_threads(void)
 void
 test_sim_threads(void)
 {
-	for (uint64_t seed = 1; seed <= 20; seed++)
+	for (uint64_t seed = 1; seed <= (uint64_t)test_scale(20); seed++)
 		run(seed, threads_are_threads);
 }
 
@@ -252,11 +253,11 @@ signals_find_their_thread(void)
 void
 test_sim_signals(void)
 {
-	for (uint64_t seed = 1; seed <= 20; seed++)
+	for (uint64_t seed = 1; seed <= (uint64_t)test_scale(20); seed++)
 		run(seed, signals_find_their_thread);
 }
 
-// --- time and sleep -------------------------------------------------------------------------------
+// --- time and sleep -----------------------------------------------------------------------------
 
 enum { HOUR_S = 3600 };
 #define HOUR (INT64_C(1000000000) * HOUR_S)
@@ -294,7 +295,7 @@ void
 test_sim_time(void)
 {
 	int64_t start = test_now_ns();
-	for (uint64_t seed = 1; seed <= 20; seed++)
+	for (uint64_t seed = 1; seed <= (uint64_t)test_scale(20); seed++)
 		run(seed, time_flies);
 	expect(test_now_ns() - start < HOUR);
 }

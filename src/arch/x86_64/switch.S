@@ -66,11 +66,8 @@ arch_switch:
 	.cfi_adjust_cfa_offset -8
 	popq	%rbp
 	.cfi_adjust_cfa_offset -8
-	popq	%rcx
-	.cfi_adjust_cfa_offset -8
-	.cfi_register %rip, %rcx
 	movq	%rdx, %rax
-	jmp	*%rcx
+	ret
 	.cfi_restore_state
 2:	fldcw	4(%rsp)
 	jmp	1b

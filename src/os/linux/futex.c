@@ -10,8 +10,8 @@
 
 static_assert(sizeof(ATOMIC_U32) == 4, "the kernel's futex word");
 
-// FUTEX_WAIT_BITSET rather than FUTEX_WAIT: its deadline is a point in time, so a sleep that has to be
-// taken up again does not grow.
+// FUTEX_WAIT_BITSET rather than FUTEX_WAIT: its deadline is a point in time, so a sleep that has
+// to be taken up again does not grow.
 int
 sys_futex_wait(ATOMIC_U32 *word, uint32_t seen, int64_t deadline)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Memory from the kernel and from libc.
 //
-// mmap, munmap and mprotect go through libc: the sanitizers watch those names to learn which addresses
-// are new. errno is put back where libc may set it.
+// mmap, munmap and mprotect go through libc: the sanitizers watch those names to learn which
+// addresses are new. errno is put back where libc may set it.
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -72,7 +72,8 @@ os_signal_regs(const void *ucontext, uintptr_t *pc, uintptr_t *sp)
 	*sp = ucontext_sp(ucontext);
 }
 
-// The descriptor is in non-blocking mode and full: gives its reader a second. False when nothing changed.
+// The descriptor is in non-blocking mode and full: gives its reader a second. False when nothing
+// changed.
 static bool
 wait_writable(int fd)
 {
@@ -104,7 +105,8 @@ sys_exit(int status)
 		syscall1(SYS_exit_group, status);
 }
 
-// If the signal does not end us, because somebody traces or ignores it, the status says what it was.
+// If the signal does not end us, because somebody traces or ignores it, the status says what it
+// was.
 void
 os_abort(int sig)
 {

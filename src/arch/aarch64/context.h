@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// AArch64: what of arch.h is inline. The switch itself: switch.S.
+#ifndef UNDERGO_ARCH_AARCH64_CONTEXT_H
+#define UNDERGO_ARCH_AARCH64_CONTEXT_H
+
+#include <stdint.h>
+
+// fpcr and a word unused, x19 to x30, d8 to d15.
+enum { ARCH_CONTEXT_BYTES = 176 };
+
+// isb holds the core for some ten cycles; yield does nothing on most.
+static inline void
+arch_pause(void)
+{
+	__asm__ volatile("isb" ::: "memory");
+}
+
+static inline uint64_t
+arch_cycles(void)
+{
+	uint64_t v;
+	__asm__ volatile("mrs %0, cntvct_el0" : "=r"(v));
+	return v;
+}
+
+static inline void *
+arch_sp(void)
+{
+	void *sp;
+	__asm__ volatile("mov %0, sp" : "=r"(sp));
+	return sp;
+}
+
+// The offset comes from the linker; volatile keeps the compiler from reusing an earlier answer,
+// which after a switch would be another thread's.
+static inline void *
+arch_tls_m(void)
+{
+	void *m;
+	uint64_t offset;
+	__asm__ volatile("adrp %1, :gottprel:arch_tls_word\n\t"
+			 "ldr %1, [%1, #:gottprel_lo12:arch_tls_word]\n\t"
+			 "mrs %0, tpidr_el0\n\t"
+			 "ldr %0, [%0, %1]"
+			 : "=&r"(m), "=&r"(offset));
+	return m;
+}
+
+static inline void
+arch_tls_set_m(void *m)
+{
+	uint64_t offset, base;
+	__asm__ volatile("adrp %0, :gottprel:arch_tls_word\n\t"
+			 "ldr %0, [%0, #:gottprel_lo12:arch_tls_word]\n\t"
+			 "mrs %1, tpidr_el0\n\t"
+			 "str %2, [%1, %0]"
+			 : "=&r"(offset), "=&r"(base)
+			 : "r"(m)
+			 : "memory");
+}
+
+#endif

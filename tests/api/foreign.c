@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Threads of the program may do everything a goroutine may, from their first call to their end.
+#include <pthread.h>
+
+#include "goroutines.h"
+
+static Count ran;
+static go_chan *chan_in, *chan_out;
+
+static void
+run_once(void *unused)
+{
+	(void)unused;
+	count_add(&ran);
+}
+
+static void *
+spawn_a_hundred(void *unused)
+{
+	(void)unused;
+	for (int i = 0; i < 100; i++)
+		expect_eq(go_spawn(run_once, NULL), 0);
+	return NULL;
+}
+
+static void
+run_threads(int n, void *(*fn)(void *), void *arg)
+{
+	pthread_t threads[64];
+	for (int i = 0; i < n; i++)
+		expect(pthread_create(&threads[i], NULL, fn, arg) == 0);
+	for (int i = 0; i < n; i++)
+		pthread_join(threads[i], NULL);
+}
+
+// Many threads start goroutines at once; the first call of several at the same time starts the
+// runtime once.
+void
+test_foreign_threads_spawn(void)
+{
+	run_threads(16, spawn_a_hundred, NULL);
+	while (count_of(&ran) != 1600)
+		usleep(1000);
+}
+
+static void *
+echo_ten(void *unused)
+{
+	(void)unused;
+	for (int i = 0; i < 10; i++) {
+		long v = 0;
+		expect_eq(go_chan_recv(chan_in, &v, GO_NEVER), 0);
+		v++;
+		expect_eq(go_chan_send(chan_out, &v, GO_NEVER), 0);
+	}
+	return NULL;
+}
+
+static void
+send_and_sum(void *arg)
+{
+	long n = *(long *)arg, sum = 0;
+	for (long i = 0; i < n; i++) {
+		long v = i;
+		go_case cases[] = {GO_CASE_SEND(chan_in, &v)};
+		expect_eq(go_select(cases, 1, GO_NEVER), 0);
+		expect_eq(go_chan_recv(chan_out, &v, GO_NEVER), 0);
+		sum += v;
+	}
+	expect_eq(sum, n * (n + 1) / 2);
+	count_add(&ran);
+}
+
+// Threads and goroutines hand values to each other over unbuffered channels.
+void
+test_foreign_threads_on_channels(void)
+{
+	static long n = 80;
+	chan_in = go_chan_new(sizeof(long), 0);
+	chan_out = go_chan_new(sizeof(long), 0);
+	expect_eq(go_spawn(send_and_sum, &n), 0);
+	run_threads(8, echo_ten, NULL);
+	while (count_of(&ran) != 1)
+		usleep(1000);
+}
+
+// They sleep, wait with deadlines, lock, and time out like goroutines.
+static void *
+wait_in_all_ways(void *arg)
+{
+	go_mutex *m = arg;
+	char byte;
+	go_waitgroup wg = {0};
+	int64_t before = go_now();
+	expect_eq(go_sleep(2 * GO_MSEC), 0);
+	expect(go_now() - before >= 2 * GO_MSEC);
+	expect_eq(go_chan_recv(chan_in, &byte, go_in(GO_MSEC)), GO_ETIMEDOUT);
+	expect_eq(go_chan_recv(chan_in, &byte, GO_POLL), GO_EAGAIN);
+	for (int i = 0; i < 100; i++) {
+		go_mutex_lock(m);
+		long seen = count_of(&ran);
+		if (i % 10 == 0)
+			go_sleep(10 * GO_USEC);
+		atomic_store(&ran, seen + 1);
+		go_mutex_unlock(m);
+	}
+	go_wg_add(&wg, 1);
+	expect_eq(go_wg_wait(&wg, go_in(GO_MSEC)), GO_ETIMEDOUT);
+	go_yield();
+	return NULL;
+}
+
+void
+test_foreign_threads_wait(void)
+{
+	static go_mutex m;
+	chan_in = go_chan_new(1, 0);
+	run_threads(8, wait_in_all_ways, &m);
+	expect_eq(count_of(&ran), 800);
+}
+
+static void *
+nothing_much(void *unused)
+{
+	(void)unused;
+	char byte = 0;
+	expect_eq(go_chan_send(chan_in, &byte, GO_NEVER), 0);
+	return NULL;
+}
+
+// Threads that come and go leave nothing behind: neither in the statistics nor in memory.
+GO_TEST(foreign_threads_come_and_go, 0)
+{
+	go_stats st;
+	char byte;
+	chan_in = go_chan_new(1, 100);
+	long before = 0;
+	for (long i = 0; i < test_scale(400) / 8; i++) {
+		run_threads(8, nothing_much, NULL);
+		for (int k = 0; k < 8; k++)
+			expect_eq(go_chan_recv(chan_in, &byte, GO_NEVER), 0);
+		if (i == 4)
+			before = proc_field("/proc/self/status", "VmRSS");
+	}
+	long after = proc_field("/proc/self/status", "VmRSS");
+	if (test_slowness() < 4) // sanitizers keep what has been freed
+		expect(after - before < 2048);
+	go_stats_read(&st);
+	expect_eq(st.threads_foreign, 1);
+}
+
+static pthread_key_t key;
+
+// The program's own destructors may still call in, in whatever order the C library runs them.
+static void
+call_from_destructor(void *unused)
+{
+	(void)unused;
+	expect_eq(go_spawn(run_once, NULL), 0);
+	go_sleep(10 * GO_USEC);
+}
+
+static void *
+set_key(void *unused)
+{
+	(void)unused;
+	go_id();
+	pthread_setspecific(key, &key);
+	return NULL;
+}
+
+void
+test_foreign_thread_calls_in_while_it_ends(void)
+{
+	expect_eq(pthread_key_create(&key, call_from_destructor), 0);
+	run_threads(8, set_key, NULL);
+	while (count_of(&ran) != 8)
+		usleep(1000);
+}
+
+static void *
+set_key_unknown(void *unused)
+{
+	(void)unused;
+	pthread_setspecific(key, &key);
+	return NULL;
+}
+
+// A destructor may even be the first to call in.
+void
+test_foreign_thread_first_calls_in_while_it_ends(void)
+{
+	expect_eq(pthread_key_create(&key, call_from_destructor), 0);
+	run_threads(8, set_key_unknown, NULL);
+	while (count_of(&ran) != 8)
+		usleep(1000);
+}

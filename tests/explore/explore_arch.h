@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// arch/arch.h as the schedule explorer answers it: threads are the engine's fibers, each with its
+// own two words, and a pause lets others go on. Included before any source of the runtime, it takes
+// the place of the real one.
+#ifndef UNDERGO_ARCH_ARCH_H
+#define UNDERGO_ARCH_ARCH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "explore.h"
+
+// Of the running fiber; a driver that uses them calls explore_thread_local(&explore_words, ...).
+extern struct ExploreWords {
+	void *m, *g;
+} explore_words;
+
+static inline void
+arch_pause(void)
+{
+	explore_yield();
+}
+
+static inline void *
+arch_tls_m(void)
+{
+	return explore_words.m;
+}
+
+static inline void *
+arch_tls_g(void)
+{
+	return explore_words.g;
+}
+
+static inline void
+arch_tls_set_m(void *m)
+{
+	explore_words.m = m;
+}
+
+static inline void
+arch_tls_set_g(void *g)
+{
+	explore_words.g = g;
+}
+
+#endif

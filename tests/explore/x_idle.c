@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Work made available against Ms that go idle: src/sched/find.c, idle.c, thread.c and their queues,
+// with the engine's lock and the real notes.
+//
+// Thread 0 is an M in user code that makes goroutines now and then and never looks for any itself. The
+// others are Ms that look, run what they find, which may take for ever, and go to sleep. When
+// nothing moves any more there may be no work beside an idle P (F1), and the counts have to agree. Time
+// stands still; deadlines come when the schedule says so, and an M that idled too long ends.
+#include "explore_arch.h"
+
+#include "explore_lock.h"
+
+#include "sched/find.c"
+#include "sched/idle.c"
+#include "sched/queue.c"
+#include "sched/runq.c"
+#include "sched/thread.c"
+#include "sync/note.c"
+
+#include <string.h>
+
+enum { PS = 3, MS = 5, GS = 8, THREADS = 5 };
+
+Sched sched;
+ATOMIC_U32 sched_n_procs;
+static P ps[PS];
+static P *const all_ps[PS] = {&ps[0], &ps[1], &ps[2]};
+static M ms[MS];
+static G gs[GS];
+static int taken[GS];
+static uint32_t n_made, n_ps;
+static bool busy[MS]; // runs a goroutine that never ends
+
+// --- what lies around the code under test -------------------------------------------------------
+
+ProcSnapshot
+sched_procs(void)
+{
+	return (ProcSnapshot){n_ps, all_ps};
+}
+
+void
+p_run_safe_point(P *pp)
+{
+	(void)pp;
+}
+
+void
+world_p_stopped(P *pp)
+{
+	(void)pp;
+	explore_fail("nobody stops the world here");
+}
+
+int64_t
+up_timers_run(P *pp, int64_t now)
+{
+	(void)pp;
+	(void)now;
+	return INT64_MAX;
+}
+
+void
+monitor_wake(void)
+{
+}
+
+bool
+lease_grab(Lease *l)
+{
+	(void)l;
+	return false;
+}
+
+void
+lease_thaw(Lease *l)
+{
+	(void)l;
+}
+
+void
+lease_renew(Lease *l)
+{
+	(void)l;
+}
+
+// --- Ms ---------------------------------------------------------------------------------------
+
+// Which M a thread is; threads beyond the Ms of the start wait to be made.
+static M *given[THREADS];
+static ATOMIC_U32 born[THREADS];
+
+int
+os_thread_start(void (*fn)(void *), void *arg)
+{
+	(void)fn;
+	for (int i = 0; i < THREADS; i++)
+		if (given[i] == NULL) {
+			given[i] = arg;
+			store_rel(&born[i], 1);
+			explore_futex_wake(&born[i], 1);
+			return 0;
+		}
+	return -EAGAIN;
+}
+
+void *
+os_alloc(size_t bytes)
+{
+	(void)bytes;
+	for (int i = 1; i < MS; i++)
+		if (ms[i].tid == 0) {
+			ms[i].tid = i;
+			return &ms[i];
+		}
+	explore_fail("too few Ms");
+}
+
+// What sched_run does, with goroutines that are numbers.
+static void
+run(M *mp)
+{
+	for (G *gp; (gp = find_runnable(mp)) != NULL;) {
+		if (mp->spinning)
+			stop_spinning(mp);
+		taken[gp - gs]++;
+		EXPLORE_CHECK(taken[gp - gs] == 1, "a G was taken twice");
+		EXPLORE_CHECK(mp->p != NULL && EXPLORE_RAW(&mp->p->m) == mp, "an M runs without its P");
+		if (explore_random(2) == 0) {
+			busy[mp - ms] = true;
+			static ATOMIC_U32 never;
+			for (;;)
+				(void)explore_futex_wait(&never, 0, false);
+		}
+	}
+	EXPLORE_CHECK(mp->p == NULL && !mp->spinning, "an M ended with what is not its own");
+}
+
+static void
+look(int id)
+{
+	explore_may_sleep(true);
+	while (load_acq(&born[id]) == 0)
+		(void)explore_futex_wait(&born[id], 0, false);
+	M *mp = given[id];
+	explore_words.m = mp;
+	P *pp = mp->next_p;
+	mp->next_p = NULL;
+	if (pp != NULL)
+		p_acquire(mp, pp);
+	run(mp);
+}
+
+// --- set-up -----------------------------------------------------------------------------------
+
+static void
+begin(uint32_t procs)
+{
+	explore_thread_local(&explore_words, sizeof(explore_words));
+	memset(&sched, 0, sizeof(sched));
+	memset(&sched_n_procs, 0, sizeof(sched_n_procs));
+	memset(ps, 0, sizeof(ps));
+	memset(ms, 0, sizeof(ms));
+	memset(gs, 0, sizeof(gs));
+	memset(taken, 0, sizeof(taken));
+	memset(given, 0, sizeof(given));
+	memset(born, 0, sizeof(born));
+	memset(busy, 0, sizeof(busy));
+	n_made = 0;
+	n_ps = procs;
+	store_rlx(&sched_n_procs, procs);
+	sched.n_threads = 100; // check_dead has nothing to say
+	for (uint32_t i = 0; i < procs; i++) {
+		ps[i].id = i;
+		store_rlx(&ps[i].timer_when, INT64_MAX);
+		store_rlx(&ps[i].tick, 1);
+	}
+	for (int i = 0; i < MS; i++) {
+		ms[i].id = (uint64_t)i;
+		ms[i].rand = base_mix((uint64_t)i + 1);
+	}
+	ms[0].tid = 1;
+	ms[0].p = &ps[0];
+	store_rlx(&ps[0].m, &ms[0]);
+	store_rlx(&ps[0].status, Prunning);
+	given[0] = &ms[0];
+	store_rlx(&born[0], 1);
+}
+
+// M i looks for work with P i, spinning or not.
+static void
+looks(int i, bool spinning)
+{
+	ms[i].tid = i;
+	ms[i].spinning = spinning;
+	ms[i].p = &ps[i];
+	store_rlx(&ps[i].m, &ms[i]);
+	store_rlx(&ps[i].status, Prunning);
+	given[i] = &ms[i];
+	store_rlx(&born[i], 1);
+	if (spinning)
+		add_rlx(&sched.n_spinning, 1);
+}
+
+static void
+idles(int i)
+{
+	pidle_put(&ps[i]);
+}
+
+static void
+init_spinner(void)
+{
+	begin(2);
+	looks(1, true);
+}
+
+static void
+init_idle(void)
+{
+	begin(3);
+	idles(1);
+	idles(2);
+}
+
+static void
+init_two(void)
+{
+	begin(3);
+	looks(1, false);
+	looks(2, true);
+}
+
+static G *
+make(void)
+{
+	return &gs[n_made++];
+}
+
+// What sched_ready does for one that is to run last.
+static void
+ready(void)
+{
+	p_put(&ps[0], make(), false);
+	sched_wake_after_put();
+}
+
+static void
+ready_global(void)
+{
+	mutex_lock(&sched.lock);
+	globq_put(make());
+	mutex_unlock(&sched.lock);
+	sched_wake_after_put();
+}
+
+static void
+one_ready(int id)
+{
+	if (id == 0)
+		ready();
+	else
+		look(id);
+}
+
+static void
+two_ready(int id)
+{
+	if (id == 0) {
+		ready();
+		ready();
+	} else {
+		look(id);
+	}
+}
+
+static void
+global(int id)
+{
+	if (id == 0)
+		ready_global();
+	else
+		look(id);
+}
+
+static void
+final(void)
+{
+	bool work = sched.globq.n != 0;
+	for (uint32_t i = 0; i < n_ps; i++)
+		if (p_has_work(&ps[i]))
+			work = true;
+	uint32_t idle = 0, used = 1;
+	for (P *pp = sched.pidle; pp != NULL; pp = pp->link)
+		idle++;
+	for (int i = 1; i < MS; i++)
+		used += busy[i];
+	EXPLORE_CHECK(idle == load_rlx(&sched.n_pidle), "the count of idle Ps");
+	EXPLORE_CHECK(load_rlx(&sched.n_spinning) == 0, "somebody is counted as spinning");
+	EXPLORE_CHECK(idle + used == n_ps, "a P is neither idle nor in use");
+	EXPLORE_CHECK(!(work && idle != 0), "work beside an idle P");
+}
+
+static const struct ExploreTest tests[] = {
+    {.name = "the last spinner leaves",
+     .threads = 3,
+     .init = init_spinner,
+     .thread = one_ready,
+     .final = final},
+    {.name = "all idle", .threads = 4, .init = init_idle, .thread = two_ready, .final = final},
+    {.name = "one that does not spin",
+     .threads = 4,
+     .init = init_two,
+     .thread = two_ready,
+     .final = final},
+    {.name = "global queue", .threads = 3, .init = init_spinner, .thread = global, .final = final},
+    {0},
+};
+
+static const char *const sources[] = {"sched/find.c", "sched/idle.c", "sched/thread.c", NULL};
+
+const struct ExploreDriver explore_driver = {
+    .name = "idle",
+    .tests = tests,
+    .sources = sources,
+};

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Deaths that a goroutine brings about, and environments that must not.
+#include "goroutines.h"
+
+// --- go_exit where there is no goroutine --------------------------------------------------------
+
+DEATH(exit_on_thread)
+{
+	go_exit();
+}
+
+void
+test_go_exit_on_thread_is_fatal(void)
+{
+	expect_death(exit_on_thread, .status = 2, .err = "fatal error: ",
+		     .err_has = {"go_exit", "goroutine"});
+}
+
+// --- stack overflow -----------------------------------------------------------------------------
+
+static __attribute__((noinline)) long
+recurse_for_ever(long depth)
+{
+	volatile char frame[400];
+	frame[depth % 400] = (char)depth;
+	return recurse_for_ever(depth + 1) + frame[depth % 399];
+}
+
+static int
+overflow_main(void *unused)
+{
+	(void)unused;
+	return (int)recurse_for_ever(0);
+}
+
+DEATH(overflow_in_main)
+{
+	go_run(overflow_main, NULL);
+}
+
+static void
+overflow_spawned(void *unused)
+{
+	(void)unused;
+	recurse_for_ever(0);
+}
+
+static int
+wait_for_overflow(void *unused)
+{
+	(void)unused;
+	go_attr attr = {.stack_bytes = 64 << 10, .name = "deep"};
+	expect_eq(go_spawn_with(&attr, overflow_spawned, NULL), 0);
+	return go_sleep(60 * GO_SEC);
+}
+
+DEATH(overflow_in_spawned)
+{
+	go_run(wait_for_overflow, NULL);
+}
+
+void
+test_stack_overflow_is_fatal(void)
+{
+	expect_death(overflow_in_main, .status = 2,
+		     .err_has = {"stack overflow", "goroutine 1 [running]"});
+	expect_death(overflow_in_spawned, .status = 2, .err_has = {"stack overflow", "goroutine "});
+}
+
+// --- GOMAXPROCS in the environment ----------------------------------------------------------------
+
+static int
+print_procs(void *unused)
+{
+	(void)unused;
+	printf("%d\n", go_gomaxprocs(0));
+	fflush(stdout);
+	return 0;
+}
+
+DEATH(tell_procs)
+{
+	go_run(print_procs, NULL);
+}
+
+// What is no positive number is as good as nothing.
+void
+test_gomaxprocs_environment(void)
+{
+	char usual[16];
+	snprintf(usual, sizeof(usual), "%d\n", go_gomaxprocs(0)); // starts the runtime in here too
+	expect_death(tell_procs, .env = "GOMAXPROCS", .out = usual);
+	expect_death(tell_procs, .env = "GOMAXPROCS=7", .out = "7\n");
+	expect_death(tell_procs, .env = "GOMAXPROCS=1", .out = "1\n");
+	expect_death(tell_procs, .env = "GOMAXPROCS=abc", .out = usual);
+	expect_death(tell_procs, .env = "GOMAXPROCS=-3", .out = usual);
+	expect_death(tell_procs, .env = "GOMAXPROCS=0", .out = usual);
+	expect_death(tell_procs, .env = "GOMAXPROCS=", .out = usual);
+	expect_death(tell_procs, .env = "GOMAXPROCS=3x", .out = usual);
+	expect_death(tell_procs, .env = "GOMAXPROCS=99999999999999999999", .out = usual);
+}
+
+static void
+expect_with_space(const char *value, const char *out)
+{
+	setenv("GOMAXPROCS", value, 1); // .env is cut at spaces
+	expect_death(tell_procs, .out = out);
+}
+
+void
+test_gomaxprocs_environment_with_spaces(void)
+{
+	unsetenv("GOMAXPROCS");
+	char usual[16];
+	snprintf(usual, sizeof(usual), "%d\n", go_gomaxprocs(0));
+	expect_with_space(" 4", usual);
+	expect_with_space("4 ", usual);
+	expect_with_space("+4", usual[0] == '4' ? "4\n" : NULL); // Go takes it for 4, we may
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Running and moving timers, seen from inside: what is due fires at most FIRE_AT_ONCE in a row, what
+// is posted runs after the unlock, a function without memory for its goroutine is tried again, and
+// moved timers can be stopped where they went.
+#include "harness.h"
+#include "timer/timer_impl.h"
+#include "undergo/goroutine.h"
+#include "undergo/timer.h"
+
+enum { MANY = 200 };
+
+static int fired, posted;
+static Timer timers[MANY];
+
+// Another P's heap without a P that runs it.
+static P *
+lone_p(void)
+{
+	static P p;
+	init_plain(&p.timer_when, INT64_MAX);
+	expect(up_timers_make(&p));
+	return &p;
+}
+
+static void
+put_on(P *pp, Timer *t, int64_t when)
+{
+	mutex_lock(&pp->timers->lock);
+	store_rlx(&t->ts, pp->timers);
+	heap_push(&pp->timers->heap, t, when);
+	store_rel(&pp->timer_when, heap_first(&pp->timers->heap).when);
+	mutex_unlock(&pp->timers->lock);
+}
+
+static void
+count_post(void *arg)
+{
+	P *pp = arg;
+	expect(mutex_trylock(&pp->timers->lock));
+	mutex_unlock(&pp->timers->lock);
+	posted++;
+}
+
+static P *post_p;
+
+static int64_t
+count_fire(Timer *t, Firing *f)
+{
+	expect(f->now >= f->when && t->when == f->when);
+	fired++;
+	timer_post(f, count_post, post_p);
+	return TIMER_DONE;
+}
+
+static int
+run_in_batches(void *arg)
+{
+	(void)arg;
+	sched_enter();
+	P *pp = post_p = lone_p();
+	for (int i = 0; i < MANY; i++) {
+		timer_init(&timers[i], count_fire);
+		put_on(pp, &timers[i], 1000 + i);
+	}
+	expect_eq(up_timers_run(pp, 999), 1000);
+	expect_eq(fired, 0);
+	expect_eq(up_timers_run(pp, 1000), 1001);
+	expect_eq(fired, 1);
+	int64_t next = up_timers_run(pp, 5000);
+	expect_eq(fired, 1 + FIRE_AT_ONCE);
+	expect_eq(next, 1000 + 1 + FIRE_AT_ONCE);
+	expect_eq(posted, fired);
+	timer_verify(pp);
+	while (next != INT64_MAX)
+		next = up_timers_run(pp, 5000);
+	expect_eq(fired, MANY);
+	expect_eq(posted, MANY);
+	sched_leave();
+	return 0;
+}
+
+void
+test_timer_run_in_batches(void)
+{
+	expect_eq(go_run(run_in_batches, NULL), 0);
+}
+
+static int
+move(void *arg)
+{
+	(void)arg;
+	sched_enter();
+	P *from = lone_p(), *here = sched_m()->p;
+	post_p = here;
+	for (int i = 0; i < MANY; i++) {
+		timer_init(&timers[i], count_fire);
+		put_on(from, &timers[i], os_nanotime() + (i % 2 == 0 ? 3600 * GO_SEC : GO_MSEC));
+	}
+	up_timers_move(from, here);
+	expect_eq(load_rlx(&from->timer_when), INT64_MAX);
+	timer_verify(from);
+	timer_verify(here);
+	int stopped = 0;
+	for (int i = 0; i < MANY; i += 2)
+		stopped += timer_stop(&timers[i]);
+	expect_eq(stopped, MANY / 2);
+	timer_verify(here);
+	while (fired < MANY / 2)
+		timer_sleep(GO_MSEC);
+	sched_leave();
+	return 0;
+}
+
+void
+test_timer_moved_can_be_stopped(void)
+{
+	expect_eq(go_run(move, NULL), 0);
+}
+
+static int64_t
+want_g(Timer *t, Firing *f)
+{
+	(void)t;
+	fired++;
+	if (f->no_memory)
+		return f->now + 500;
+	if (f->spare == NULL)
+		return TIMER_WANTS_G;
+	return TIMER_DONE; // leaves the spare to the runner
+}
+
+static int
+leave_spare(void *arg)
+{
+	(void)arg;
+	sched_enter();
+	P *pp = lone_p();
+	timer_init(&timers[0], want_g);
+	put_on(pp, &timers[0], 1000);
+	expect_eq(up_timers_run(pp, 2000), INT64_MAX);
+	expect_eq(fired, 2);
+	expect(!timer_stop(&timers[0]));
+	sched_leave();
+	return 0;
+}
+
+void
+test_timer_spare_goroutine_unused(void)
+{
+	expect_eq(go_run(leave_spare, NULL), 0);
+}
