@@ -25,6 +25,14 @@ void *arch_switch(void **save, void *load, void *arg);
 // outermost for unwinders.
 void *arch_context_init(void *stack_hi, void (*entry)(void *arg));
 
+// arch_switch to a context that does not exist yet: entry(NULL) begins on the empty stack that ends
+// at stack_hi (16-aligned), with the default floating-point control words. entry must not return.
+void arch_start(void **save, void *stack_hi, void (*entry)(void *arg));
+
+// The same two for a context that ends: nothing is saved, and the stack in use may be reused at once.
+// Jumps, not calls, so that the processor's prediction of returns stays in step: see switch.S.
+//   arch_resume(void *load)   arch_enter(void *stack_hi, void (*entry)(void *))   in context.h
+
 // Runs fn(arg) with the stack pointer at stack_hi, then comes back to this stack.
 void arch_call_on(void *stack_hi, void (*fn)(void *), void *arg);
 

@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: BSD-3-Clause Printing for those who cannot afford stdio: no lock, no
-// allocation, any stack, signal handlers too.
+// SPDX-License-Identifier: BSD-3-Clause
+// Printing for those who cannot afford stdio: no lock, no allocation, any stack, signal handlers
+// too.
 //
 // Each call is one write, so that nothing is lost when the next call never comes.
 #include "base/base.h"

@@ -68,7 +68,7 @@ hits(const Rule *r, FaultKind kind, uint64_t nth)
 		return nth >= r->n;
 	case WHEN_EACH:
 		return nth % r->n == 0;
-	case WHEN_CHANCE: // decided by the call's number, so a replay of the calls replays the faults
+	case WHEN_CHANCE: // by the call's number: a replay of the calls replays the faults
 		return base_mix(base_seed ^ base_mix(nth * FAULT_COUNT + kind)) % r->n == 0;
 	}
 	return false;
@@ -89,7 +89,8 @@ static int
 find_kind(const char *name, size_t n)
 {
 	int k = 0;
-	while (k < FAULT_COUNT && (strlen(kind_names[k]) != n || memcmp(kind_names[k], name, n) != 0))
+	while (k < FAULT_COUNT
+	       && (strlen(kind_names[k]) != n || memcmp(kind_names[k], name, n) != 0))
 		k++;
 	return k;
 }

@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: BSD-3-Clause os.h, answered: each service asks the fault plan, then the
-// simulation when it is on, then the system.
+// SPDX-License-Identifier: BSD-3-Clause
+// os.h, answered: each service asks the fault plan, then the simulation when it is on, then the
+// system.
 //
 // What the simulation does not play (memory, descriptors, handlers) is real in it too. It is not
 // let see files: what they say differs from machine to machine, and would from run to run.

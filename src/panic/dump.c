@@ -139,7 +139,7 @@ static NO_TSAN void
 print_other(Dump *d, G *gp)
 {
 	uint32_t status = load_acq(&gp->status); // order: observe <- sched_finish_switch
-	if (status == Gidle || status == Gdead || (gp->system && !d->system))
+	if (status == Gidle || status == Gdead)
 		return;
 	bool held = !gp->thread && sched_scan_begin(gp);
 	if (held)

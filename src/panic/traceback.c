@@ -239,6 +239,17 @@ is_own(const Naming *nm, const char *file, const char *function)
 	       (function == NULL || strncmp(function, "go_", 3) != 0);
 }
 
+// libc's frames outside main and outside a thread's function.
+static bool
+is_start(const char *function)
+{
+	static const char *const starts[] = {"_start", "start_thread", "clone", "clone3", "__clone3"};
+	for (size_t i = 0; function != NULL && i < countof(starts); i++)
+		if (strcmp(function, starts[i]) == 0)
+			return true;
+	return function != NULL && strncmp(function, "__libc_start_", 13) == 0;
+}
+
 static void
 print_frame(Naming *nm, const char *function, const char *where, int line)
 {
@@ -283,32 +294,29 @@ see_line(void *data, uintptr_t pc, const char *file, int line, const char *funct
 		return 0;
 	if (function == NULL)
 		function = nm->symbol;
-	if (is_own(nm, file, function) && !nm->system)
+	if (!nm->system && (is_own(nm, file, function) || is_start(function)))
 		nm->named = true;
 	else
 		print_frame(nm, function != NULL ? function : "?", file != NULL ? file : "?", line);
 	return 0;
 }
 
-// Without debug information: the symbol when there is one, and the file the code is in.
-static void
-print_module(Naming *nm, uintptr_t pc)
+// The file that the code at pc is in. Offsets count from its beginning unless a symbol is known.
+static const char *
+find_module(Naming *nm, uintptr_t pc)
 {
 	const char *module = "?";
-	uintptr_t begin = 0;
 #ifdef DLFO_EH_SEGMENT_TYPE // lock-free, unlike dladdr
 	struct dl_find_object found;
 	if (_dl_find_object((void *)pc, &found) == 0) {
 		const char *name = found.dlfo_link_map->l_name;
 		module = name != NULL && name[0] != '\0' ? name : program_invocation_name;
-		begin = (uintptr_t)found.dlfo_map_start;
+		nm->symbol_pc = (uintptr_t)found.dlfo_map_start;
 	}
 #else
 	(void)pc;
 #endif
-	if (nm->symbol == NULL)
-		nm->symbol_pc = begin;
-	print_frame(nm, nm->symbol != NULL ? nm->symbol : "?", module, 0);
+	return module;
 }
 
 static void
@@ -319,12 +327,13 @@ name_frame(Naming *nm, const Frame *f)
 	nm->symbol = NULL;
 	nm->symbol_pc = 0;
 	nm->named = false;
+	const char *module = find_module(nm, pc);
 	if (symbols != NULL) {
 		backtrace_syminfo(symbols, pc, see_symbol, no_name, nm);
 		backtrace_pcinfo(symbols, pc, see_line, no_name, nm);
 	}
-	if (!nm->named)
-		print_module(nm, pc);
+	if (!nm->named) // no debug information
+		print_frame(nm, nm->symbol != NULL ? nm->symbol : "?", module, 0);
 }
 
 static void
@@ -400,7 +409,7 @@ print_fresh(const G *gp, bool system)
 void
 trace_parked(G *gp, bool system)
 {
-	if (arch_parked_fresh(gp->sp)) {
+	if (gp->sp == NULL || arch_parked_fresh(gp->sp)) {
 		print_fresh(gp, system);
 		return;
 	}

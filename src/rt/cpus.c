@@ -186,8 +186,9 @@ find_group(const char *root, Version version, Path *group)
 		if (path == NULL || path[1] != '/')
 			continue;
 		controllers++;
-		bool ours = version == CGROUP_V2 ? path == controllers && strncmp(line, "0:", 2) == 0
-						 : has_word(controllers, path, "cpu");
+		bool ours = has_word(controllers, path, "cpu");
+		if (version == CGROUP_V2)
+			ours = path == controllers && strncmp(line, "0:", 2) == 0;
 		if (ours) {
 			path_set(group, path + 1);
 			return !group->lost;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Switching stacks with the sanitizers told; see fiber.h.
+// Switching stacks with the sanitizers told; see fiber.h. Without sanitizers this file is empty.
 #include "sched/fiber.h"
 
 #if defined(FIBER_TSAN)
@@ -7,15 +7,14 @@
 // Not instrumented itself: the shadow call stack changes under it. In a function of its own, right
 // before the switch, or the leaving context's shadow stack would not balance.
 __attribute__((noinline, no_sanitize("thread"))) void
-fiber_switch(M *mp, G *from, G *to, bool ends)
+fiber_switch(M *mp, G *from, G *to, bool ends, void (*entry)(void *))
 {
-	(void)ends;
 	if (to != NULL && to->fiber == NULL)
 		to->fiber = __tsan_create_fiber(0);
-	void **save = from != NULL ? &from->sp : &mp->g0_sp;
+	void **save = ends ? NULL : from != NULL ? &from->sp : &mp->g0_sp;
 	void *load = to != NULL ? to->sp : mp->g0_sp;
 	__tsan_switch_to_fiber(to != NULL ? to->fiber : mp->fiber, TSAN_SWITCH_NO_SYNC);
-	arch_switch(save, load, NULL);
+	fiber_jump(save, load, to, entry);
 }
 
 void
@@ -40,9 +39,9 @@ fiber_reset(G *gp)
 #elif defined(FIBER_ASAN)
 
 void
-fiber_switch(M *mp, G *from, G *to, bool ends)
+fiber_switch(M *mp, G *from, G *to, bool ends, void (*entry)(void *))
 {
-	void **save = from != NULL ? &from->sp : &mp->g0_sp;
+	void **save = ends ? NULL : from != NULL ? &from->sp : &mp->g0_sp;
 	void *load = to != NULL ? to->sp : mp->g0_sp;
 	void **fake = from != NULL ? &from->fake_stack : &mp->fake_stack;
 	mp->fake_coming = to != NULL ? to->fake_stack : mp->fake_stack;
@@ -52,7 +51,7 @@ fiber_switch(M *mp, G *from, G *to, bool ends)
 	else
 		__sanitizer_start_switch_fiber(ends ? NULL : fake, mp->stack_lo,
 					       (size_t)((char *)mp->stack_hi - (char *)mp->stack_lo));
-	arch_switch(save, load, NULL);
+	fiber_jump(save, load, to, entry);
 	fiber_arrived();
 }
 
@@ -72,32 +71,6 @@ void
 fiber_reset(G *gp)
 {
 	gp->fake_stack = NULL;
-}
-
-#else
-
-void
-fiber_switch(M *mp, G *from, G *to, bool ends)
-{
-	(void)ends;
-	arch_switch(from != NULL ? &from->sp : &mp->g0_sp, to != NULL ? to->sp : mp->g0_sp, NULL);
-}
-
-void
-fiber_arrived(void)
-{
-}
-
-void
-fiber_thread(M *mp)
-{
-	(void)mp;
-}
-
-void
-fiber_reset(G *gp)
-{
-	(void)gp;
 }
 
 #endif

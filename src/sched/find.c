@@ -68,28 +68,45 @@ stop_spinning(M *mp)
 
 // --- stealing ---------------------------------------------------------------------------------
 
-// The G in victim's `next`, which only the owner may touch: freeze the owner, if it is in user code
-// and has left the G there for some microseconds. A G that two talk through is gone by then.
+// What victim, frozen, has in next and in hand: `next`, or half of the hand. One is returned, the others
+// go to pp's ring.
 static G *
-steal_next(P *victim)
+rob_frozen(P *pp, P *victim)
 {
-	G *seen = load_rlx(&victim->next); // order: hint
-	if (seen == NULL)
+	G *gp = load_rlx(&victim->next); // order: own, frozen
+	if (gp != NULL) {
+		store_rlx(&victim->next, NULL); // order: own, frozen
+		return gp;
+	}
+	uint32_t head = load_rlx(&victim->hand_head); // order: own, frozen
+	uint32_t n = load_rlx(&victim->hand_tail) - head; // order: own, frozen
+	if (n == 0)
+		return NULL;
+	n -= n / 2;
+	for (uint32_t i = 0; i < n; i++)
+		p_put_tail(pp, load_rlx(&victim->hand[(head + i) % HAND_SIZE])); // order: own, frozen
+	store_rlx(&victim->hand_head, head + n); // order: own, frozen
+	return p_take(pp);
+}
+
+// What only the owner may touch: freeze the owner, if it is in user code and its queue has not moved
+// for some microseconds. A G that two talk through is gone by then.
+static G *
+rob(P *pp, P *victim)
+{
+	uint32_t tick = load_rlx(&victim->tick); // order: hint
+	if (!p_has_work(victim))
 		return NULL;
 	for (int i = 0; i < 100; i++) {
 		arch_pause();
 		os_sim_point();
-		if (load_rlx(&victim->next) != seen) // order: hint
+		if (load_rlx(&victim->tick) != tick) // order: hint
 			return NULL;
 	}
 	M *m = load_acq(&victim->m); // order: observe <- p_acquire; Ms are never freed
 	if (m == NULL || !lease_grab(&m->lease))
 		return NULL;
-	G *gp = NULL;
-	if (m->p == victim) {
-		gp = load_rlx(&victim->next);   // order: own, frozen
-		store_rlx(&victim->next, NULL); // order: own, frozen
-	}
+	G *gp = m->p == victim ? rob_frozen(pp, victim) : NULL;
 	lease_thaw(&m->lease);
 	return gp;
 }
@@ -109,12 +126,12 @@ steal_from(P *pp, P *victim, bool last)
 		}
 	}
 	if (runq_steal_half(&victim->runq, &pp->runq) != 0)
-		return runq_take(&pp->runq);
-	return last ? steal_next(victim) : NULL;
+		return p_take(pp);
+	return last ? rob(pp, victim) : NULL;
 }
 
 // Every other P in turn, from a random one on, in STEAL_ROUNDS rounds; the last one takes what
-// is better left with its owner: due timers and `next`.
+// is better left with its owner: due timers, `next` and the hand.
 static G *
 steal(M *mp, P *pp)
 {

@@ -133,13 +133,8 @@ make(size_t stack_bytes)
 		return NULL;
 	}
 	gp->stack = s;
+	gp->keeps_stack = stack_bytes == 0;
 	return gp;
-}
-
-static inline bool
-default_stack(Stack s)
-{
-	return (size_t)(s.hi - s.lo) == stack_round(0);
 }
 
 void
@@ -148,10 +143,11 @@ g_retire(void *v)
 	G *gp = v;
 	P *pp = sched_m()->p;
 	fiber_reset(gp);
+	gp->sp = NULL;
 	if (unlikely(gp->name != NULL))
 		gp->name[0] = '\0';
 	gp->scope = NULL;
-	if (likely(default_stack(gp->stack))) {
+	if (likely(gp->keeps_stack)) {
 		// Newest first: its stack is still in the cache.
 		gp->link = pp->gfree.first;
 		pp->gfree.first = gp;
@@ -191,21 +187,6 @@ g_scavenge(void)
 
 // --- starting ---------------------------------------------------------------------------------
 
-// Where every goroutine begins, on its own stack.
-static void
-begin(void *unused)
-{
-	(void)unused;
-	fiber_arrived();
-	sched_finish_switch();
-	G *gp = sched_g();
-	*sched_m()->errno_addr = 0;
-	sched_leave();
-	gp->fn(gp->arg);
-	sched_enter();
-	sched_exit();
-}
-
 void
 sched_set_name(G *gp, const char *name)
 {
@@ -223,14 +204,15 @@ sched_spawn_held(void (*fn)(void *), void *arg, size_t stack_bytes, const char *
 	M *mp = sched_m();
 	P *pp = mp->p;
 	G *gp = NULL;
-	if (likely(stack_bytes == 0 || stack_round(stack_bytes) == stack_round(0)))
+	if (stack_bytes != 0 && stack_round(stack_bytes) == stack_round(0))
+		stack_bytes = 0;
+	if (likely(stack_bytes == 0))
 		gp = reuse(pp);
 	if (unlikely(gp == NULL)) {
 		gp = make(stack_bytes);
 		if (gp == NULL)
 			return NULL;
 	}
-	gp->sp = arch_context_init(gp->stack.hi, begin);
 	gp->fn = fn;
 	gp->arg = arg;
 	gp->id = g_next_id(pp);

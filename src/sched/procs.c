@@ -225,7 +225,9 @@ proc_retire(P *pp, P *heir)
 	GList work = {0};
 	for (G *gp; (gp = p_take(pp)) != NULL;)
 		glist_push(&work, gp);
+	mutex_lock(&sched.lock);
 	globq_put_list(&work);
+	mutex_unlock(&sched.lock);
 	up_timers_move(pp, heir);
 	g_flush_free(pp);
 	store_rlx(&pp->status, Pdead); // order: own, world stopped
@@ -236,7 +238,9 @@ resize(uint32_t n)
 {
 	M *mp = sched_m();
 	uint32_t old = load_rlx(&sched_n_procs); // order: own, world stopped
+	mutex_lock(&sched.lock);
 	make_procs(n);
+	mutex_unlock(&sched.lock);
 	if (n > load_rlx(&made)) // order: own
 		n = load_rlx(&made);
 	P **p = load_rlx(&procs_array); // order: own
@@ -260,9 +264,7 @@ sched_gomaxprocs(int n)
 		return before;
 	sched_stop_world("GOMAXPROCS");
 	before = (int)load_rlx(&sched_n_procs); // order: own, world stopped
-	mutex_lock(&sched.lock);
 	resize(n > MAX_PROCS ? MAX_PROCS : (uint32_t)n);
-	mutex_unlock(&sched.lock);
 	sched_start_world();
 	return before;
 }

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Where runnable Gs wait: a P's `next` slot and ring, and the global queue behind sched.lock.
+// Where runnable Gs wait: a P's `next` slot, its hand and its ring, and the global queue behind
+// sched.lock.
 //
 // P.next holds the G that was made runnable last, so that two Gs that talk to each other run in
-// turns. Only the owner of the P touches it, with plain costs; a thief that finds nothing else freezes
-// the owner's lease first (find.c).
+// turns. The hand holds Gs older than those in the ring: as long as no other P is hungry they need not
+// pass through the ring, whose claims cost a locked instruction. Both are touched by the owner of the P
+// alone, at plain cost; a thief that finds nothing else freezes the owner's lease first (find.c).
 #include "sched/sched_impl.h"
 
 void
@@ -105,9 +107,30 @@ put_overflow(P *pp, G *gp)
 	return true;
 }
 
+// Whether somebody looks, or could look, for work: then it belongs where he can get it.
+static inline bool
+others_hungry(void)
+{
+	return load_rlx(&sched.n_pidle) != 0 || load_rlx(&sched.n_spinning) != 0; // order: hint
+}
+
+static inline bool
+put_in_hand(P *pp, G *gp)
+{
+	uint32_t tail = load_rlx(&pp->hand_tail);                 // order: own
+	if (tail - load_rlx(&pp->hand_head) == HAND_SIZE ||       // order: own
+	    load_rlx(&pp->runq.head) != load_rlx(&pp->runq.tail)) // order: own; thieves only empty it
+		return false;
+	store_rlx(&pp->hand[tail % HAND_SIZE], gp); // order: own
+	store_rlx(&pp->hand_tail, tail + 1);        // order: own
+	return true;
+}
+
 void
 p_put_tail(P *pp, G *gp)
 {
+	if (likely(!others_hungry()) && likely(put_in_hand(pp, gp)))
+		return;
 	while (unlikely(!runq_put(&pp->runq, gp)))
 		if (put_overflow(pp, gp))
 			return;
@@ -126,8 +149,17 @@ p_put(P *pp, G *gp, bool next)
 	p_put_tail(pp, gp);
 }
 
-bool
-p_has_work(P *pp)
+// The hand is empty: the ring's oldest G, and some more into the hand while nobody is hungry.
+G *
+p_refill(P *pp)
 {
-	return load_rlx(&pp->next) != NULL || !runq_empty(&pp->runq); // order: hint
+	G *out[HAND_SIZE];
+	uint32_t n = runq_take_some(&pp->runq, out, others_hungry() ? 1 : HAND_SIZE);
+	if (n == 0)
+		return NULL;
+	for (uint32_t i = 1; i < n; i++)
+		store_rlx(&pp->hand[i - 1], out[i]); // order: own
+	store_rlx(&pp->hand_head, 0);     // order: own
+	store_rlx(&pp->hand_tail, n - 1); // order: own
+	return out[0];
 }

@@ -2,42 +2,35 @@
 // The run queue of a P. Invariants, overlaps and order: runq.h.
 #include "sched/runq.h"
 
-bool
-runq_put(RunQ *q, G *gp)
+// The owner claims the n oldest. It wrote the slots itself, so no order is needed to read them.
+static bool
+claim_oldest(RunQ *q, uint32_t head, uint32_t n, G **out)
 {
-	uint32_t head = load_acq(&q->head); // order: observe <- claims: their slot reads are over
-	uint32_t tail = load_rlx(&q->tail); // order: own
-	if (unlikely(tail - head >= RUNQ_SIZE))
-		return false;
-	store_rlx(&q->ring[tail % RUNQ_SIZE], gp); // order: published by tail
-	store_rel(&q->tail, tail + 1);             // order: publish -> runq_take, runq_steal_half
-	return true;
+	for (uint32_t i = 0; i < n; i++)
+		out[i] = load_rlx(&q->ring[(head + i) % RUNQ_SIZE]); // order: own
+	return cas_rel(&q->head, &head, head + n);                   // order: claim, the reads are over
 }
 
-G *
-runq_take(RunQ *q)
+uint32_t
+runq_take_some(RunQ *q, G **out, uint32_t max)
 {
-	uint32_t head = load_acq(&q->head); // order: observe <- claims
 	for (;;) {
-		if (head == load_rlx(&q->tail)) // order: own
-			return NULL;
-		G *gp = load_rlx(&q->ring[head % RUNQ_SIZE]); // order: own, it wrote the slot
-		if (likely(cas_rel(&q->head, &head, head + 1))) // order: claim, the read is over
-			return gp;
+		uint32_t head = load_acq(&q->head);         // order: observe <- claims
+		uint32_t n = load_rlx(&q->tail) - head;     // order: own
+		if (n > max)
+			n = max;
+		if (n == 0 || likely(claim_oldest(q, head, n, out)))
+			return n;
 	}
 }
 
 uint32_t
-runq_shed(RunQ *q, G **batch)
+runq_shed(RunQ *q, G **out)
 {
 	uint32_t head = load_acq(&q->head); // order: observe <- claims
-	uint32_t tail = load_rlx(&q->tail); // order: own
-	uint32_t n = (tail - head) / 2;
-	if (tail - head != RUNQ_SIZE)
+	if (load_rlx(&q->tail) - head != RUNQ_SIZE) // order: own
 		return 0;
-	for (uint32_t i = 0; i < n; i++)
-		batch[i] = load_rlx(&q->ring[(head + i) % RUNQ_SIZE]); // order: own
-	return cas_rel(&q->head, &head, head + n) ? n : 0;             // order: claim, reads are over
+	return claim_oldest(q, head, RUNQ_SIZE / 2, out) ? RUNQ_SIZE / 2 : 0;
 }
 
 uint32_t
@@ -63,12 +56,6 @@ runq_steal_half(RunQ *victim, RunQ *mine)
 			return n;
 		}
 	}
-}
-
-bool
-runq_empty(RunQ *q)
-{
-	return runq_len(q) == 0;
 }
 
 uint32_t

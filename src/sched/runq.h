@@ -2,10 +2,10 @@
 // The run queue of a P: a ring with one producer, and G lists.
 //
 // Which calls may overlap:
-//               put   take  steal_half  empty
-//   put          -     -       yes       yes     owner only (the M that holds the P)
-//   take         -     -       yes       yes     owner only
-//   steal_half  yes   yes      yes       yes     any M, into a ring it owns itself
+//               put   take  steal_half  len
+//   put          -     -       yes      yes     owner only (the M that holds the P)
+//   take, shed   -     -       yes      yes     owner only
+//   steal_half  yes   yes      yes      yes     any M, into a ring it owns itself
 // take and steal_half are lock-free (a failed claim means another one succeeded); put is wait-free.
 //
 // Invariants:
@@ -41,17 +41,39 @@ typedef struct GList {
 } GList;
 
 // Appends gp; false when the ring is full and nothing was done.
-bool runq_put(RunQ *q, G *gp);
-// The oldest G, or NULL.
-G *runq_take(RunQ *q);
-// Claims half of a full ring, oldest first, into batch (RUNQ_SIZE / 2 places). Owner only. 0 when
+static inline bool
+runq_put(RunQ *q, G *gp)
+{
+	uint32_t head = load_acq(&q->head); // order: observe <- claims: their slot reads are over
+	uint32_t tail = load_rlx(&q->tail); // order: own
+	if (unlikely(tail - head >= RUNQ_SIZE))
+		return false;
+	store_rlx(&q->ring[tail % RUNQ_SIZE], gp); // order: published by tail
+	store_rel(&q->tail, tail + 1);             // order: publish -> runq_steal_half
+	return true;
+}
+
+// The oldest Gs, at most max, into out; how many. Owner only. One locked instruction however many.
+uint32_t runq_take_some(RunQ *q, G **out, uint32_t max);
+// The oldest G, or NULL. Owner only.
+static inline G *
+runq_take(RunQ *q)
+{
+	G *gp;
+	return runq_take_some(q, &gp, 1) != 0 ? gp : NULL;
+}
+// Claims half of a full ring, oldest first, into out (RUNQ_SIZE / 2 places). Owner only. 0 when
 // thieves made room meanwhile.
-uint32_t runq_shed(RunQ *q, G **batch);
+uint32_t runq_shed(RunQ *q, G **out);
 // Moves half of victim's Gs, at least one, to the ring `mine` of the caller, which has to be empty.
 // Returns how many.
 uint32_t runq_steal_half(RunQ *victim, RunQ *mine);
 // A guess unless called by the owner.
-bool runq_empty(RunQ *q);
 uint32_t runq_len(RunQ *q);
+static inline bool
+runq_empty(RunQ *q)
+{
+	return runq_len(q) == 0;
+}
 
 #endif

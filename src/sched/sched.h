@@ -60,7 +60,7 @@ typedef enum Claim {
 enum { G_NAME_BYTES = 24 };
 
 struct G {
-	void *sp;            // owner of the stack: suspended context
+	void *sp;            // owner of the stack: suspended context; NULL: it has never run
 	ATOMIC_U32 status;   // GStatus, owner; see above
 	ATOMIC_U32 scan;     // 1 while somebody holds the scan bit
 	G *link;             // owner of the list it is in
@@ -74,7 +74,7 @@ struct G {
 	uint64_t parent_id;  // set before publication: who started it
 	ATOMIC_U32 wait;     // WaitReason, while Gwaiting; count for dumps
 	bool thread;         // set before publication: a foreign thread; it parks on note and has no P
-	bool system;         // set before publication: not counted, not shown
+	bool keeps_stack;    // owner: its stack is of the default size and stays with it
 	ATOMIC_I64 wait_since; // when it parked, filled in lazily by sysmon; 0 not known
 	struct Scope *scope; // owner: the scope it runs in, NULL none
 	struct Locals *locals; // owner: goroutine-local values
@@ -124,13 +124,17 @@ struct M {
 
 // --- P ----------------------------------------------------------------------------------------
 
+enum { HAND_SIZE = 8 };
 typedef void SafePointFn(P *pp);
 typedef enum PStatus { Pidle, Prunning, Pstopped, Pdead } PStatus;
 
 struct P {
 	// Owner's line: written at every switch.
-	ATOMIC(G *) next CACHE_ALIGNED; // runs before the ring; owner, or who froze the lease
+	ATOMIC(G *) next CACHE_ALIGNED; // runs before all others; owner, or who froze the lease
+	ATOMIC_U32 hand_head;  // slots [hand_head, hand_tail) of hand; owner, or who froze the lease
+	ATOMIC_U32 hand_tail;  // owner, or who froze the lease
 	ATOMIC_U32 attention;  // not 0: take the slow path at the next switch. Anyone sets, owner clears
+	ATOMIC(G *) hand[HAND_SIZE]; // Gs older than the ring's; owner, or who froze the lease
 	uint32_t next_streak;  // owner: how often in a row `next` was taken
 	ATOMIC_U32 tick;       // own: switches
 	uint32_t timer_look;   // owner: switches until the clock is looked at

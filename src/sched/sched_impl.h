@@ -14,7 +14,7 @@ enum {
 	MAX_THREADS = 10000,
 	GFREE_MAX = 64,          // dead Gs a P keeps
 	NEXT_STREAK_MAX = 64,    // a chain through P.next shares this many turns
-	GLOBAL_EVERY = 61,       // one switch in so many looks at the global queue first
+	GLOBAL_EVERY = 64,       // one switch in so many looks at the global queue first
 	TIMER_LOOK_EVERY = 8,    // one switch in so many looks at the clock, while timers are pending
 	IDLE_EXIT_MS = 5000,     // an M that idles so long ends
 	ID_BATCH = 16,
@@ -94,10 +94,8 @@ void world_p_stopped(P *pp); // a P has come to the stop; sched.lock held
 void p_run_safe_point(P *pp); // what sched_for_each_p left for pp, if anything
 
 // switch.c
-void sched_finish_switch(void);
 void sched_run(M *mp); // the scheduler of an M, on its own stack, until the M ends
-void sched_execute(M *mp, G *gp);
-void sched_leave_cpu(G *gp, GStatus st, void (*after)(void *), void *arg);
+void sched_wait_for_p(G *gp, void (*after)(void *)); // the running G has lost its P
 
 // find.c
 G *find_runnable(M *mp); // NULL: this M shall end
@@ -114,7 +112,16 @@ G *glist_pop(GList *l);
 void glist_append(GList *l, GList *tail);
 void p_put(P *pp, G *gp, bool next); // onto the caller's own P
 void p_put_tail(P *pp, G *gp);
-bool p_has_work(P *pp);
+G *p_refill(P *pp);
+
+// A guess unless called by the owner.
+static inline bool
+p_has_work(P *pp)
+{
+	return load_rlx(&pp->next) != NULL ||                     // order: hint
+	       load_rlx(&pp->hand_head) != load_rlx(&pp->hand_tail) || // order: hint
+	       load_acq(&pp->runq.head) != load_rlx(&pp->runq.tail); // order: hint
+}
 
 // The next G of pp's own queue. Owner only.
 static inline G *
@@ -128,7 +135,11 @@ p_take(P *pp)
 		p_put_tail(pp, gp); // its chain has had its turns: to the end of the queue
 	}
 	pp->next_streak = 0;
-	return runq_take(&pp->runq);
+	uint32_t head = load_rlx(&pp->hand_head); // order: own
+	if (head == load_rlx(&pp->hand_tail))     // order: own
+		return p_refill(pp);
+	store_rlx(&pp->hand_head, head + 1);          // order: own
+	return load_rlx(&pp->hand[head % HAND_SIZE]); // order: own
 }
 
 // idle.c

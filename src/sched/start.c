@@ -7,6 +7,7 @@ Sched sched = {
 	.lock = MUTEX_INIT(sched),
 	.gfree_lock = MUTEX_INIT(gfree),
 	.allg_lock = MUTEX_INIT(allg),
+	.id_gen = ATOMIC_INIT(1), // which the first main goroutine gets, as in Go
 };
 
 // --- starting ---------------------------------------------------------------------------------
@@ -81,7 +82,7 @@ regain_p(M *mp)
 		p_acquire(mp, pp);
 	mutex_unlock(&sched.lock);
 	if (pp == NULL)
-		sched_leave_cpu(mp->curg, Grunnable, wait_for_p, mp->curg);
+		sched_wait_for_p(mp->curg, wait_for_p);
 }
 
 G *
@@ -130,6 +131,8 @@ typedef struct Main {
 	G *waiter;
 } Main;
 
+static ATOMIC_U32 first_main = ATOMIC_INIT(1);
+
 static void
 main_body(void *v)
 {
@@ -158,6 +161,8 @@ sched_run_main(int (*fn)(void *), void *arg)
 	G *gp = sched_spawn_held(main_body, &mn, 0, NULL);
 	if (gp == NULL)
 		return GO_ENOMEM;
+	if (xchg_rlx(&first_main, 0) != 0) // order: count
+		gp->id = 1;
 	add_rlx(&sched.n_run_main, 1); // order: count
 	sched_park(WAIT_run_main, ready_main, gp);
 	sub_rlx(&sched.n_run_main, 1); // order: count

@@ -5,7 +5,7 @@
 // scheduler's stack. So at the moment of the switch the leaving G is still on its stack, and nothing
 // that lets others run it may have happened: its status, its place in a queue, the unlocking of
 // what it waits on. These are left in M.prev, M.prev_status and M.after, and done by whoever arrives
-// (sched_finish_switch), on the arriving context's stack.
+// (finish_switch), on the arriving context's stack.
 //
 // Invariants:
 //   S1  A G that others can find (in a queue, or Gwaiting) is off its stack and its sp is saved.
@@ -18,8 +18,8 @@
 #include "sched/fiber.h"
 #include "sched/sched_impl.h"
 
-void
-sched_finish_switch(void)
+static inline __attribute__((always_inline)) void
+finish_switch(void)
 {
 	M *mp = sched_m();
 	G *prev = mp->prev;
@@ -47,6 +47,8 @@ take_local(P *pp)
 	return p_take(pp);
 }
 
+static NORETURN void begin(void *unused);
+
 // Somebody reads gp's stack. He took the scan bit before he could know that gp is to run, and gives
 // it up when he sees Grunning.
 static COLD void
@@ -69,18 +71,11 @@ prepare(M *mp, G *gp)
 		wait_for_scan(gp);
 }
 
-void
-sched_execute(M *mp, G *gp)
-{
-	prepare(mp, gp);
-	fiber_switch(mp, NULL, gp, false);
-	sched_finish_switch();
-}
-
 // The running G leaves; st and after take effect when it is off its stack. Returns when it runs
-// again, on whatever M. Errno goes with the G.
-void
-sched_leave_cpu(G *gp, GStatus st, void (*after)(void *), void *arg)
+// again, on whatever M. Errno goes with the G. Inlined, like all from the C face down to the switch as far
+// as may be: each return that follows a switch between unlike callers is predicted wrongly.
+static inline __attribute__((always_inline)) void
+leave_cpu(G *gp, GStatus st, void (*after)(void *), void *arg)
 {
 	M *mp = sched_m();
 	P *pp = mp->p;
@@ -94,9 +89,15 @@ sched_leave_cpu(G *gp, GStatus st, void (*after)(void *), void *arg)
 		prepare(mp, next);
 	else
 		mp->curg = NULL;
-	fiber_switch(mp, gp, next, st == Gdead);
-	sched_finish_switch();
+	fiber_switch(mp, gp, next, st == Gdead, begin);
+	finish_switch();
 	*sched_m()->errno_addr = gp->errno_saved;
+}
+
+void
+sched_wait_for_p(G *gp, void (*after)(void *))
+{
+	leave_cpu(gp, Grunnable, after, gp);
 }
 
 void
@@ -108,7 +109,9 @@ sched_run(M *mp)
 			return;
 		if (mp->spinning)
 			stop_spinning(mp);
-		sched_execute(mp, gp);
+		prepare(mp, gp);
+		fiber_switch(mp, NULL, gp, false, begin);
+		finish_switch();
 	}
 }
 
@@ -138,7 +141,7 @@ sched_park(WaitReason why, void (*after)(void *), void *arg)
 		return;
 	}
 	store_rlx(&gp->wait, why); // order: count
-	sched_leave_cpu(gp, Gwaiting, after, arg);
+	leave_cpu(gp, Gwaiting, after, arg);
 }
 
 static void
@@ -242,19 +245,39 @@ sched_yield(void)
 		os_sim_point();
 		return;
 	}
-	sched_leave_cpu(gp, Grunnable, requeue, gp);
+	leave_cpu(gp, Grunnable, requeue, gp);
+}
+
+static inline __attribute__((always_inline)) NORETURN void
+end(G *gp)
+{
+	if (unlikely(gp->scope != NULL || gp->locals != NULL))
+		up_g_ends(gp);
+	P *pp = sched_m()->p;
+	own_add(&pp->ended, 1);
+	leave_cpu(gp, Gdead, g_retire, gp);
+	__builtin_unreachable();
 }
 
 void
 sched_exit(void)
 {
+	end(sched_g());
+}
+
+// Where every goroutine begins, on its own stack.
+static NORETURN void
+begin(void *unused)
+{
+	(void)unused;
+	fiber_arrived();
+	finish_switch();
 	G *gp = sched_g();
-	if (unlikely(gp->scope != NULL || gp->locals != NULL))
-		up_g_ends(gp);
-	P *pp = sched_m()->p;
-	own_add(&pp->ended, 1);
-	sched_leave_cpu(gp, Gdead, g_retire, gp);
-	throw("sched_exit: a dead goroutine runs");
+	*sched_m()->errno_addr = 0;
+	sched_leave();
+	gp->fn(gp->arg);
+	sched_enter();
+	end(gp);
 }
 
 // --- the scan bit -----------------------------------------------------------------------------
@@ -266,7 +289,7 @@ sched_scan_begin(G *gp)
 	if (!cas_acq(&gp->scan, &zero, 1)) // order: claim, among scanners
 		return false;
 	fence_heavy(); // order: dekker with prepare: scan stored, then status read
-	uint32_t s = load_acq(&gp->status); // order: observe <- sched_finish_switch
+	uint32_t s = load_acq(&gp->status); // order: observe <- finish_switch
 	if (s == Gwaiting || s == Grunnable)
 		return true;
 	sched_scan_end(gp);

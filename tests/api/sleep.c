@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// undergo/timer.h: sleeping. Never too short, at once when there is nothing to wait for, and ended by
-// the cancellation of a scope.
+// undergo/timer.h: sleeping. Never too short, at once when there is nothing to wait for, and ended
+// by the cancellation of a scope.
 #include <undergo.h>
 
 #include <stdatomic.h>
@@ -64,7 +64,9 @@ static int
 sleep_for_ever(void *arg)
 {
 	int64_t kind = (int64_t)(intptr_t)arg;
-	int err = kind == 0 ? go_sleep_until(GO_NEVER) : kind == 1 ? go_sleep(INT64_MAX) : go_sleep(GO_SEC);
+	int err = kind == 0   ? go_sleep_until(GO_NEVER)
+		  : kind == 1 ? go_sleep(INT64_MAX)
+			      : go_sleep(GO_SEC);
 	expect_eq(err, GO_ECANCELED);
 	expect_eq(go_sleep(GO_SEC), GO_ECANCELED);
 	expect_eq(go_sleep(0), 0);

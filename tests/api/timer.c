@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// undergo/timer.h: timers and tickers. Each promise of the header has a test here; the rest are races
-// between firing, stopping, setting anew, freeing and resizing.
+// undergo/timer.h: timers and tickers. Each promise of the header has a test here; the rest are
+// races between firing, stopping, setting anew, freeing and resizing.
 #include <undergo.h>
 
 #include <pthread.h>
@@ -68,7 +68,8 @@ after_func(void *arg)
 	return 0;
 }
 
-// A function runs no earlier than its time, on a goroutine of its own, and may set its own timer anew.
+// A function runs no earlier than its time, on a goroutine of its own, and may set its own timer
+// anew.
 void
 test_timer_after_func(void)
 {
@@ -120,7 +121,7 @@ static int
 stop_stress(void *arg)
 {
 	(void)arg;
-	go_waitgroup wg = GO_WAITGROUP_INIT;
+	go_waitgroup wg = {0};
 	go_wg_add(&wg, STOPPERS);
 	for (int i = 0; i < STOPPERS; i++)
 		expect_eq(go_spawn(stop_in_time, &wg), 0);
@@ -296,7 +297,7 @@ static int
 adjust_all(void *arg)
 {
 	(void)arg;
-	go_waitgroup wg = GO_WAITGROUP_INIT;
+	go_waitgroup wg = {0};
 	go_wg_add(&wg, ADJUSTERS);
 	for (int i = 0; i < ADJUSTERS; i++)
 		expect_eq(go_spawn(adjust, &wg), 0);
@@ -465,7 +466,7 @@ static int
 share_all(void *arg)
 {
 	(void)arg;
-	go_waitgroup wg = GO_WAITGROUP_INIT;
+	go_waitgroup wg = {0};
 	shared[0] = go_timer_new(GO_MSEC);
 	shared[1] = go_ticker_new(10 * GO_USEC);
 	shared[2] = go_after_func(GO_MSEC, add_one, NULL);
@@ -482,7 +483,8 @@ share_all(void *arg)
 	for (int i = 0; i < SHARED; i++) {
 		go_timer_reset(shared[i], GO_USEC);
 		if (go_timer_chan(shared[i]) != NULL)
-			expect_eq(go_chan_recv(go_timer_chan(shared[i]), NULL, go_in(30 * GO_SEC)), 0);
+			expect_eq(go_chan_recv(go_timer_chan(shared[i]), NULL, go_in(30 * GO_SEC)),
+				  0);
 		go_timer_free(shared[i]);
 	}
 	return 0;
@@ -513,7 +515,7 @@ static int
 resize(void *arg)
 {
 	(void)arg;
-	go_waitgroup wg = GO_WAITGROUP_INIT;
+	go_waitgroup wg = {0};
 	go_gomaxprocs(8);
 	go_wg_add(&wg, MOVERS);
 	for (int i = 0; i < MOVERS; i++)
@@ -578,7 +580,7 @@ static int
 deadline_race(void *arg)
 {
 	(void)arg;
-	Race r = {.c = go_chan_new(sizeof(int), 0), .wg = GO_WAITGROUP_INIT};
+	Race r = {.c = go_chan_new(sizeof(int), 0)};
 	go_wg_add(&r.wg, 20);
 	for (int i = 0; i < 10; i++) {
 		expect_eq(go_spawn(send_late, &r), 0);

@@ -1034,10 +1034,10 @@ fence_of(Thread *t, int i, unsigned order)
 		join_locations(&t->cur, &S.seq, nv);
 		join_locations(&S.seq, &t->cur, nv);
 	}
-	if (order & EXPLORE_LIGHT) {
-		join(&t->cur, &t->acq, nv);
+	if (order & EXPLORE_LIGHT) { // no acquire: only the heavy side ever makes it a fence
 		join_locations(&t->cur, &S.heavy, nv);
 		join_locations(&S.light, &t->cur, nv);
+		join_locations(&S.light, &t->acq, nv);
 	}
 	if (order & EXPLORE_HEAVY) {
 		join_locations(&t->cur, &S.light, nv);

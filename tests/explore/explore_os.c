@@ -74,3 +74,10 @@ os_futex_wake(ATOMIC_U32 *word, int n)
 {
 	explore_futex_wake(word, n);
 }
+
+// Time stands still; deadlines come when the schedule says so.
+int64_t
+os_nanotime(void)
+{
+	return 1;
+}

@@ -12,6 +12,7 @@
 
 #include "sched/find.c"
 #include "sched/idle.c"
+#include "sched/lease.c"
 #include "sched/queue.c"
 #include "sched/runq.c"
 #include "sched/thread.c"
@@ -19,7 +20,7 @@
 
 #include <string.h>
 
-enum { PS = 3, MS = 5, GS = 8, THREADS = 5 };
+enum { PS = 3, MS = 7, GS = 8, THREADS = 7 };
 
 Sched sched;
 ATOMIC_U32 sched_n_procs;
@@ -29,6 +30,8 @@ static M ms[MS];
 static G gs[GS];
 static int taken[GS];
 static uint32_t n_made, n_ps;
+static int n_threads; // of this test
+static ATOMIC_U32 never;
 static bool busy[MS]; // runs a goroutine that never ends
 
 // --- what lies around the code under test -------------------------------------------------------
@@ -65,25 +68,6 @@ monitor_wake(void)
 {
 }
 
-bool
-lease_grab(Lease *l)
-{
-	(void)l;
-	return false;
-}
-
-void
-lease_thaw(Lease *l)
-{
-	(void)l;
-}
-
-void
-lease_renew(Lease *l)
-{
-	(void)l;
-}
-
 // --- Ms ---------------------------------------------------------------------------------------
 
 // Which M a thread is; threads beyond the Ms of the start wait to be made.
@@ -94,7 +78,7 @@ int
 os_thread_start(void (*fn)(void *), void *arg)
 {
 	(void)fn;
-	for (int i = 0; i < THREADS; i++)
+	for (int i = 0; i < n_threads; i++)
 		if (given[i] == NULL) {
 			given[i] = arg;
 			store_rel(&born[i], 1);
@@ -128,7 +112,7 @@ run(M *mp)
 		EXPLORE_CHECK(mp->p != NULL && EXPLORE_RAW(&mp->p->m) == mp, "an M runs without its P");
 		if (explore_random(2) == 0) {
 			busy[mp - ms] = true;
-			static ATOMIC_U32 never;
+			lease_leave(&mp->lease);
 			for (;;)
 				(void)explore_futex_wait(&never, 0, false);
 		}
@@ -154,8 +138,9 @@ look(int id)
 // --- set-up -----------------------------------------------------------------------------------
 
 static void
-begin(uint32_t procs)
+begin(uint32_t procs, int with_threads)
 {
+	n_threads = with_threads;
 	explore_thread_local(&explore_words, sizeof(explore_words));
 	memset(&sched, 0, sizeof(sched));
 	memset(&sched_n_procs, 0, sizeof(sched_n_procs));
@@ -165,6 +150,7 @@ begin(uint32_t procs)
 	memset(taken, 0, sizeof(taken));
 	memset(given, 0, sizeof(given));
 	memset(born, 0, sizeof(born));
+	memset(&never, 0, sizeof(never));
 	memset(busy, 0, sizeof(busy));
 	n_made = 0;
 	n_ps = procs;
@@ -178,7 +164,9 @@ begin(uint32_t procs)
 	for (int i = 0; i < MS; i++) {
 		ms[i].id = (uint64_t)i;
 		ms[i].rand = base_mix((uint64_t)i + 1);
+		store_rlx(&ms[i].lease.inrt, 1);
 	}
+	store_rlx(&ms[0].lease.inrt, 0);
 	ms[0].tid = 1;
 	ms[0].p = &ps[0];
 	store_rlx(&ps[0].m, &ms[0]);
@@ -211,14 +199,14 @@ idles(int i)
 static void
 init_spinner(void)
 {
-	begin(2);
+	begin(2, 3);
 	looks(1, true);
 }
 
 static void
 init_idle(void)
 {
-	begin(3);
+	begin(3, 7);
 	idles(1);
 	idles(2);
 }
@@ -226,7 +214,7 @@ init_idle(void)
 static void
 init_two(void)
 {
-	begin(3);
+	begin(3, 7);
 	looks(1, false);
 	looks(2, true);
 }
@@ -237,12 +225,16 @@ make(void)
 	return &gs[n_made++];
 }
 
-// What sched_ready does for one that is to run last.
+// What sched_ready does for one that is to run last, called from user code and back to it.
 static void
 ready(void)
 {
+	Lease *l = &ms[0].lease;
+	if (!lease_enter(l))
+		EXPLORE_CHECK(lease_enter_slow(l), "nobody revokes here");
 	p_put(&ps[0], make(), false);
 	sched_wake_after_put();
+	lease_leave(l);
 }
 
 static void
@@ -307,9 +299,9 @@ static const struct ExploreTest tests[] = {
      .init = init_spinner,
      .thread = one_ready,
      .final = final},
-    {.name = "all idle", .threads = 4, .init = init_idle, .thread = two_ready, .final = final},
+    {.name = "all idle", .threads = 7, .init = init_idle, .thread = two_ready, .final = final},
     {.name = "one that does not spin",
-     .threads = 4,
+     .threads = 7,
      .init = init_two,
      .thread = two_ready,
      .final = final},

@@ -151,6 +151,19 @@ mp_fences(int id)
 }
 
 static void
+mp_light(int id) // a light fence by itself is no acquire fence
+{
+	if (id == 0) {
+		store_rlx(&x, 1);
+		store_rel(&y, 1);
+	} else {
+		r[0] = load_rlx(&y);
+		fence_light();
+		r[1] = load_rlx(&x);
+	}
+}
+
+static void
 mp_plain(int id)
 {
 	if (id == 0) {
@@ -567,6 +580,8 @@ static const struct ExploreTest tests[] = {
      .must = OUT(0) | OUT(1) | OUT(2) | OUT(3)},
     {.name = "mp fences", .threads = 2, .init = init, .thread = mp_fences, .final = mp_final,
      .must = OUT(0) | OUT(2) | OUT(3)},
+    {.name = "mp light fence", .threads = 2, .init = init, .thread = mp_light, .final = mp_final,
+     .must = OUT(0) | OUT(1) | OUT(2) | OUT(3)},
     {.name = "mp plain payload", .threads = 2, .init = init, .thread = mp_plain},
     {.name = "mp plain race", .threads = 2, .init = init, .thread = mp_plain_race,
      .must_fail = "data race"},

@@ -49,7 +49,7 @@ drop_tree(void)
 }
 
 static const char v2_mount[] = "25 1 0:22 / /proc rw shared:5 - proc proc rw\n"
-			       "30 1 0:26 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw\n";
+			       "30 1 0:26 / /sys/fs/cgroup rw shared:9 - cgroup2 cgroup2 rw\n";
 
 // The environment wins when it is a positive number, whole; Go ignores all else.
 void
@@ -110,7 +110,7 @@ test_cpus_v1(void)
 	put("/proc/self/mountinfo",
 	    "30 1 0:26 / /cg/unified rw shared:9 - cgroup2 cgroup2 rw\n"
 	    "31 1 0:27 / /cg/cpuset rw shared:10 - cgroup cgroup rw,cpuset\n"
-	    "32 1 0:28 / /cg/cpu,cpuacct rw,noatime shared:11 master:2 - cgroup cgroup rw,cpu,cpuacct\n");
+	    "32 1 0:28 / /cg/cpu,cpuacct rw shared:11 master:2 - cgroup c rw,cpu,cpuacct\n");
 	put("/proc/self/cgroup", "12:cpuset:/x\n4:cpu,cpuacct:/a/b\n1:name=systemd:/y\n0::/z\n");
 	expect_eq(rt_quota_cpus(root), 0);
 	put("/cg/cpu,cpuacct/a/b/cpu.cfs_quota_us", "-1\n");

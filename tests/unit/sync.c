@@ -251,10 +251,12 @@ test_sync_lock_ranks(void)
 	skip("lock ranks are checked in debug builds");
 #else
 	expect_death(sync_out_of_order, .status = 2,
-		     .err = "runtime: acquiring a lock of rank sched while holding one of rank leaf\n"
+		     .err = "runtime: acquiring a lock of rank sched"
+			    " while holding one of rank leaf\n"
 			    "fatal error: lock ordering problem\n\n");
 	expect_death(sync_not_held, .status = 2, .err = "fatal error: lockrank: releasing a lock");
 	expect_death(sync_chans_falling, .status = 2,
-		     .err = "runtime: acquiring a lock of rank chan while holding one of rank chan\n");
+		     .err = "runtime: acquiring a lock of rank chan"
+			    " while holding one of rank chan\n");
 #endif
 }

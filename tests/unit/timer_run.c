@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Running and moving timers, seen from inside: what is due fires at most FIRE_AT_ONCE in a row, what
-// is posted runs after the unlock, a function without memory for its goroutine is tried again, and
-// moved timers can be stopped where they went.
+// Running and moving timers, seen from inside: what is due fires at most FIRE_AT_ONCE in a row,
+// what is posted runs after the unlock, a function without memory for its goroutine is tried again,
+// and moved timers can be stopped where they went.
 #include "harness.h"
 #include "timer/timer_impl.h"
 #include "undergo/goroutine.h"
@@ -148,4 +148,46 @@ void
 test_timer_spare_goroutine_unused(void)
 {
 	expect_eq(go_run(leave_spare, NULL), 0);
+}
+
+// When t is due next; 0 when it is not set.
+static int64_t
+when_of(Timer *t)
+{
+	Timers *ts = load_acq(&t->ts);
+	if (ts == NULL)
+		return 0;
+	mutex_lock(&ts->lock);
+	int64_t when = t->when;
+	mutex_unlock(&ts->lock);
+	return when;
+}
+
+static int
+keep_to_grid(void *arg)
+{
+	(void)arg;
+	enum { PERIOD = 300000 };
+	sched_enter();
+	UserTimer *u = timer_ticker_new(PERIOD);
+	Timer *t = (Timer *)(void *)u;
+	int64_t first = when_of(t), value;
+	for (int i = 0; i < 30; i++) {
+		expect_eq(chan_recv(timer_chan(u), &value, GO_NEVER), 0);
+		int64_t next = when_of(t);
+		expect(next > value);
+		expect_eq((next - first) % PERIOD, 0);
+		if (i % 3 == 0)
+			timer_sleep(PERIOD * 5 / 2);
+	}
+	timer_user_free(u);
+	sched_leave();
+	return 0;
+}
+
+// A ticker whose reader is late stays on the grid of its first tick.
+void
+test_ticker_does_not_drift(void)
+{
+	expect_eq(go_run(keep_to_grid, NULL), 0);
 }

@@ -53,4 +53,18 @@ arch_tls_set_m(void *m)
 			 : "memory");
 }
 
+static inline _Noreturn void
+arch_resume(void *load)
+{
+	__asm__ volatile("jmp arch_resume_" : : "S"(load) : "memory");
+	__builtin_unreachable();
+}
+
+static inline _Noreturn void
+arch_enter(void *stack_hi, void (*entry)(void *))
+{
+	__asm__ volatile("jmp arch_enter_" : : "S"(stack_hi), "d"(entry) : "memory");
+	__builtin_unreachable();
+}
+
 #endif

@@ -5,7 +5,12 @@
 
 #include "os/os.h"
 
+// clang does not look into functions that may not be inlined, and does not know the word for it.
+#if defined(__clang__)
+__attribute__((noinline)) int *
+#else
 __attribute__((noipa)) int *
+#endif
 os_errno_addr(void)
 {
 	return &errno;

@@ -16,9 +16,9 @@
 #include "os/os_impl.h"
 
 enum {
-	STACK_BYTES = 256 << 10, // of a thread's own stack: the runtime's code runs there, not the program's
+	STACK_BYTES = 256 << 10, // of a thread's own stack, where the runtime's code runs
 	FIRST_RETRY_NS = 1000000,
-	LAST_RETRY_NS = 8000000, // 1 + 2 + 4 + 8 ms: a process at its limit of threads ends some meanwhile
+	LAST_RETRY_NS = 8000000, // 1 + 2 + 4 + 8 ms: meanwhile some thread may end
 	EXIT_ROUND = 3,          // of PTHREAD_DESTRUCTOR_ITERATIONS, which is 4
 };
 
@@ -176,7 +176,7 @@ int64_t
 sys_thread_cpu_ns(int tid)
 {
 	struct timespec ts;
-	int clock = (int)(~(unsigned)tid << 3 | 6); // per thread, time on the CPU; see clock_getcpuclockid
+	int clock = (int)(~(unsigned)tid << 3 | 6); // this thread's time on the CPU
 	if (syscall2(SYS_clock_gettime, clock, &ts) != 0)
 		return -1;
 	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;

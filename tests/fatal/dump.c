@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What is said about goroutines: go_dump while they run, SIGQUIT, GOTRACEBACK, broken stacks.
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+
+#include "../goroutines.h"
+
+static atomic_bool stop;
+
+// Behind a call: the caller's frame stays until it returns.
+#define KEEP_FRAME() __asm__ volatile("")
+
+static void
+wait_in_dump(void *c)
+{
+	int v;
+	go_chan_recv(c, &v, GO_NEVER);
+	KEEP_FRAME();
+}
+
+static void
+spin_in_dump(void *unused)
+{
+	(void)unused;
+	while (!atomic_load(&stop))
+		;
+}
+
+static __attribute__((noinline)) void
+wait_deep(int n, void *c)
+{
+	if (n > 0)
+		wait_deep(n - 1, c);
+	else
+		wait_in_dump(c);
+	KEEP_FRAME();
+}
+
+static void
+wait_deep_in_dump(void *c)
+{
+	wait_deep(300, c);
+	KEEP_FRAME();
+}
+
+// What go_dump wrote to a temporary file, in memory that is never freed.
+static char *
+read_dump(FILE *f)
+{
+	enum { BYTES = 1 << 20 };
+	char *text = calloc(1, BYTES);
+	expect(text != NULL);
+	rewind(f);
+	size_t n = fread(text, 1, BYTES - 1, f);
+	expect(n > 0 && n < BYTES - 1);
+	fclose(f);
+	return text;
+}
+
+static void
+expect_in(const char *text, const char *part)
+{
+	if (strstr(text, part) == NULL) {
+		fprintf(stderr, "no \"%s\" in:\n%s\n", part, text);
+		expect(!"the dump says it");
+	}
+}
+
+GO_TEST(dump_shows_all, 2)
+{
+	go_chan *c = go_chan_new(sizeof(int), 0);
+	go_attr named = {.name = "namely"};
+	go_spawn_with(&named, wait_in_dump, c);
+	go_spawn(wait_deep_in_dump, c);
+	go_sleep(20 * GO_MSEC);
+	go_spawn(spin_in_dump, NULL);
+	go_sleep(20 * GO_MSEC);
+	FILE *f = tmpfile();
+	go_dump(fileno(f));
+	char *text = read_dump(f);
+	expect(strncmp(text, "goroutine ", 10) == 0);
+	expect_in(text, " [running]:\ngo_dump(...)\n\t");
+	expect_in(text, "dump_shows_all_main(...)\n\t");
+	expect_in(text, "\ncreated in goroutine 1\n");
+	expect_in(text, "\n\ngoroutine 1 [go_run, thread]:\n");
+	expect_in(text, " \"namely\" [chan receive]:\ngo_chan_recv(...)\n\t");
+	expect_in(text, "\nwait_in_dump(...)\n\t");
+	expect_in(text, "\nwait_deep(...)\n\t");
+	expect_in(text, " frames elided...\nwait_deep(...)\n");
+	expect_in(text, "\nwait_deep_in_dump(...)\n\t");
+	expect_in(text, "\tgoroutine running on other thread; stack unavailable\n");
+	expect(strstr(text, "sched_") == NULL);
+	atomic_store(&stop, true);
+	int v = 1;
+	go_chan_send(c, &v, GO_NEVER);
+	go_chan_send(c, &v, GO_NEVER);
+}
+
+// One that has not run yet shows where it will begin.
+GO_TEST(dump_shows_what_has_not_run, 1)
+{
+	go_chan *c = go_chan_new(sizeof(int), 1);
+	FILE *f = tmpfile();
+	int fd = fileno(f);
+	go_spawn(wait_in_dump, c);
+	go_dump(fd);
+	char *text = read_dump(f);
+	expect_in(text, " [runnable]:\nwait_in_dump(...)\n\t");
+	int v = 1;
+	go_chan_send(c, &v, GO_NEVER);
+	go_yield();
+}
+
+static void
+come_and_go(void *left)
+{
+	if ((intptr_t)left > 0)
+		go_spawn(come_and_go, (void *)((intptr_t)left - 1));
+	go_yield();
+}
+
+// Dumps while goroutines start, wait, run and end disturb nobody.
+GO_TEST(dump_under_load, 2)
+{
+	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	for (int i = 0; i < 4; i++)
+		go_spawn(come_and_go, (void *)(intptr_t)test_scale(100000));
+	for (long i = test_scale(200); i > 0; i--) {
+		go_dump(null);
+		go_yield();
+	}
+	close(null);
+}
+
+static void *
+dump_once(void *null)
+{
+	go_dump(*(int *)null);
+	return NULL;
+}
+
+void
+test_dump_from_threads(void)
+{
+	pthread_t t[4];
+	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	for (int i = 0; i < 4; i++)
+		expect(pthread_create(&t[i], NULL, dump_once, &null) == 0);
+	for (int i = 0; i < 4; i++)
+		pthread_join(t[i], NULL);
+	close(null);
+}
+
+// --- SIGQUIT ------------------------------------------------------------------------------------
+
+static int
+wait_to_be_quit(void *unused)
+{
+	(void)unused;
+	signal(SIGALRM, SIG_DFL);
+	go_spawn(wait_in_dump, go_chan_new(sizeof(int), 0));
+	go_spawn(spin_in_dump, NULL);
+	go_sleep(60 * GO_SEC);
+	return 0;
+}
+
+DEATH(quit)
+{
+	go_run(wait_to_be_quit, NULL);
+}
+
+static void
+own_quit(int sig)
+{
+	(void)sig;
+	_exit(9);
+}
+
+DEATH(quit_of_its_own)
+{
+	signal(SIGQUIT, own_quit);
+	go_run(wait_to_be_quit, NULL);
+}
+
+void
+test_quit_dumps(void)
+{
+	expect_death(quit, .status = 2, .send = SIGQUIT, .send_after_ms = 500,
+		     .err = "SIGQUIT: quit\nPC=0x",
+		     .err_has = {" m=", " sigcode=", "\n\ngoroutine ", " [sleep]:\ngo_sleep(...)\n",
+				 "wait_to_be_quit(...)\n", " [chan receive]:\n", "wait_in_dump(...)\n"});
+	expect_death(quit_of_its_own, .status = 9, .send = SIGQUIT, .send_after_ms = 500);
+}
+
+// --- GOTRACEBACK --------------------------------------------------------------------------------
+
+static void
+close_twice_in_dump(void *c)
+{
+	go_chan_close(c);
+	go_chan_close(c);
+	KEEP_FRAME();
+}
+
+static int
+panic_beside_others(void *unused)
+{
+	(void)unused;
+	go_spawn(wait_in_dump, go_chan_new(sizeof(int), 0));
+	go_sleep(10 * GO_MSEC);
+	go_spawn(close_twice_in_dump, go_chan_new(sizeof(int), 0));
+	go_sleep(20 * GO_SEC);
+	return 0;
+}
+
+DEATH(traced_panic)
+{
+	go_run(panic_beside_others, NULL);
+}
+
+#define PANIC_TEXT .err = "panic: close of closed channel\n\n"
+
+void
+test_gotraceback_levels(void)
+{
+	expect_death(traced_panic, .status = 2, .env = "GOTRACEBACK", PANIC_TEXT,
+		     .err_has = {" [running]:\ngo_chan_close(...)\n", "close_twice_in_dump(...)\n"},
+		     .err_lacks = {"wait_in_dump", "panic(...)", "runtime stack"});
+	expect_death(traced_panic, .status = 2, .env = "GOTRACEBACK=none", PANIC_TEXT,
+		     .err_lacks = {"goroutine"});
+	expect_death(traced_panic, .status = 2, .env = "GOTRACEBACK=0", PANIC_TEXT,
+		     .err_lacks = {"goroutine"});
+	expect_death(traced_panic, .status = 2, .env = "GOTRACEBACK=single", PANIC_TEXT,
+		     .err_has = {"close_twice_in_dump"}, .err_lacks = {"wait_in_dump"});
+	expect_death(traced_panic, .status = 2, .env = "GOTRACEBACK=all", PANIC_TEXT,
+		     .err_has = {"close_twice_in_dump", "wait_in_dump"}, .err_lacks = {"panic(...)"});
+	expect_death(traced_panic, .status = 2, .env = "GOTRACEBACK=1", PANIC_TEXT,
+		     .err_has = {"close_twice_in_dump", "wait_in_dump"}, .err_lacks = {"panic(...)"});
+	expect_death(traced_panic, .status = 2, .env = "GOTRACEBACK=system", PANIC_TEXT,
+		     .err_has = {"panic(...)", "close_twice_in_dump", "wait_in_dump"});
+	expect_death(traced_panic, .status = 2, .env = "GOTRACEBACK=2", PANIC_TEXT,
+		     .err_has = {"panic(...)", "close_twice_in_dump", "wait_in_dump"});
+	expect_death(traced_panic, .signal = SIGABRT, .env = "GOTRACEBACK=crash", PANIC_TEXT,
+		     .err_has = {"panic(...)", "close_twice_in_dump", "wait_in_dump"});
+}
