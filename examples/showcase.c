@@ -835,8 +835,8 @@ enum { PARKED_BYTES = 6 << 10 }; // of memory for each: a page of stack, the gor
 
 typedef struct Parked {
 	go_chan *gate;
+	go_waitgroup coming; // not at the gate yet
 	go_waitgroup alive;
-	atomic_int waiting;
 	atomic_int woken;
 } Parked;
 
@@ -844,7 +844,7 @@ static void
 parked_run(void *arg)
 {
 	Parked *p = arg;
-	p->waiting++;
+	go_wg_done(&p->coming);
 	if (go_chan_recv(p->gate, NULL, GO_NEVER) == GO_ECLOSED)
 		p->woken++;
 	go_wg_done(&p->alive);
@@ -869,16 +869,17 @@ park(Result *r, Parked *p, int n)
 {
 	int64_t limit = go_in(START_LIMIT_NS);
 	int started = 0;
-	p->waiting = p->woken = 0;
+	p->woken = 0;
+	go_wg_add(&p->coming, n);
 	go_wg_add(&p->alive, n);
 	while (started < n && (started % 1024 != 0 || go_now() < limit)) {
 		if (!expect(r, go_spawn(parked_run, p) == 0, "the system gave no more stacks"))
 			break;
 		started++;
 	}
+	go_wg_add(&p->coming, started - n);
 	go_wg_add(&p->alive, started - n);
-	while (p->waiting < started)
-		go_yield();
+	go_wg_wait(&p->coming, GO_NEVER);
 	return started;
 }
 

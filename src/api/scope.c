@@ -66,8 +66,7 @@ go_scope_wait(go_scope *s)
 bool
 go_canceled(void)
 {
-	G *gp = sched_g();
-	return gp != NULL && scope_canceled(gp);
+	return sched_m() != NULL && scope_canceled(sched_g());
 }
 
 // --- contexts: NULL is the one that never ends -------------------------------------------------
@@ -162,8 +161,7 @@ go_local_key_new(go_local_key *key, void (*destroy)(void *value))
 void *
 go_local_get(go_local_key key)
 {
-	G *gp = sched_g();
-	return gp != NULL ? local_get(gp, key.id) : NULL;
+	return sched_m() != NULL ? local_get(sched_g(), key.id) : NULL;
 }
 
 int

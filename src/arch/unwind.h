@@ -8,7 +8,6 @@
 #ifndef UNDERGO_ARCH_UNWIND_H
 #define UNDERGO_ARCH_UNWIND_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 // The context with these saved registers (in the order of switch.S, without floating-point control
@@ -18,8 +17,6 @@ void arch_unwind_at(const void *saved, const void *cfa, void (*fn)(void *), void
 // A suspended context, see arch_switch.
 void arch_unwind_parked(const void *sp, void (*fn)(void *), void *arg);
 uintptr_t arch_parked_pc(const void *sp);
-// True for a context that was made by arch_context_init and has not run.
-bool arch_parked_fresh(const void *sp);
 
 // The caller of what a signal interrupted, if that had just been called: for calls that led to
 // where no function is. *pc gets where that walk begins. Reads the interrupted stack.

@@ -173,9 +173,8 @@ unlock_and_wake(Hchan *c, G *wake)
 }
 
 static int
-send_done(Hchan *c, int result, G *wake)
+send_result(int result)
 {
-	unlock_and_wake(c, wake);
 	if (unlikely(result == GO_ECLOSED))
 		panic("send on closed channel");
 	return result;
@@ -221,9 +220,10 @@ send_slow(Hchan *c, const void *elem, int64_t deadline)
 {
 	G *wake;
 	int err = chan_send_locked(c, elem, &wake);
-	if (err != GO_EAGAIN)
-		return send_done(c, err, wake);
-
+	if (err != GO_EAGAIN) {
+		unlock_and_wake(c, wake);
+		return send_result(err);
+	}
 	Wait w;
 	bool again;
 	if (!begin_wait(c, &w, deadline, &again, &err))
@@ -231,8 +231,9 @@ send_slow(Hchan *c, const void *elem, int64_t deadline)
 	if (again) {
 		err = chan_send_locked(c, elem, &wake);
 		if (err != GO_EAGAIN) {
-			sched_wait_end(&w);
-			return send_done(c, err, wake);
+			unlock_and_wake(c, wake);
+			sched_wait_end(&w); // unlocked: it takes the timers' lock
+			return send_result(err);
 		}
 	}
 	Sudog sg = {.elem = (void *)(uintptr_t)elem};
@@ -320,8 +321,8 @@ recv_slow(Hchan *c, void *elem, int64_t deadline)
 	if (again) {
 		err = chan_recv_locked(c, elem, &wake);
 		if (err != GO_EAGAIN) {
-			sched_wait_end(&w);
 			unlock_and_wake(c, wake);
+			sched_wait_end(&w); // unlocked: it takes the timers' lock
 			return err;
 		}
 	}

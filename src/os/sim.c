@@ -48,6 +48,9 @@ void __tsan_switch_to_fiber(void *fiber, unsigned flags);
 #elif defined(OS_ASAN)
 void __sanitizer_start_switch_fiber(void **fake_save, const void *bottom, size_t size);
 void __sanitizer_finish_switch_fiber(void *fake, const void **bottom, size_t *size);
+#elif __has_include(<valgrind/valgrind.h>)
+#include <valgrind/valgrind.h> // costs a few instructions that do nothing outside valgrind
+#define SIM_VALGRIND 1
 #endif
 
 enum {
@@ -89,6 +92,7 @@ typedef struct Fiber {
 	void *san_fiber, *san_own;
 	const void *san_bottom;
 	size_t san_bytes;
+	unsigned valgrind_id;
 } Fiber;
 
 typedef struct Local {
@@ -394,13 +398,21 @@ stacks_switched(void)
 static void
 san_start(Fiber *f)
 {
+#ifdef SIM_VALGRIND
+	f->valgrind_id = VALGRIND_STACK_REGISTER(f->stack, f->stack + STACK_BYTES - 1);
+#else
 	(void)f;
+#endif
 }
 
 static void
 san_end(Fiber *f)
 {
+#ifdef SIM_VALGRIND
+	VALGRIND_STACK_DEREGISTER(f->valgrind_id);
+#else
 	(void)f;
+#endif
 }
 
 #endif

@@ -49,11 +49,12 @@ static TraceLevel level;      // set by dump_init, then constant
 
 // --- what a goroutine is doing ------------------------------------------------------------------
 
+// One that runs without a P is most likely in a blocking call; the caller itself is not.
 static const char *
 running_text(const G *gp)
 {
 	M *mp = gp->m;
-	if (gp->thread || mp == NULL)
+	if (gp->thread || mp == NULL || mp == sched_m())
 		return "running";
 	uint32_t state = load_rlx(&mp->lease.state); // order: hint
 	return state == LEASE_LOOSE || state == LEASE_REVOKED ? "syscall" : "running";
@@ -118,7 +119,7 @@ static NO_TSAN void
 print_creator(const G *gp)
 {
 	Line l = {0};
-	if (gp->parent_id == 0)
+	if (gp->parent_id == 0 || gp->id == 1)
 		return;
 	line_str(&l, "created in goroutine ");
 	line_u64(&l, gp->parent_id);

@@ -409,7 +409,7 @@ print_fresh(const G *gp, bool system)
 void
 trace_parked(G *gp, bool system)
 {
-	if (gp->sp == NULL || arch_parked_fresh(gp->sp)) {
+	if (gp->sp == NULL) {
 		print_fresh(gp, system);
 		return;
 	}

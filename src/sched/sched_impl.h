@@ -160,10 +160,10 @@ bool thread_reserve(void);  // at least one M exists
 bool m_stop(M *mp, int64_t deadline);    // sleeps in the idle list; false: this M shall end
 int64_t first_timer(void);               // over all Ps
 M *m_attach(void);          // a thread of the program
-void foreign_parks(G *gp);  // a thread is about to sleep with no deadline
+void foreign_parks(G *gp);  // a thread is about to park
 void foreign_wakes(G *gp);  // called by its waker
 void threads_init(void);
-void foreign_check(void);   // called when it can be woken
+void foreign_sleeps(G *gp); // it can be woken now, and sleeps with no deadline
 
 // g.c
 G *g_new(P *pp, size_t stack_bytes);

@@ -127,7 +127,7 @@ thread_park(G *gp, WaitReason why, void (*after)(void *), void *arg)
 	store_rel(&gp->status, Gwaiting); // order: publish -> dumps
 	if (after != NULL)
 		after(arg);
-	foreign_check();
+	foreign_sleeps(gp);
 	note_sleep(&gp->note, INT64_MAX);
 	store_rlx(&gp->status, Grunning); // order: own
 }

@@ -309,27 +309,36 @@ m_attach(void)
 	return mp;
 }
 
-// gp is about to sleep until somebody wakes it. Counted before it gives up the lock its waker needs.
+// A parked thread is counted in n_foreign_parked, for check_dead, while nobody has woken it:
+//   0 awake, or woken;  FOREIGN_PARKING it is giving up the lock that its waker needs;  1 counted
+enum { FOREIGN_PARKING = 2 };
+
+// gp will park. Called before it can be woken.
 void
 foreign_parks(G *gp)
 {
-	store_rlx(&gp->counted, 1);          // order: own, the waker is not told yet
-	add_rel(&sched.n_foreign_parked, 1); // order: publish -> check_dead
+	store_rlx(&gp->counted, FOREIGN_PARKING); // order: own, the waker is not told yet
 }
 
 // The waker's side.
 void
 foreign_wakes(G *gp)
 {
-	if (xchg_ar(&gp->counted, 0) != 0)           // order: claim
+	if (xchg_ar(&gp->counted, 0) == 1)           // order: claim
 		sub_rel(&sched.n_foreign_parked, 1); // order: publish -> check_dead
 }
 
-// It now can be woken, and will sleep: was it the last one awake?
+// gp can be woken by now, and if it has not been will sleep without a deadline: was it the last one
+// awake? Under the lock, so that no one sees it counted who did not see it woken.
 void
-foreign_check(void)
+foreign_sleeps(G *gp)
 {
+	uint32_t s = FOREIGN_PARKING;
 	mutex_lock(&sched.lock);
-	check_dead();
+	add_rel(&sched.n_foreign_parked, 1); // order: publish -> check_dead
+	if (cas_ar(&gp->counted, &s, 1))     // order: claim, against foreign_wakes
+		check_dead();
+	else
+		sub_rel(&sched.n_foreign_parked, 1); // order: publish -> check_dead
 	mutex_unlock(&sched.lock);
 }

@@ -22,7 +22,9 @@ int
 sched_wait_begin(Wait *w, int64_t deadline)
 {
 	G *gp = sched_g();
-	*w = (Wait){.gp = gp, .deadline = deadline};
+	w->gp = gp;
+	w->deadline = deadline;
+	w->armed = false;
 	w->claimable = deadline != GO_NEVER || gp->scope != NULL;
 	if (!w->claimable)
 		return 0;
@@ -158,18 +160,14 @@ thread_wait(Wait *w, WaitReason why, void (*after)(void *), void *arg)
 	note_clear(&gp->note);
 	store_rlx(&gp->wait, why);           // order: count
 	store_rel(&gp->status, Gwaiting);    // order: publish -> dumps
-	bool forever = w->deadline == GO_NEVER;
-	if (forever)
-		foreign_parks(gp);
+	foreign_parks(gp);
 	uint32_t seen = CLAIM_PREPARED;
 	bool opened = cas_ar(&gp->claim, &seen, CLAIM_OPEN); // order: claim, both ways
-	if (!opened)
-		foreign_wakes(gp);
 	if (after != NULL)
 		after(arg);
 	if (opened) {
-		if (forever)
-			foreign_check();
+		if (w->deadline == GO_NEVER)
+			foreign_sleeps(gp);
 		if (!note_sleep(&gp->note, w->deadline)) {
 			seen = CLAIM_OPEN;
 			// order: claim; who was faster is about to ring
@@ -177,6 +175,7 @@ thread_wait(Wait *w, WaitReason why, void (*after)(void *), void *arg)
 				note_sleep(&gp->note, INT64_MAX);
 		}
 	}
+	store_rlx(&gp->counted, 0);          // order: own, its waker is done
 	store_rlx(&gp->status, Grunning);    // order: own
 	return load_acq(&gp->claim);         // order: observe <- the claim that won
 }

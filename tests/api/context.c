@@ -17,7 +17,7 @@ static int
 null_context(void *arg)
 {
 	(void)arg;
-	int key;
+	int key = 0;
 	expect(go_ctx_done(NULL) == NULL);
 	expect_eq(go_ctx_err(NULL), 0);
 	expect_eq(go_ctx_deadline(NULL), GO_NEVER);
@@ -38,7 +38,7 @@ static int
 values(void *arg)
 {
 	(void)arg;
-	int a, b, x, y;
+	int a = 0, b = 0, x = 0, y = 0;
 	go_ctx *c1 = go_ctx_with_value(NULL, &a, &x);
 	go_ctx *c2 = go_ctx_with_value(c1, &b, &y);
 	go_ctx *c3 = go_ctx_new(c2, GO_NEVER);
@@ -64,7 +64,7 @@ static int
 cancel_goes_down(void *arg)
 {
 	(void)arg;
-	int key;
+	int key = 0;
 	go_ctx *root = go_ctx_new(NULL, GO_NEVER);
 	go_ctx *left = go_ctx_new(root, GO_NEVER), *right = go_ctx_with_value(root, &key, &key);
 	go_ctx *leaf = go_ctx_new(right, go_in(3600 * GO_SEC));

@@ -451,12 +451,11 @@ cond_generations(void *arg)
 	for (int i = 0; i < N; i++) {
 		turns[i] = (Turn){&k, i};
 		spawn_n(1, cond_in_turn, &turns[i]);
-		if (i > 0) {
-			lock_when_waiting(&k, i + 1);
+		lock_when_waiting(&k, i + 1);
+		if (i > 0)
 			go_cond_signal(&k.c);
-			go_mutex_unlock(&k.m);
-			expect_awake(&k, i);
-		}
+		go_mutex_unlock(&k.m);
+		expect_awake(&k, i);
 	}
 	go_cond_signal(&k.c);
 	go_wg_wait(&k.wg, GO_NEVER);

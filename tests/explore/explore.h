@@ -23,13 +23,13 @@ enum { EXPLORE_THREADS = 7 };
 struct ExploreTest {
 	const char *name;
 	int threads;
-	void (*init)(void);      // alone, before each schedule; may be NULL
-	void (*thread)(int id);  // the body of thread id
-	void (*final)(void);     // alone, after each schedule; may be NULL
-	uint64_t must;           // outcomes that have to turn up, a bit each
-	uint64_t may;            // further outcomes that are allowed
-	const char *must_fail;   // the test passes when a failure with this text in it turns up
-	uint32_t share;          // of the driver's schedules, in percent; 0 is an even share
+	void (*init)(void);     // alone, before each schedule; may be NULL
+	void (*thread)(int id); // the body of thread id
+	void (*final)(void);    // alone, after each schedule; may be NULL
+	uint64_t must;          // outcomes that have to turn up, a bit each
+	uint64_t may;           // further outcomes that are allowed
+	const char *must_fail;  // the test passes when a failure with this text in it turns up
+	uint32_t share;         // of the driver's schedules, in percent; 0 is an even share
 };
 
 // An order that this driver cannot show to be needed, and why.
@@ -42,10 +42,11 @@ struct ExploreAllowed {
 
 struct ExploreDriver {
 	const char *name;
-	const struct ExploreTest *tests; // ends with one without a name
+	const struct ExploreTest *tests;      // ends with one without a name
 	const struct ExploreAllowed *allowed; // ends with one without a func; may be NULL
 	const char *const *sources; // mutants: only files whose path ends so; NULL: all but tests/
-	bool mutate_self;           // the driver's own operations are sites to weaken, too
+	uint32_t cost;    // its schedules are so many times as long as others: fewer are run
+	bool mutate_self; // the driver's own operations are sites to weaken, too
 };
 
 // Defined by the driver.
@@ -69,11 +70,11 @@ void explore_plain_write(const void *p);
 #define PLAIN_READ(x) (explore_plain_read(&(x)), (x))
 #define PLAIN_WRITE(x, v) (explore_plain_write(&(x)), (void)((x) = (v)))
 
-// The value v, which this thread last loaded from the one location in [p, p + bytes) that gave it, is
-// kept: that load has to happen before every store to the location that comes after what it read.
-// The engine never lets a load see a store that the schedule has later, as a processor may that
-// finishes a load late; this check stands in for it where a slot is read and then given free. Loads
-// of the location that the thread makes later do not count.
+// The value v, which this thread last loaded from the one location in [p, p + bytes) that gave it,
+// is kept: that load has to happen before every store to the location that comes after what it
+// read. The engine never lets a load see a store that the schedule has later, as a processor may
+// that finishes a load late; this check stands in for it where a slot is read and then given free.
+// Loads of the location that the thread makes later do not count.
 void explore_kept(const void *p, size_t bytes, uint64_t v);
 // The newest value of an atomic, without a step.
 #define EXPLORE_RAW(p) ((p)->atomic_v_)
@@ -90,8 +91,8 @@ void explore_thread_local(void *p, size_t bytes);
 // explore_atomic.h.)
 
 // A futex as Linux keeps it: the word is compared, and the sleeper queued, in one step. The word a
-// sleeper reads is at least as new as what any waker of the same word had seen; no other location is
-// ordered by the call. Sleepers may wake for no reason, and a sleeper with a deadline may always
+// sleeper reads is at least as new as what any waker of the same word had seen; no other location
+// is ordered by the call. Sleepers may wake for no reason, and a sleeper with a deadline may always
 // reach it, but only while another thread can run: what all threads wait for never comes.
 enum ExploreWoken { EXPLORE_WOKEN, EXPLORE_DIFFERS, EXPLORE_TIMED_OUT };
 enum ExploreWoken explore_futex_wait(void *word, uint32_t seen, bool deadline);

@@ -56,19 +56,19 @@ struct ExploreSite {
 	uint8_t reached;
 };
 
-#define EXPLORE_SITE_(text_, size_, order_)                                                     \
-	({                                                                                      \
-		static struct ExploreSite explore_site_ = {                                     \
-		    .file = __FILE__,                                                           \
-		    .func = __func__,                                                           \
-		    .text = (text_),                                                            \
-		    .line = __LINE__,                                                           \
-		    .size = (size_),                                                            \
-		    .order = (order_),                                                          \
-		};                                                                              \
-		static struct ExploreSite *const explore_site_entry_                            \
-		    __attribute__((section("explore_sites"), used)) = &explore_site_;           \
-		&explore_site_;                                                                 \
+#define EXPLORE_SITE_(text_, size_, order_)                                           \
+	({                                                                            \
+		static struct ExploreSite explore_site_ = {                           \
+		    .file = __FILE__,                                                 \
+		    .func = __func__,                                                 \
+		    .text = (text_),                                                  \
+		    .line = __LINE__,                                                 \
+		    .size = (size_),                                                  \
+		    .order = (order_),                                                \
+		};                                                                    \
+		static struct ExploreSite *const explore_site_entry_                  \
+		    __attribute__((section("explore_sites"), used)) = &explore_site_; \
+		&explore_site_;                                                       \
 	})
 
 // The value type of *p without qualifiers; p is not evaluated.
@@ -85,16 +85,15 @@ void explore_init(struct ExploreSite *, void *p, uint64_t v);
 void explore_fence(struct ExploreSite *);
 void explore_yield(void);
 
-#define EXPLORE_LOAD_(p, text, order)                                                           \
-	((EXPLORE_T_(p))(uintptr_t)explore_load(                                                \
+#define EXPLORE_LOAD_(p, text, order)            \
+	((EXPLORE_T_(p))(uintptr_t)explore_load( \
 	    EXPLORE_SITE_(text, sizeof((p)->atomic_v_), order), EXPLORE_PTR_(p)))
-#define EXPLORE_STORE_(p, x, text, order)                                                       \
-	explore_store(EXPLORE_SITE_(text, sizeof((p)->atomic_v_), order), EXPLORE_PTR_(p),      \
+#define EXPLORE_STORE_(p, x, text, order)                                                  \
+	explore_store(EXPLORE_SITE_(text, sizeof((p)->atomic_v_), order), EXPLORE_PTR_(p), \
 		      EXPLORE_BITS_(p, x))
-#define EXPLORE_RMW_(p, op, x, text, order)                                                     \
-	((EXPLORE_T_(p))(uintptr_t)explore_rmw(                                                 \
-	    EXPLORE_SITE_(text, sizeof((p)->atomic_v_), order), EXPLORE_PTR_(p), op,            \
-	    EXPLORE_BITS_(p, x)))
+#define EXPLORE_RMW_(p, op, x, text, order)                                                        \
+	((EXPLORE_T_(p))(uintptr_t)explore_rmw(EXPLORE_SITE_(text, sizeof((p)->atomic_v_), order), \
+					       EXPLORE_PTR_(p), op, EXPLORE_BITS_(p, x)))
 #define EXPLORE_CAS_(p, old, x, text, order)                                                    \
 	explore_cas(EXPLORE_SITE_(text, sizeof((p)->atomic_v_), order), EXPLORE_PTR_(p), (old), \
 		    EXPLORE_BITS_(p, x))
@@ -119,16 +118,17 @@ void explore_yield(void);
 #define add_rel(p, x) EXPLORE_RMW_(p, EXPLORE_ADD, x, "add_rel(" #p ")", EXPLORE_REL)
 #define add_ar(p, x) EXPLORE_RMW_(p, EXPLORE_ADD, x, "add_ar(" #p ")", EXPLORE_ACQ | EXPLORE_REL)
 #define sub_rlx(p, x) EXPLORE_RMW_(p, EXPLORE_SUB, x, "sub_rlx(" #p ")", 0)
+#define sub_acq(p, x) EXPLORE_RMW_(p, EXPLORE_SUB, x, "sub_acq(" #p ")", EXPLORE_ACQ)
 #define sub_rel(p, x) EXPLORE_RMW_(p, EXPLORE_SUB, x, "sub_rel(" #p ")", EXPLORE_REL)
 #define sub_ar(p, x) EXPLORE_RMW_(p, EXPLORE_SUB, x, "sub_ar(" #p ")", EXPLORE_ACQ | EXPLORE_REL)
 #define or_ar(p, x) EXPLORE_RMW_(p, EXPLORE_OR, x, "or_ar(" #p ")", EXPLORE_ACQ | EXPLORE_REL)
 #define and_ar(p, x) EXPLORE_RMW_(p, EXPLORE_AND, x, "and_ar(" #p ")", EXPLORE_ACQ | EXPLORE_REL)
 
-#define own_add(p, x)                                                                           \
-	explore_own_add(EXPLORE_SITE_("own_add(" #p ")", sizeof((p)->atomic_v_), 0),            \
+#define own_add(p, x)                                                                \
+	explore_own_add(EXPLORE_SITE_("own_add(" #p ")", sizeof((p)->atomic_v_), 0), \
 			EXPLORE_PTR_(p), (uint64_t)(uintptr_t)(x))
-#define init_plain(p, x)                                                                        \
-	explore_init(EXPLORE_SITE_("init_plain(" #p ")", sizeof((p)->atomic_v_), 0),            \
+#define init_plain(p, x)                                                             \
+	explore_init(EXPLORE_SITE_("init_plain(" #p ")", sizeof((p)->atomic_v_), 0), \
 		     EXPLORE_PTR_(p), EXPLORE_BITS_(p, x))
 
 #define EXPLORE_FENCE_(text, order) explore_fence(EXPLORE_SITE_(text, 0, order))
@@ -136,7 +136,7 @@ void explore_yield(void);
 #define fence_rel() EXPLORE_FENCE_("fence_rel()", EXPLORE_REL)
 #define fence_seq() EXPLORE_FENCE_("fence_seq()", EXPLORE_ACQ | EXPLORE_REL | EXPLORE_SEQ)
 #define fence_light() EXPLORE_FENCE_("fence_light()", EXPLORE_LIGHT)
-#define fence_heavy()                                                                           \
+#define fence_heavy() \
 	EXPLORE_FENCE_("fence_heavy()", EXPLORE_ACQ | EXPLORE_REL | EXPLORE_SEQ | EXPLORE_HEAVY)
 #define fence_compiler() ((void)0)
 

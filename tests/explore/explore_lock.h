@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// sync/sync.h with the engine's lock in place of the runtime's mutex: one step to lock, one to unlock.
+// sync/sync.h with the engine's lock in place of the runtime's mutex: one step to lock, one to
+// unlock.
 //
 // A driver includes it before the source under test when the lock is not what it is about (that
 // is x_mutex.c). Notes are the real ones.
@@ -20,7 +21,10 @@ typedef struct Mutex {
 	char place; // its address is what the engine knows it by
 } Mutex;
 
-#define MUTEX_INIT(rank) {0}
+#define MUTEX_INIT(rank) \
+	{                \
+		0        \
+	}
 #define assert_held(m) assert(explore_locked(m))
 
 static inline void

@@ -21,8 +21,7 @@ bool os_simulated;
 uint64_t base_seed = 1;
 ATOMIC_U32 base_dying;
 
-void
-throw(const char *why)
+void throw(const char *why)
 {
 	explore_fail("throw: %s", why);
 }
@@ -63,9 +62,12 @@ int
 os_futex_wait(ATOMIC_U32 *word, uint32_t seen, int64_t deadline)
 {
 	switch (explore_futex_wait(word, seen, deadline != INT64_MAX)) {
-	case EXPLORE_DIFFERS: return -EAGAIN;
-	case EXPLORE_TIMED_OUT: return -ETIMEDOUT;
-	default: return 0;
+	case EXPLORE_DIFFERS:
+		return -EAGAIN;
+	case EXPLORE_TIMED_OUT:
+		return -ETIMEDOUT;
+	default:
+		return 0;
 	}
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The global queue and what flows into and out of it, src/sched/queue.c: a ring that overflows while
-// thieves make room, shares taken under the lock, and the count that is read without it.
+// The global queue and what flows into and out of it, src/sched/queue.c: a ring that overflows
+// while thieves make room, shares taken under the lock, and the count that is read without it.
 #include "explore_arch.h"
 
 #include "explore_lock.h"
@@ -107,7 +107,8 @@ final(void)
 		if (load_rlx(&ps[i].next) != NULL)
 			taken[load_rlx(&ps[i].next) - gs]++;
 	for (uint32_t i = 0; i < n_made; i++)
-		EXPLORE_CHECK(taken[i] == 1, taken[i] == 0 ? "a G was lost" : "a G was taken twice");
+		EXPLORE_CHECK(taken[i] == 1,
+			      taken[i] == 0 ? "a G was lost" : "a G was taken twice");
 }
 
 // The owner overflows while a thief steals and another P takes what overflowed.

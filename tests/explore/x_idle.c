@@ -2,10 +2,10 @@
 // Work made available against Ms that go idle: src/sched/find.c, idle.c, thread.c and their queues,
 // with the engine's lock and the real notes.
 //
-// Thread 0 is an M in user code that makes goroutines now and then and never looks for any itself. The
-// others are Ms that look, run what they find, which may take for ever, and go to sleep. When
-// nothing moves any more there may be no work beside an idle P (F1), and the counts have to agree. Time
-// stands still; deadlines come when the schedule says so, and an M that idled too long ends.
+// Thread 0 is an M in user code that makes goroutines now and then and never looks for any itself.
+// The others are Ms that look, run what they find, which may take for ever, and go to sleep. When
+// nothing moves any more there may be no work beside an idle P (F1), and the counts have to agree.
+// Time stands still; deadlines come when the schedule says so, and an M that idled too long ends.
 #include "explore_arch.h"
 
 #include "explore_lock.h"
@@ -109,7 +109,8 @@ run(M *mp)
 			stop_spinning(mp);
 		taken[gp - gs]++;
 		EXPLORE_CHECK(taken[gp - gs] == 1, "a G was taken twice");
-		EXPLORE_CHECK(mp->p != NULL && EXPLORE_RAW(&mp->p->m) == mp, "an M runs without its P");
+		EXPLORE_CHECK(mp->p != NULL && EXPLORE_RAW(&mp->p->m) == mp,
+			      "an M runs without its P");
 		if (explore_random(2) == 0) {
 			busy[mp - ms] = true;
 			lease_leave(&mp->lease);
@@ -311,8 +312,20 @@ static const struct ExploreTest tests[] = {
 
 static const char *const sources[] = {"sched/find.c", "sched/idle.c", "sched/thread.c", NULL};
 
+static const struct ExploreAllowed allowed[] = {
+    {"first_timer", "load_acq(&procs.p[i]->timer_when)", "acquire", "there are no timers here"},
+    {"look_at_home", "load_acq(&pp->timer_when)", "acquire", "there are no timers here"},
+    {"steal_from", "load_acq(&victim->timer_when)", "acquire", "there are no timers here"},
+    {"p_acquire", "store_rel(&pp->m)", "release", "the Ms are made before the threads here"},
+    {"p_release", "store_rel(&pp->m)", "release", "the Ms are made before the threads here"},
+    {"rob", "load_acq(&victim->m)", "acquire", "the Ms are made before the threads here"},
+    {0},
+};
+
 const struct ExploreDriver explore_driver = {
     .name = "idle",
     .tests = tests,
+    .allowed = allowed,
+    .cost = 10,
     .sources = sources,
 };

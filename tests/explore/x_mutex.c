@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The runtime's mutex, src/sync/mutex.c and the fast paths of sync.h: mutual exclusion, visibility of
-// what the lock guards, and no lost wake-up (a sleeper nobody wakes is a deadlock here).
+// The runtime's mutex, src/sync/mutex.c and the fast paths of sync.h: mutual exclusion, visibility
+// of what the lock guards, and no lost wake-up (a sleeper nobody wakes is a deadlock here).
 #include "explore_arch.h"
 
 #include "sync/mutex.c"
@@ -113,7 +113,11 @@ try_or_lock(int id)
 }
 
 static const struct ExploreTest tests[] = {
-    {.name = "two threads twice", .threads = 2, .init = init, .thread = twice, .final = twice_final},
+    {.name = "two threads twice",
+     .threads = 2,
+     .init = init,
+     .thread = twice,
+     .final = twice_final},
     {.name = "three threads", .threads = 3, .init = init, .thread = three, .final = three_final},
     {.name = "unlocked by another",
      .threads = 3,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The park token, src/sync/note.c: a wake before, during and after the announcement of a sleep, with
-// and without a deadline, and over rounds. A lost wake is a deadlock here.
+// The park token, src/sync/note.c: a wake before, during and after the announcement of a sleep,
+// with and without a deadline, and over rounds. A lost wake is a deadlock here.
 #include "explore.h"
 
 #include "sync/note.c"
@@ -116,7 +116,14 @@ static const struct ExploreTest tests[] = {
     {0},
 };
 
+static const struct ExploreAllowed allowed[] = {
+    {"withdraw", "cas_acq(&n->key)", "acquire",
+     "success reads what the sleeper itself wrote; after a failure note_sleep loads with acquire"},
+    {0},
+};
+
 const struct ExploreDriver explore_driver = {
     .name = "note",
     .tests = tests,
+    .allowed = allowed,
 };

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The run queue of a P, src/sched/runq.c, with a ring of four: the owner's put, take and shed against
-// thieves, slots used again, positions that wrap, and a thief's ring robbed in turn.
+// The run queue of a P, src/sched/runq.c, with a ring of four: the owner's put, take and shed
+// against thieves, slots used again, positions that wrap, and a thief's ring robbed in turn.
 //
-// Every G carries plain data that its maker writes and its taker reads and writes: a G taken twice, or
-// seen before it was ready, is a data race; a G lost or doubled is counted.
+// Every G carries plain data that its maker writes and its taker reads and writes: a G taken twice,
+// or seen before it was ready, is a data race; a G lost or doubled is counted.
 #include "explore.h"
 
 #include "sched/runq.c"
@@ -97,7 +97,8 @@ final(void)
 			load_rlx(&rings[i].ring[head % RUNQ_SIZE])->taken++;
 	}
 	for (uint32_t i = 0; i < n_made; i++)
-		EXPLORE_CHECK(gs[i].taken == 1, gs[i].taken == 0 ? "a G was lost" : "a G was taken twice");
+		EXPLORE_CHECK(gs[i].taken == 1,
+			      gs[i].taken == 0 ? "a G was lost" : "a G was taken twice");
 	for (uint32_t i = n_made; i < GS; i++)
 		EXPLORE_CHECK(gs[i].taken == 0, "a G nobody put");
 }
@@ -176,6 +177,22 @@ full(int id)
 	}
 }
 
+// The owner claims several at once.
+static void
+take_some(int id)
+{
+	if (id == 0) {
+		G *out[3];
+		uint32_t n = runq_take_some(&rings[0], out, 3);
+		for (uint32_t i = 0; i < n; i++)
+			got(out[i]);
+		put_next();
+		put_next();
+	} else {
+		steal(id);
+	}
+}
+
 // Thief 2 robs thief 1, who robs the owner.
 static void
 chain(int id)
@@ -237,6 +254,18 @@ length(int id)
 	}
 }
 
+static void
+length_short(int id)
+{
+	if (id == 0) {
+		put_next();
+		got(runq_take(&rings[0]));
+		got(runq_take(&rings[0]));
+	} else {
+		EXPLORE_CHECK(runq_len(&rings[0]) <= 2, "length");
+	}
+}
+
 static const struct ExploreTest tests[] = {
     {.name = "put, take, steal",
      .threads = 2,
@@ -248,13 +277,30 @@ static const struct ExploreTest tests[] = {
     {.name = "reuse, two thieves", .threads = 3, .init = init_two, .thread = reuse, .final = final},
     {.name = "full", .threads = 2, .init = init_full, .thread = full, .final = final},
     {.name = "full, two thieves", .threads = 3, .init = init_full, .thread = full, .final = final},
+    {.name = "take some", .threads = 3, .init = init_full, .thread = take_some, .final = final},
     {.name = "chain", .threads = 3, .init = init_full, .thread = chain, .final = final},
     {.name = "refill", .threads = 2, .init = init_refill, .thread = refill, .final = final},
     {.name = "length", .threads = 3, .init = init_full, .thread = length, .final = final},
+    {.name = "length, short",
+     .threads = 2,
+     .init = init_one,
+     .thread = length_short,
+     .final = final},
+    {0},
+};
+
+static const struct ExploreAllowed allowed[] = {
+    {"runq_shed", "load_acq(&q->head)", "acquire",
+     "the claim looks again; runq_put observes the other claims before it fills a slot"},
+    {"runq_steal_half", "load_acq(&victim->head)", "acquire",
+     "the claim looks again, and the slots ride on tail"},
+    {"runq_steal_half", "cas_ar(&victim->head)", "acquire",
+     "earlier claims reach the owner through the release sequence on head"},
     {0},
 };
 
 const struct ExploreDriver explore_driver = {
     .name = "runq",
     .tests = tests,
+    .allowed = allowed,
 };

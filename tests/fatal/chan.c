@@ -36,7 +36,7 @@ send_waiting(void *arg)
 	go_spawn(send_later_closed, c);
 	go_sleep(5 * GO_MSEC);
 	go_chan_close(c);
-	go_sleep(GO_SEC);
+	go_sleep(GO_NEVER);
 	return 0;
 }
 
@@ -84,7 +84,7 @@ select_waiting(void *arg)
 	go_spawn(select_later_closed, c);
 	go_sleep(5 * GO_MSEC);
 	go_chan_close(c);
-	go_sleep(GO_SEC);
+	go_sleep(GO_NEVER);
 	return 0;
 }
 

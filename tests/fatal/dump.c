@@ -83,7 +83,7 @@ GO_TEST(dump_shows_all, 2)
 	expect_in(text, " [running]:\ngo_dump(...)\n\t");
 	expect_in(text, "dump_shows_all_main(...)\n\t");
 	expect_in(text, "\ncreated in goroutine 1\n");
-	expect_in(text, "\n\ngoroutine 1 [go_run, thread]:\n");
+	expect_in(text, " [go_run, thread]:\n");
 	expect_in(text, " \"namely\" [chan receive]:\ngo_chan_recv(...)\n\t");
 	expect_in(text, "\nwait_in_dump(...)\n\t");
 	expect_in(text, "\nwait_deep(...)\n\t");

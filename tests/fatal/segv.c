@@ -205,5 +205,5 @@ void
 test_fault_in_main(void)
 {
 	expect_death(segv_in_main, .status = 2,
-		     .err_has = {"[signal SIGSEGV", "goroutine 1 [running, thread]:\nwrite_badly(...)\n"});
+		     .err_has = {"[signal SIGSEGV", " [running, thread]:\nwrite_badly(...)\n"});
 }

@@ -113,7 +113,7 @@ wg_reused(void *arg)
 	go_sleep(5 * GO_MSEC);
 	go_wg_done(&wg);
 	go_wg_add(&wg, 1);
-	go_sleep(GO_SEC);
+	go_sleep(GO_NEVER);
 	return 0;
 }
 

@@ -29,10 +29,10 @@ one_operation(Busy *b, uint64_t *r)
 	uint64_t x = test_rand(r);
 	long v[3] = {1, 2, 3};
 	int64_t deadline = x % 3 == 0 ? GO_POLL : go_in((int64_t)(x >> 20) % (20 * GO_USEC));
-	int i = (int)(x >> 8) % 3;
+	uint32_t i = (uint32_t)(x >> 8) % 3;
 	if ((x >> 16) % 2 == 0) {
 		go_case k[3];
-		for (int j = 0; j < 3; j++)
+		for (uint32_t j = 0; j < 3; j++)
 			k[j] = (go_case){b->c[(i + j) % 3], &v[j], ((x >> j) & 0x400000) != 0,
 					 false};
 		go_select(k, 3, deadline);

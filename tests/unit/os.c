@@ -254,7 +254,8 @@ void
 test_os_thread_cpu(void)
 {
 	os_init();
-	expect_eq(os_thread_count(), count_tasks());
+	bool counts = !test_under("qemu"); // which makes up part of /proc
+	expect(!counts || os_thread_count() == count_tasks());
 	int64_t before = os_thread_cpu_ns(os_thread_id());
 	expect(before >= 0);
 	while (os_thread_cpu_ns(os_thread_id()) < before + 5 * MS)
@@ -262,8 +263,7 @@ test_os_thread_cpu(void)
 
 	expect_eq(os_thread_start(sleeps, NULL), 0);
 	note_sleep(&done, INT64_MAX);
-	expect_eq(os_thread_count(), count_tasks());
-	expect(os_thread_count() >= 2);
+	expect(!counts || (os_thread_count() == count_tasks() && count_tasks() >= 2));
 	os_sleep(20 * MS);
 	int64_t asleep = os_thread_cpu_ns(sleeper_tid);
 	expect(asleep >= 0);

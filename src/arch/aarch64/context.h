@@ -59,4 +59,21 @@ arch_tls_set_m(void *m)
 			 : "memory");
 }
 
+static inline _Noreturn void
+arch_resume(void *load)
+{
+	register void *x1 __asm__("x1") = load;
+	__asm__ volatile("b arch_resume_" : : "r"(x1) : "memory");
+	__builtin_unreachable();
+}
+
+static inline _Noreturn void
+arch_enter(void *stack_hi, void (*entry)(void *))
+{
+	register void *x1 __asm__("x1") = stack_hi;
+	register void (*x2)(void *) __asm__("x2") = entry;
+	__asm__ volatile("b arch_enter_" : : "r"(x1), "r"(x2) : "memory");
+	__builtin_unreachable();
+}
+
 #endif

@@ -9,15 +9,15 @@
 //   160  d14     168  d15
 // known to: context.h (ARCH_CONTEXT_BYTES), unwind.S, unwind.c, scripts/gdb.py.
 //
-// fpcr is written only when it differs, since that is slow. We continue by a plain branch, not by ret:
-// the processor's return stack holds the addresses of the context we come from, and each ret into
-// another would be mispredicted. `hint #34` is bti c.
+// fpcr is written only when it differs, since that is slow. How returns are kept predictable: see the
+// x86-64 version; a suspended context continues by ret, a new one begins and an ended one is left by a
+// branch. `hint #34` is bti c.
 
 	.text
 
 // void *arch_switch(void **save /*x0*/, void *load /*x1*/, void *arg /*x2*/)
-	.globl	arch_switch
-	.hidden	arch_switch
+	.globl	arch_switch, arch_resume_
+	.hidden	arch_switch, arch_resume_
 	.type	arch_switch, %function
 	.p2align 6
 arch_switch:
@@ -59,8 +59,9 @@ arch_switch:
 	str	x3, [sp]
 	mov	x4, sp
 	str	x4, [x0]
-
+arch_resume_: // by a jump of arch_resume, with load in x1
 	mov	sp, x1
+	mrs	x3, fpcr
 	ldr	x4, [sp]
 	cmp	x3, x4
 	b.ne	2f
@@ -98,14 +99,82 @@ arch_switch:
 	.cfi_restore d15
 	add	sp, sp, #176
 	.cfi_def_cfa_offset 0
-	br	x30
+	ret
 	.cfi_restore_state
 2:	msr	fpcr, x4
 	b	1b
 	.cfi_endproc
 	.size	arch_switch, . - arch_switch
 
-// Where a new context begins: x19 holds its entry function, x0 the argument of the first switch.
+// void arch_start(void **save /*x0*/, void *stack_hi /*x1*/, void (*entry)(void *) /*x2*/)
+	.globl	arch_start, arch_enter_
+	.hidden	arch_start, arch_enter_
+	.type	arch_start, %function
+	.p2align 6
+arch_start:
+	.cfi_startproc
+	hint	#34
+	sub	sp, sp, #176
+	.cfi_def_cfa_offset 176
+	stp	x19, x20, [sp, #16]
+	stp	x21, x22, [sp, #32]
+	stp	x23, x24, [sp, #48]
+	stp	x25, x26, [sp, #64]
+	stp	x27, x28, [sp, #80]
+	stp	x29, x30, [sp, #96]
+	stp	d8, d9, [sp, #112]
+	stp	d10, d11, [sp, #128]
+	stp	d12, d13, [sp, #144]
+	stp	d14, d15, [sp, #160]
+	.cfi_rel_offset x19, 16
+	.cfi_rel_offset x20, 24
+	.cfi_rel_offset x21, 32
+	.cfi_rel_offset x22, 40
+	.cfi_rel_offset x23, 48
+	.cfi_rel_offset x24, 56
+	.cfi_rel_offset x25, 64
+	.cfi_rel_offset x26, 72
+	.cfi_rel_offset x27, 80
+	.cfi_rel_offset x28, 88
+	.cfi_rel_offset x29, 96
+	.cfi_rel_offset x30, 104
+	.cfi_rel_offset d8, 112
+	.cfi_rel_offset d9, 120
+	.cfi_rel_offset d10, 128
+	.cfi_rel_offset d11, 136
+	.cfi_rel_offset d12, 144
+	.cfi_rel_offset d13, 152
+	.cfi_rel_offset d14, 160
+	.cfi_rel_offset d15, 168
+	mrs	x3, fpcr
+	str	x3, [sp]
+	mov	x4, sp
+	str	x4, [x0]
+	b	arch_enter_
+	.cfi_endproc
+	.size	arch_start, . - arch_start
+
+// By a jump of arch_enter: x1 is stack_hi, x2 entry. The outermost frame of the new context: its
+// caller is undefined. Below stack_hi lies a frame record that ends chains of x29.
+	.type	arch_enter_, %function
+	.p2align 4
+arch_enter_:
+	.cfi_startproc
+	.cfi_undefined x30
+	sub	sp, x1, #16
+	stp	xzr, xzr, [sp]
+	mov	x29, xzr
+	mov	x30, xzr
+	mov	x0, xzr
+	mov	x16, x2
+	mrs	x3, fpcr
+	cbz	x3, 1f
+	msr	fpcr, xzr
+1:	br	x16
+	.cfi_endproc
+	.size	arch_enter_, . - arch_enter_
+
+// Where a context of arch_context_init begins: x19 holds its entry function, x0 the argument of the first switch.
 // Outermost for unwinders: the return address is undefined.
 	.globl	arch_context_begin
 	.hidden	arch_context_begin

@@ -9,8 +9,6 @@
 // known to: switch.S. Saved registers lie above the floating-point control words, pc last.
 enum { SAVED_OFFSET = 8, SAVED_PC_OFFSET = 56 };
 
-extern const char arch_context_begin[];
-
 void
 arch_unwind_parked(const void *sp, void (*fn)(void *), void *arg)
 {
@@ -24,12 +22,6 @@ arch_parked_pc(const void *sp)
 	uintptr_t pc;
 	memcpy(&pc, (const char *)sp + SAVED_PC_OFFSET, sizeof(pc));
 	return pc;
-}
-
-bool
-arch_parked_fresh(const void *sp)
-{
-	return arch_parked_pc(sp) == (uintptr_t)arch_context_begin;
 }
 
 void

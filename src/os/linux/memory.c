@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #include "os/linux/syscall.h"
 #include "os/os_impl.h"
@@ -71,10 +72,35 @@ sys_unmap(void *p, size_t bytes)
 	return err;
 }
 
+typedef enum Guards { GUARDS_UNKNOWN, GUARDS_WORK, GUARDS_MISSING } Guards;
+
+// Emulators say yes to advice they do not know. So the first time we try: a page with a guard in it
+// is no place that the kernel could write the time to.
+static Guards
+try_guards(void)
+{
+	Guards found = GUARDS_MISSING;
+	size_t page = os_page_bytes();
+	char *p = map_pages(page);
+	if (p == NULL)
+		return GUARDS_UNKNOWN;
+	if (advise(p, page, ADVICE_GUARD_INSTALL) == 0
+	    && syscall2(SYS_clock_gettime, CLOCK_MONOTONIC, p) == -EFAULT)
+		found = GUARDS_WORK;
+	sys_unmap(p, page);
+	return found;
+}
+
 int
 sys_guard(void *p, size_t bytes)
 {
-	return advise(p, bytes, ADVICE_GUARD_INSTALL);
+	static ATOMIC_U32 guards; // Guards; hint, every thread finds the same
+	uint32_t g = load_rlx(&guards); // order: hint
+	if (unlikely(g == GUARDS_UNKNOWN)) {
+		g = (uint32_t)try_guards();
+		store_rlx(&guards, g); // order: hint
+	}
+	return g == GUARDS_MISSING ? -EINVAL : advise(p, bytes, ADVICE_GUARD_INSTALL);
 }
 
 int
