@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Blocking: C code that blocks its thread, or computes without end, does not stop the others.
 //
-// GOMAXPROCS is set to 1, so one goroutine at a time may run. Yet while one sits in an ordinary read
-// from an empty pipe and another one computes without calling anything, a third keeps its beat. The
-// runtime lends a processor; whoever does not come back with it loses it to others.
+// GOMAXPROCS is set to 1, so one goroutine at a time may run. Yet while one sits in an ordinary
+// read from an empty pipe and another one computes without calling anything, a third keeps its
+// beat. The runtime lends a processor; whoever does not come back with it loses it to others.
 #include <stdio.h>
 #include <unistd.h>
 

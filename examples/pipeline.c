@@ -3,8 +3,9 @@
 //
 //     ranges --> worker, worker, ... --> results
 //
-// The question: which start below a million makes the longest Collatz chain? Nobody counts the workers'
-// work: ranges end when their channel is closed, and results when the last worker has closed them.
+// The question: which start below a million makes the longest Collatz chain? Nobody counts the
+// workers' work: ranges end when their channel is closed, and results when the last worker has
+// closed them.
 #include <stdio.h>
 
 #include <undergo.h>
@@ -70,8 +71,8 @@ start(void *arg)
 {
 	int workers = go_gomaxprocs(0), ranges = 0;
 	Pipeline p = {
-		.ranges = go_chan_new(sizeof(int64_t), 0),
-		.results = go_chan_new(sizeof(Chain), 8),
+	    .ranges = go_chan_new(sizeof(int64_t), 0),
+	    .results = go_chan_new(sizeof(Chain), 8),
 	};
 	(void)arg;
 	int64_t begin = go_now();

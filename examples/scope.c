@@ -74,17 +74,17 @@ static int
 start(void *arg)
 {
 	Mirror quick[] = {
-		{.name = "near", .delay_ns = 20 * GO_MSEC},
-		{.name = "far", .delay_ns = 10 * GO_SEC},
-		{.name = "farther", .delay_ns = 20 * GO_SEC},
+	    {.name = "near", .delay_ns = 20 * GO_MSEC},
+	    {.name = "far", .delay_ns = 10 * GO_SEC},
+	    {.name = "farther", .delay_ns = 20 * GO_SEC},
 	};
 	Mirror slow[] = {
-		{.name = "slow", .delay_ns = 10 * GO_SEC},
-		{.name = "slower", .delay_ns = 20 * GO_SEC},
+	    {.name = "slow", .delay_ns = 10 * GO_SEC},
+	    {.name = "slower", .delay_ns = 20 * GO_SEC},
 	};
 	Mirror broken[] = {
-		{.name = "broken", .delay_ns = 20 * GO_MSEC, .error = GO_ENOSYS},
-		{.name = "far", .delay_ns = 10 * GO_SEC},
+	    {.name = "broken", .delay_ns = 20 * GO_MSEC, .error = GO_ENOSYS},
+	    {.name = "far", .delay_ns = 10 * GO_SEC},
 	};
 	(void)arg;
 	int64_t begin = go_now();

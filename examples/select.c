@@ -35,8 +35,8 @@ consume(Source *s)
 	go_timer *ticker = go_ticker_new(20 * GO_MSEC);
 	int n = 0, expected = 0, since = 0, wrong = 0;
 	go_case cases[] = {
-		[NUMBER] = GO_CASE_RECV(s->numbers, &n),
-		[TICK] = GO_CASE_RECV(go_timer_chan(ticker), NULL),
+	    [NUMBER] = GO_CASE_RECV(s->numbers, &n),
+	    [TICK] = GO_CASE_RECV(go_timer_chan(ticker), NULL),
 	};
 	for (int ticks = 0; ticks < TICKS;) {
 		switch (go_select(cases, 2, go_in(2 * GO_SEC))) {

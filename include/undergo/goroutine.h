@@ -33,7 +33,8 @@ GO_API int go_run(int (*fn)(void *arg), void *arg);
 
 /* go_spawn - start a goroutine that runs fn(arg).
  *
- * Starts the runtime when nothing has yet. The goroutine ends when fn returns.
+ * Starts the runtime when nothing has yet. The goroutine ends when fn returns. It begins with the
+ * default floating-point modes and errno 0; what it changes of them stays its own.
  * Errors:    GO_EINVAL when fn is NULL; GO_ENOMEM when no stack can be had. Nothing was started.
  * Blocks:    no.
  * Call from: a goroutine or a thread; not from a signal handler.

@@ -3,8 +3,8 @@
 //
 // Each function calls fn(arg) on the present stack, with unwind tables that tell a lie: the caller
 // of arch_unwind_at is not whoever called it, but the context asked for. An unwinder started in fn
-// thus walks fn, arch_unwind_at, and then that context's frames. Nothing is written to the stack walked,
-// and fn returns the ordinary way.
+// thus walks fn, arch_unwind_at, and then that context's frames. Nothing is written to the stack
+// walked, and fn returns the ordinary way.
 #ifndef UNDERGO_ARCH_UNWIND_H
 #define UNDERGO_ARCH_UNWIND_H
 

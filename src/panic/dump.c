@@ -3,18 +3,18 @@
 //
 //     goroutine 7 "reader" [chan receive, 3 minutes]:
 //     consume(...)
-//             /home/u/prog.c:31 +0x19
+//             prog/consume.c:31 +0x19
 //     created in goroutine 1
 //
-// A goroutine's record is never freed, so the list is walked without a lock; what a record says
-// may be a moment old. Its stack is read only while its scan bit is held, which keeps it from running,
+// A goroutine's record is never freed, so the list is walked without a lock; what a record says may
+// be a moment old. Its stack is read only while its scan bit is held, which keeps it from running,
 // and never waited for: one that runs elsewhere has no traceback.
 //
-// Printing needs more stack than a goroutine or a signal handler may have left, so it happens on stacks
-// of its own: one for the death of the process, which happens once, and one for go_dump, which is
-// locked. While the former is in use the alternate signal stack, whose contents are still needed, is
-// exchanged as well: a walk that faults enters its handler there.
-// Not done: stopping the others. A dump must work when somebody does not stop.
+// Printing needs more stack than a goroutine or a signal handler may have left, so it happens on
+// stacks of its own: one for the death of the process, which happens once, and one for go_dump,
+// which is locked. While the former is in use the alternate signal stack, whose contents are still
+// needed, is exchanged as well: a walk that faults enters its handler there. Not done: stopping the
+// others. A dump must work when somebody does not stop.
 #include <stdlib.h>
 #include <string.h>
 

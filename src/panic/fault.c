@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Fatal signals: a goroutine that ran out of stack, a bad pointer, SIGQUIT.
 //
-// Handlers run on an alternate stack of each thread, since a goroutine that overflowed has none left.
-// What they do is safe in a signal handler whatever was interrupted: no libc lock, no runtime lock, no
-// memory but the kernel's.
+// Handlers run on an alternate stack of each thread, since a goroutine that overflowed has none
+// left. What they do is safe in a signal handler whatever was interrupted: no libc lock, no runtime
+// lock, no memory but the kernel's.
 //
-// The program comes first. Where it has a handler before the runtime starts, that one is asked after us
-// about SIGSEGV and SIGBUS, which we need to tell a stack overflow, and instead of us about the
-// others. What a thread does that never called the runtime, and signals somebody sent, have the effect
-// they would have without us.
+// The program comes first. Where it has a handler before the runtime starts, that one is asked
+// after us about SIGSEGV and SIGBUS, which we need to tell a stack overflow, and instead of us
+// about the others. What a thread does that never called the runtime, and signals somebody sent,
+// have the effect they would have without us.
 #include <string.h>
 #include <sys/auxv.h>
 

@@ -12,7 +12,7 @@ void panic_init(void);
 // go_dump: every goroutine to fd, the calling one first, while the others go on. Blocks: M.
 void panic_dump(int fd);
 
-// The answers of panic to questions from below: up_print_goroutines (base_up.h), up_thread_starts and
-// up_thread_ends (sched_up.h).
+// The answers of panic to questions from below: up_print_goroutines (base_up.h), up_thread_starts
+// and up_thread_ends (sched_up.h).
 
 #endif

@@ -2,14 +2,14 @@
 // Tracebacks: walking a stack, naming its frames, printing them as Go does.
 //
 //     chan_producer(...)
-//             /home/u/prog.c:17 +0x2c
+//             prog/produce.c:17 +0x2c
 //
-// libgcc's unwinder walks, through signal frames too; libbacktrace names, with its state made
-// at the start and the debug information read at the first use. Both take memory from the kernel alone
+// libgcc's unwinder walks, through signal frames too; libbacktrace names, with its state made at
+// the start and the debug information read at the first use. Both take memory from the kernel alone
 // and no lock of libc's allocator, so a thread that died inside malloc gets its traceback.
 //
-// A stack may be broken, and walking it may fault. Each walk is a trap: the handler of the fault jumps
-// back to behind the walk (trace_catch), and what was found until then is printed.
+// A stack may be broken, and walking it may fault. Each walk is a trap: the handler of the fault
+// jumps back to behind the walk (trace_catch), and what was found until then is printed.
 //
 // A deep stack prints its innermost and its outermost frames. Frames of the runtime itself are
 // left out, but for the go_ functions the program called: they are known by their source file's

@@ -13,7 +13,7 @@ fiber_switch(M *mp, G *from, G *to, bool ends, void (*entry)(void *))
 		to->fiber = __tsan_create_fiber(0);
 	void **save = ends ? NULL : from != NULL ? &from->sp : &mp->g0_sp;
 	void *load = to != NULL ? to->sp : mp->g0_sp;
-	__tsan_switch_to_fiber(to != NULL ? to->fiber : mp->fiber, TSAN_SWITCH_NO_SYNC);
+	__tsan_switch_to_fiber(to != NULL ? to->fiber : mp->fiber, TSAN_SWITCH_SYNC);
 	fiber_jump(save, load, to, entry);
 }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Switching stacks with the sanitizers told. Without sanitizers it is arch_switch alone.
 //
-// ThreadSanitizer: every switch is announced as one that does not synchronise, so that races of the
-// scheduler itself show. AddressSanitizer: each context keeps its fake stack.
+// ThreadSanitizer: every switch is announced as one that synchronises, as it does in truth: both
+// contexts are on one thread, and what the leaving one wrote into M and P the arriving one reads.
+// AddressSanitizer: each context keeps its fake stack.
 #ifndef UNDERGO_SCHED_FIBER_H
 #define UNDERGO_SCHED_FIBER_H
 
@@ -28,7 +29,7 @@ void *__tsan_get_current_fiber(void);
 void *__tsan_create_fiber(unsigned flags);
 void __tsan_destroy_fiber(void *fiber);
 void __tsan_switch_to_fiber(void *fiber, unsigned flags);
-enum { TSAN_SWITCH_NO_SYNC = 1 };
+enum { TSAN_SWITCH_SYNC = 0 };
 #endif
 #ifdef FIBER_ASAN
 void __sanitizer_start_switch_fiber(void **fake_save, const void *bottom, size_t size);

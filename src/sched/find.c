@@ -9,17 +9,21 @@
 //
 // Invariants:
 //   F1  While work sits in a queue and a P is idle, an M is spinning, or is being woken to spin, or
-//       is between its last look and the recheck of F2.
-//   F2  The last M to stop spinning without work looks at every queue once more afterwards.
+//       is between making a P idle and the recheck of F2.
+//   F2  An M that makes its P idle, spinning or not, looks at every queue once more afterwards.
 //   F3  A spinning M's own queue is empty when it goes idle; it stops spinning before it runs a G.
 //   F4  An M walks the Ps through a snapshot taken before it let its P go (procs.c).
-// Order:  O1  dekker: sched_wake_after_put stores work, light fence, reads n_pidle and n_spinning; the
-//             last spinner makes its P idle, lowers n_spinning, heavy fence, reads the queues.
-//             The heavy fence is on the side that is about to sleep anyway.
+// Order:  O1  dekker: sched_wake_after_put stores work, light fence, reads n_pidle and n_spinning; who
+//             goes idle makes its P idle, lowers n_spinning if it was spinning, heavy fence, reads
+//             the queues. The heavy fence is on the side that is about to sleep anyway.
 //         O2  dekker between timers and the sleeper: see m_stop and sched_timer_moved (thread.c).
 #include "sched/sched_impl.h"
 
-enum { STEAL_ROUNDS = 4 };
+#ifdef UNDERGO_STRESS
+enum { STEAL_ROUNDS = 4, ROB_PATIENCE = 2 };
+#else
+enum { STEAL_ROUNDS = 4, ROB_PATIENCE = 100 }; // pauses: some microseconds
+#endif
 
 // --- waking -----------------------------------------------------------------------------------
 
@@ -31,9 +35,9 @@ sched_wake(void)
 	    !cas_rlx(&sched.n_spinning, &zero, 1)) // order: dekker with go_idle, O1
 		return;
 	mutex_lock(&sched.lock);
-	P *pp = pidle_get_spinning();
-	if (pp == NULL)
-		sub_rlx(&sched.n_spinning, 1); // order: need_spinning, under the lock, stands for us
+	P *pp = pidle_get();
+	if (pp == NULL) // whoever relied on the count is covered by F2: no P idles before we are gone
+		sub_rel(&sched.n_spinning, 1); // order: O1
 	else
 		store_rlx(&pp->status, Prunning); // order: own
 	mutex_unlock(&sched.lock);
@@ -53,8 +57,7 @@ static void
 start_spinning(M *mp)
 {
 	mp->spinning = true;
-	add_rlx(&sched.n_spinning, 1);      // order: dekker with go_idle, O1
-	store_rlx(&sched.need_spinning, 0); // order: hint
+	add_rlx(&sched.n_spinning, 1); // order: dekker with go_idle, O1
 }
 
 // Work was found: somebody else shall look for more.
@@ -62,7 +65,8 @@ void
 stop_spinning(M *mp)
 {
 	mp->spinning = false;
-	check(sub_rlx(&sched.n_spinning, 1) != 0, "stop_spinning: negative count"); // order: O1
+	// order: O1; acquire: an n_pidle raised by a spinner that left before us is seen below
+	check(sub_ar(&sched.n_spinning, 1) != 0, "stop_spinning: negative count");
 	sched_wake_after_put();
 }
 
@@ -97,14 +101,14 @@ rob(P *pp, P *victim)
 	uint32_t tick = load_rlx(&victim->tick); // order: hint
 	if (!p_has_work(victim))
 		return NULL;
-	for (int i = 0; i < 100; i++) {
+	for (int i = 0; i < ROB_PATIENCE; i++) {
 		arch_pause();
 		os_sim_point();
 		if (load_rlx(&victim->tick) != tick) // order: hint
 			return NULL;
 	}
 	M *m = load_acq(&victim->m); // order: observe <- p_acquire; Ms are never freed
-	if (m == NULL || !lease_grab(&m->lease))
+	if (m == NULL || !m_grab(m))
 		return NULL;
 	G *gp = m->p == victim ? rob_frozen(pp, victim) : NULL;
 	lease_thaw(&m->lease);
@@ -230,7 +234,7 @@ static bool
 back_to_work(M *mp)
 {
 	mutex_lock(&sched.lock);
-	P *pp = pidle_get_spinning();
+	P *pp = pidle_get();
 	if (pp != NULL) {
 		p_acquire(mp, pp);
 		start_spinning(mp);
@@ -251,9 +255,6 @@ give_up_p(M *mp, G **found)
 	} else if (sched.globq.n != 0) {
 		globq_take(pp, RUNQ_SIZE / 2, found);
 		again = true;
-	} else if (!mp->spinning && load_rlx(&sched.need_spinning) != 0) { // order: own, locked
-		start_spinning(mp);
-		again = true;
 	} else {
 		check(!p_has_work(pp), "give_up_p: P has work"); // F3
 		pidle_put(p_release(mp));
@@ -272,12 +273,11 @@ go_idle(M *mp, G **found)
 		return true;
 	if (mp->spinning) {
 		mp->spinning = false;
-		if (sub_rlx(&sched.n_spinning, 1) == 1) { // order: dekker, O1
-			fence_heavy(); // order: dekker with sched_wake_after_put, O1
-			if (work_anywhere(procs) && back_to_work(mp)) // F2
-				return true;
-		}
+		sub_rel(&sched.n_spinning, 1); // order: O1, observed by stop_spinning
 	}
+	fence_heavy(); // order: dekker with sched_wake_after_put, O1
+	if (work_anywhere(procs) && back_to_work(mp)) // F2
+		return true;
 	int64_t when = first_timer();
 	if (when != INT64_MAX && when <= os_nanotime() && back_to_work(mp))
 		return true;

@@ -30,15 +30,6 @@ pidle_get(void)
 	return pp;
 }
 
-P *
-pidle_get_spinning(void)
-{
-	P *pp = pidle_get();
-	if (pp == NULL)
-		store_rlx(&sched.need_spinning, 1); // order: own, under sched.lock
-	return pp;
-}
-
 void
 midle_put(M *mp)
 {
@@ -114,7 +105,6 @@ p_hand_off(P *pp)
 	uint32_t zero = 0;
 	if (load_rlx(&sched.n_pidle) == 0 && // order: hint
 	    cas_rlx(&sched.n_spinning, &zero, 1)) { // order: dekker by the fences of find.c
-		store_rlx(&sched.need_spinning, 0); // order: hint
 		thread_start(pp, true);
 		return;
 	}

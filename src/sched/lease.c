@@ -10,7 +10,7 @@ lease_enter_slow(Lease *l)
 {
 	for (uint32_t spins = 0;; spins++) {
 		uint32_t s = load_acq(&l->state); // order: observe <- lease_thaw, lease_revoke
-		switch (s) {
+		switch (s & LEASE_STATE_MASK) {
 		case LEASE_HELD:
 			return true;
 		case LEASE_REVOKED:
@@ -29,18 +29,18 @@ lease_enter_slow(Lease *l)
 }
 
 bool
-lease_grab(Lease *l)
+lease_grab(Lease *l, uint32_t who)
 {
+	uint32_t mine = LEASE_REVOKING | who << LEASE_WHO_SHIFT;
 	uint32_t s = LEASE_LOOSE;
 	if (cas_acq(&l->state, &s, LEASE_FROZEN)) // order: claim, observe <- lease_loosen
 		return true;
-	if (s != LEASE_HELD || !cas_rlx(&l->state, &s, LEASE_REVOKING)) // order: claim, no data yet
+	if (s != LEASE_HELD || !cas_rlx(&l->state, &s, mine)) // order: claim, no data yet
 		return false;
 	fence_heavy(); // order: dekker with lease_enter: REVOKING stored, then inrt read
 	bool outside = load_acq(&l->inrt) == 0; // order: observe <- lease_leave
-	s = LEASE_REVOKING;
 	// order: claim, against the M taking it back. A failure means that it has.
-	return cas_rlx(&l->state, &s, outside ? LEASE_FROZEN : LEASE_HELD) && outside;
+	return cas_rlx(&l->state, &mine, outside ? LEASE_FROZEN : LEASE_HELD) && outside;
 }
 
 void

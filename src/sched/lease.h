@@ -6,7 +6,7 @@
 // Entering the runtime costs a store, a compiler barrier and a load.
 //
 //   HELD      -> REVOKING   lease_grab, by CAS
-//   REVOKING  -> FROZEN     lease_grab: the M was outside, by CAS
+//   REVOKING  -> FROZEN     the same lease_grab: the M was outside, by CAS
 //             -> HELD       lease_grab: the M was inside; or the M enters and takes it back; by CAS
 //   HELD      -> LOOSE      lease_loosen: the M announces a blocking call
 //   LOOSE     -> FROZEN     lease_grab, by CAS
@@ -32,15 +32,19 @@
 
 typedef enum LeaseState {
 	LEASE_HELD,
-	LEASE_REVOKING, // somebody wants it and has not yet looked whether the M is inside
+	LEASE_REVOKING, // somebody wants it and has not yet looked whether the M is inside. The bits
+			// from LEASE_WHO_SHIFT up name him: had the M taken the lease back and a second
+			// party started anew, the first could not tell that REVOKING from his own
 	LEASE_FROZEN,   // somebody uses the P for a moment; the M must wait to enter
 	LEASE_LOOSE,    // announced blocking: may be frozen without looking
 	LEASE_REVOKED,  // the M has no P
 } LeaseState;
 
+enum { LEASE_WHO_SHIFT = 3, LEASE_STATE_MASK = 7 };
+
 typedef struct Lease {
 	ATOMIC_U32 inrt;  // own: 1 while this M is in the runtime
-	ATOMIC_U32 state; // LeaseState, atomic
+	ATOMIC_U32 state; // LeaseState, and who revokes; atomic
 } Lease;
 
 // The M enters the runtime. True: it has its P. False: see lease_enter_slow.
@@ -62,10 +66,10 @@ lease_leave(Lease *l)
 // it is REVOKED. Waits a few instructions for a freezer.
 bool lease_enter_slow(Lease *l);
 
-// Another party wants the P of an M in user code. True: the lease is FROZEN and the P is the
+// Another party wants the P of an M in user code. `who` is a number no other thread uses here. True: the lease is FROZEN and the P is the
 // caller's, until lease_thaw or lease_revoke a few instructions later. False: the M is inside, has no
 // P, or somebody else was faster.
-bool lease_grab(Lease *l);
+bool lease_grab(Lease *l, uint32_t who);
 
 // The M keeps its P after all.
 void lease_thaw(Lease *l);

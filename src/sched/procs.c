@@ -61,15 +61,15 @@ grow_array(uint32_t n)
 static P *
 proc_new(uint32_t id)
 {
-	size_t bytes = (sizeof(P) + os_page_bytes() - 1) & ~(os_page_bytes() - 1);
-	P *pp = os_map(bytes, os_page_bytes());
-	if (pp == NULL)
+	void *raw = os_alloc(sizeof(P) + CACHE_LINE);
+	if (raw == NULL)
 		return NULL;
+	P *pp = (P *)(((uintptr_t)raw + CACHE_LINE - 1) & ~(uintptr_t)(CACHE_LINE - 1));
 	pp->id = id;
 	init_plain(&pp->status, Pdead);
 	init_plain(&pp->timer_when, INT64_MAX);
 	if (!up_timers_make(pp)) {
-		os_unmap(pp, bytes);
+		os_free(raw);
 		return NULL;
 	}
 	return pp;
@@ -145,7 +145,7 @@ stop_leased(ProcSnapshot procs)
 	for (uint32_t i = 0; i < procs.n; i++) {
 		P *pp = procs.p[i];
 		M *m = load_acq(&pp->m); // order: observe <- p_acquire
-		if (m == NULL || m == sched_m() || !lease_grab(&m->lease))
+		if (m == NULL || m == sched_m() || !m_grab(m))
 			continue;
 		if (m->p != pp) {
 			lease_thaw(&m->lease);
@@ -289,7 +289,7 @@ static void
 visit_leased(P *pp)
 {
 	M *m = load_acq(&pp->m); // order: observe <- p_acquire
-	if (m == NULL || !lease_grab(&m->lease))
+	if (m == NULL || !m_grab(m))
 		return;
 	if (m->p == pp)
 		p_run_safe_point(pp);

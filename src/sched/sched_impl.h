@@ -53,7 +53,6 @@ typedef struct Sched {
 	ATOMIC_U32 globq_n CACHE_ALIGNED; // length of globq
 	ATOMIC_U32 n_pidle;      // length of pidle
 	ATOMIC_U32 n_spinning;   // Ms looking for work; see find.c
-	ATOMIC_U32 need_spinning; // somebody wanted a spinner and no P was idle
 	ATOMIC_U32 stopping;     // the world is to stop
 	ATOMIC_I64 sleep_until;  // when the sleeper wakes; 0: there is none
 	ATOMIC_U32 thread_wanted; // a thread could not be made; the monitor tries again
@@ -145,10 +144,16 @@ p_take(P *pp)
 // idle.c
 void pidle_put(P *pp);      // sched.lock held
 P *pidle_get(void);         // sched.lock held
-P *pidle_get_spinning(void); // the same; when there is none, whoever idles next shall spin
 void midle_put(M *mp);      // sched.lock held
 M *midle_get(void);         // sched.lock held
 void midle_remove(M *mp);   // sched.lock held
+// Tries to freeze m's lease: then m->p is the caller's for a moment. See lease.h.
+static inline bool
+m_grab(M *m)
+{
+	M *me = sched_m();
+	return lease_grab(&m->lease, me != NULL ? (uint32_t)me->id : 0); // 0 is the monitor
+}
 void p_acquire(M *mp, P *pp);
 P *p_release(M *mp);
 void p_hand_off(P *pp);     // a P without an M: find it one, or let it idle

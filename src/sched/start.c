@@ -42,7 +42,7 @@ sched_start(void)
 		if (likely(s == STARTED))
 			return 0;
 		if (s == STARTING) {
-			os_yield();
+			arch_pause(); // os.h is not ready before os_init has run
 			continue;
 		}
 		if (!cas_acq(&sched.started, &s, STARTING)) // order: claim

@@ -99,7 +99,7 @@ shall_lose(P *pp, M *m, int64_t now, bool waiting)
 static bool
 retake(P *pp, M *m)
 {
-	if (!lease_grab(&m->lease))
+	if (!m_grab(m))
 		return false;
 	if (m->p != pp) {
 		lease_thaw(&m->lease);

@@ -30,7 +30,7 @@ record_get(void)
 	mp = os_alloc(sizeof *mp);
 	if (mp == NULL)
 		return NULL;
-	mp->id = add_rlx(&sched.m_id_gen, 1);         // order: count
+	mp->id = add_rlx(&sched.m_id_gen, 1) + 1; // order: count; 0 is the monitor
 	mp->rand = base_mix(base_seed + mp->id * 7919);
 	mutex_lock(&sched.lock);
 	mp->all_next = sched.all_m;

@@ -67,6 +67,9 @@ lock_heap_of(Timer *t)
 	}
 }
 
+// Every heap ever made, for debuggers, and for leak checkers, who do not see what only Ps point to.
+static Timers *all; // sched.lock
+
 bool
 up_timers_make(P *pp)
 {
@@ -80,6 +83,8 @@ up_timers_make(P *pp)
 	Timers *ts = (Timers *)(void *)raw;
 	mutex_init(&ts->lock, RANK_timers);
 	ts->p = pp;
+	ts->all_next = all;
+	all = ts;
 	heap_init(&ts->heap);
 	init_plain(&pp->timer_when, INT64_MAX);
 	pp->timers = ts;

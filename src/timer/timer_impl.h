@@ -31,8 +31,9 @@ typedef struct TimerHeap {
 } TimerHeap;
 
 struct Timers {
-	Mutex lock; // rank timers
-	P *p;       // set before publication
+	Mutex lock;       // rank timers
+	P *p;             // set before publication
+	Timers *all_next; // set before publication
 	TimerHeap heap;
 	ATOMIC_U64 fired;  // lock writes; count
 	Timer *unused;     // owner P: user.c keeps a few of its timers

@@ -199,12 +199,11 @@ test_block_on_thread(void)
 
 // --- computing --------------------------------------------------------------------------------
 
-static volatile unsigned long spins;
-
 static void
 spin_until_stop(void *unused)
 {
 	(void)unused;
+	volatile unsigned long spins = 0;
 	while (!atomic_load_explicit(&stop, memory_order_relaxed))
 		spins++;
 	count_add(&readers_done);
@@ -214,6 +213,7 @@ static _Noreturn void
 spin_for_ever(void *unused)
 {
 	(void)unused;
+	volatile unsigned long spins = 0;
 	for (;;)
 		spins++;
 }
@@ -242,6 +242,7 @@ GO_TEST(spin_three_on_two_ps, 2)
 
 GO_TEST(spin_main, 1)
 {
+	volatile unsigned long spins = 0;
 	spawn_some(20);
 	while (count_of(&ran) != 20) // does not call the runtime
 		spins++;

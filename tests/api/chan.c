@@ -53,13 +53,15 @@ static int
 order_and_close(void *arg)
 {
 	(void)arg;
+	go_chan *done = go_chan_new(sizeof(long), 0);
 	for (size_t cap = 0; cap <= 12; cap++) {
 		go_chan *c = go_chan_new(sizeof(long), cap);
-		Job j = {c, NULL, 100, 1};
+		Job j = {c, done, 100, 1};
 		expect_eq(go_chan_cap(c), cap);
 		expect_eq(go_spawn(count_up, &j), 0);
 		for (long i = 1; i <= 100; i++)
 			expect_eq(recv(c), i);
+		expect_eq(recv(done), 100);
 		for (size_t i = 0; i < cap; i++)
 			send(c, (long)i + 7);
 		expect_eq(go_chan_len(c), cap);
@@ -76,6 +78,7 @@ order_and_close(void *arg)
 		expect_eq(go_chan_recv(c, NULL, go_in(GO_SEC)), GO_ECLOSED);
 		go_chan_free(c);
 	}
+	go_chan_free(done);
 	return 0;
 }
 
@@ -286,65 +289,6 @@ void
 test_chan_close_wakes_all(void)
 {
 	run(close_wakes);
-}
-
-// --- waiters are served in order --------------------------------------------------------------
-
-typedef struct Place {
-	go_chan *c;
-	go_chan *order;
-	long id;
-} Place;
-
-static void
-recv_in_turn(void *arg)
-{
-	Place *p = arg;
-	expect_eq(recv(p->c), p->id);
-	send(p->order, p->id);
-}
-
-static void
-send_in_turn(void *arg)
-{
-	Place *p = arg;
-	send(p->c, p->id);
-}
-
-static int
-fifo(void *arg)
-{
-	(void)arg;
-	enum { N = 20 };
-	Place places[N];
-	go_chan *c = go_chan_new(sizeof(long), 0), *order = go_chan_new(sizeof(long), N);
-	for (long i = 0; i < N; i++) {
-		places[i] = (Place){c, order, i};
-		expect_eq(go_spawn(recv_in_turn, &places[i]), 0);
-		go_sleep(GO_MSEC); // it waits before the next one comes
-	}
-	for (long i = 0; i < N; i++)
-		send(c, i); // the i-th waiter expects i
-	long got = 0;
-	for (long i = 0; i < N; i++)
-		got += recv(order);
-	expect_eq(got, N * (N - 1) / 2);
-
-	for (long i = 0; i < N; i++) {
-		expect_eq(go_spawn(send_in_turn, &places[i]), 0);
-		go_sleep(GO_MSEC);
-	}
-	for (long i = 0; i < N; i++)
-		expect_eq(recv(c), i);
-	go_chan_free(c);
-	go_chan_free(order);
-	return 0;
-}
-
-void
-test_chan_waiters_in_order(void)
-{
-	run(fifo);
 }
 
 // --- deadlines --------------------------------------------------------------------------------

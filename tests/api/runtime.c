@@ -252,6 +252,8 @@ GO_TEST(now_and_in, 0)
 
 static go_chan *gate;
 
+static Count arrived;
+
 static void
 touch_and_wait(void *unused)
 {
@@ -259,6 +261,7 @@ touch_and_wait(void *unused)
 	volatile char page[3000];
 	char byte;
 	memset((void *)page, 1, sizeof(page));
+	count_add(&arrived);
 	go_chan_recv(gate, &byte, GO_NEVER);
 	count_add(&ran);
 }
@@ -271,7 +274,7 @@ GO_TEST(memory_returns_after_peak, 0)
 	gate = go_chan_new(1, 0);
 	for (long i = 0; i < n; i++)
 		expect_eq(go_spawn(touch_and_wait, NULL), 0);
-	go_sleep(100 * GO_MSEC);
+	until(count_of(&arrived) == n);
 	long peak = proc_field("/proc/self/status", "VmRSS");
 	expect(peak - before > n * 4); // a page each, and more
 	go_chan_close(gate);

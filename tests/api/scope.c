@@ -349,9 +349,10 @@ nest(void *arg)
 	for (int i = 0; i < 2; i++) {
 		int err = go_scope_spawn(&s, depth > 0 ? nest : wait_for_end, (void *)(depth - 1));
 		expect(err == 0 || err == GO_ECANCELED);
+		if (depth == 0)
+			atomic_fetch_add(&spawned, err == 0);
 	}
-	int err = go_scope_wait(&s);
-	expect_eq(err, GO_ECANCELED);
+	expect_eq(go_scope_wait(&s), GO_ECANCELED);
 	expect(go_canceled());
 	return 0;
 }
@@ -361,20 +362,19 @@ nested(void *arg)
 {
 	(void)arg;
 	go_scope s;
-	for (int round = 0; round < 20; round++) {
-		go_scope_open(&s, round % 3 == 1 ? go_in(GO_MSEC) : GO_NEVER);
-		expect_eq(go_scope_spawn(&s, nest, (void *)(intptr_t)5), 0);
-		if (round == 0) {
-			go_sleep(20 * GO_MSEC);
-			expect_eq(atomic_load(&count), 0);
-		}
+	for (int round = 0; round < 30; round++) {
+		int64_t deadline = round % 3 == 1 ? go_in(GO_MSEC) : GO_NEVER;
+		go_scope_open(&s, deadline);
+		int err = go_scope_spawn(&s, nest, (void *)(intptr_t)5);
+		expect(err == 0 || (err == GO_ECANCELED && go_now() >= deadline));
+		while (round % 3 == 0 && atomic_load(&spawned) < 64) // the whole tree stands
+			go_sleep(GO_MSEC);
 		if (round % 3 == 2)
-			go_sleep(round * 50 * GO_USEC);
+			go_sleep(round * 30 * GO_USEC);
 		if (round % 3 != 1)
 			go_scope_cancel(&s);
 		expect_eq(go_scope_wait(&s), round % 3 == 1 ? GO_ETIMEDOUT : GO_ECANCELED);
-		if (round == 0)
-			expect_eq(atomic_load(&count), 64);
+		expect_eq(atomic_exchange(&count, 0), atomic_exchange(&spawned, 0));
 	}
 	return 0;
 }

@@ -20,9 +20,9 @@ spawn_n(int n, void (*fn)(void *), void *arg)
 		expect_eq(go_spawn(fn, arg), 0);
 }
 
-// Seen without any order of its own, as a waiting test looks at what others have come to.
-#define LOOK(x) __atomic_load_n(&(x), __ATOMIC_RELAXED)
-#define COUNT(x) __atomic_fetch_add(&(x), 1, __ATOMIC_RELAXED)
+// What others have come to.
+#define LOOK(x) __atomic_load_n(&(x), __ATOMIC_ACQUIRE)
+#define COUNT(x) __atomic_fetch_add(&(x), 1, __ATOMIC_ACQ_REL)
 
 static void
 until(int *what, int value)
@@ -744,15 +744,14 @@ test_once_calls_once(void)
 typedef struct Sems {
 	go_sem s;
 	go_waitgroup wg;
-	int inside, turn, each;
-	int order[64];
+	int inside, ids, each;
 } Sems;
 
 static void
 sem_user(void *arg)
 {
 	Sems *k = arg;
-	uint64_t r = (uint64_t)COUNT(k->turn) + 1;
+	uint64_t r = (uint64_t)COUNT(k->ids) + 1;
 	for (int i = 0; i < k->each; i++) {
 		uint64_t x = test_rand(&r);
 		int64_t deadline = x % 4 == 0   ? GO_POLL
@@ -796,54 +795,4 @@ void
 test_sem_limits(void)
 {
 	run(sem_limits);
-}
-
-typedef struct SemTurn {
-	Sems *k;
-	int id;
-} SemTurn;
-
-static void
-sem_in_turn(void *arg)
-{
-	SemTurn *t = arg;
-	expect_eq(go_sem_acquire(&t->k->s, GO_NEVER), 0);
-	t->k->order[__atomic_fetch_add(&t->k->turn, 1, __ATOMIC_RELAXED)] = t->id;
-	go_wg_done(&t->k->wg);
-}
-
-// Permits go to those who wait, in the order they came, and one call may give many.
-static int
-sem_fifo(void *arg)
-{
-	(void)arg;
-	enum { N = 20 };
-	Sems k = {0};
-	SemTurn turns[N];
-	go_wg_add(&k.wg, 2 * N);
-	for (int i = 0; i < N; i++) {
-		turns[i] = (SemTurn){&k, i};
-		spawn_n(1, sem_in_turn, &turns[i]);
-		go_sleep(GO_MSEC);
-	}
-	for (int i = 1; i <= N; i++) {
-		go_sem_release(&k.s, 1);
-		until(&k.turn, i);
-		expect_eq(k.order[i - 1], i - 1);
-	}
-	for (int i = 0; i < N; i++)
-		spawn_n(1, sem_in_turn, &turns[i]);
-	go_sleep(2 * GO_MSEC);
-	go_sem_release(&k.s, N + 2);
-	go_wg_wait(&k.wg, GO_NEVER);
-	expect_eq(go_sem_acquire(&k.s, GO_POLL), 0);
-	expect_eq(go_sem_acquire(&k.s, GO_POLL), 0);
-	expect_eq(go_sem_acquire(&k.s, GO_POLL), GO_EAGAIN);
-	return 0;
-}
-
-void
-test_sem_in_order(void)
-{
-	run(sem_fifo);
 }

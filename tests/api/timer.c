@@ -498,13 +498,16 @@ test_timer_shared_by_many(void)
 }
 
 enum { MOVERS = 16, MOVED_EACH = 50 };
+static go_timer *moved[MOVERS * MOVED_EACH];
+static atomic_int n_moved;
 
 static void
 make_timers(void *arg)
 {
 	go_waitgroup *wg = arg;
 	for (int i = 0; i < MOVED_EACH; i++) {
-		go_after_func(2 * GO_MSEC + i * 100 * GO_USEC, add_one, NULL);
+		go_timer *t = go_after_func(2 * GO_MSEC + i * 100 * GO_USEC, add_one, NULL);
+		moved[atomic_fetch_add(&n_moved, 1)] = t;
 		if (i % 8 == 0)
 			go_yield();
 	}
@@ -529,10 +532,14 @@ resize(void *arg)
 	go_stats st;
 	go_stats_read(&st);
 	expect(st.timers_fired >= MOVERS * MOVED_EACH);
+	for (int i = 0; i < MOVERS * MOVED_EACH; i++) {
+		expect(!go_timer_stop(moved[i]));
+		go_timer_free(moved[i]);
+	}
 	return 0;
 }
 
-// Pending timers survive the processors they were on. (The timers themselves are left unfreed.)
+// Pending timers survive the processors they were on.
 void
 test_timer_moves_when_processors_go(void)
 {

@@ -45,4 +45,10 @@ arch_tls_set_g(void *g)
 	explore_words.g = g;
 }
 
+// The code under test may speak of stacks; the drivers do not go there.
+void *arch_switch(void **save, void *load, void *arg);
+void arch_start(void **save, void *stack_hi, void (*entry)(void *arg));
+void arch_resume(void *load);
+void arch_enter(void *stack_hi, void (*entry)(void *arg));
+
 #endif

@@ -103,9 +103,13 @@ final(void)
 	count_left(&ps[0].runq);
 	count_left(&ps[1].runq);
 	count_left(&thief);
-	for (int i = 0; i < 2; i++)
-		if (load_rlx(&ps[i].next) != NULL)
-			taken[load_rlx(&ps[i].next) - gs]++;
+	for (int i = 0; i < 2; i++) {
+		P *pp = &ps[i];
+		if (load_rlx(&pp->next) != NULL)
+			taken[load_rlx(&pp->next) - gs]++;
+		for (uint32_t at = load_rlx(&pp->hand_head); at != load_rlx(&pp->hand_tail); at++)
+			taken[load_rlx(&pp->hand[at % HAND_SIZE]) - gs]++;
+	}
 	for (uint32_t i = 0; i < n_made; i++)
 		EXPLORE_CHECK(taken[i] == 1,
 			      taken[i] == 0 ? "a G was lost" : "a G was taken twice");

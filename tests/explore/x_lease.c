@@ -68,7 +68,7 @@ visit_loosely(void)
 static void
 freeze(void)
 {
-	if (!lease_grab(&lease))
+	if (!lease_grab(&lease, (uint32_t)explore_self()))
 		return;
 	EXPLORE_CHECK(load_rlx(&p_of) == 1, "frozen without a P");
 	touch();
@@ -76,9 +76,9 @@ freeze(void)
 }
 
 static void
-revoke(void)
+take_away(void)
 {
-	if (!lease_grab(&lease))
+	if (!lease_grab(&lease, (uint32_t)explore_self()))
 		return;
 	EXPLORE_CHECK(load_rlx(&p_of) == 1, "frozen without a P");
 	touch();
@@ -116,7 +116,7 @@ monitor_and_thief(int id)
 		visit();
 		visit();
 	} else if (id == 1) {
-		revoke();
+		take_away();
 	} else {
 		freeze();
 	}
@@ -129,7 +129,7 @@ loose(int id)
 		visit_loosely();
 		visit();
 	} else if (id == 1) {
-		revoke();
+		take_away();
 	} else {
 		freeze();
 	}

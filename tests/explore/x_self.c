@@ -612,5 +612,4 @@ static const struct ExploreTest tests[] = {
 const struct ExploreDriver explore_driver = {
     .name = "self",
     .tests = tests,
-    .mutate_self = true,
 };

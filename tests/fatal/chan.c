@@ -146,32 +146,3 @@ test_fatal_chan_size(void)
 	expect_death(makechan_overflow, .status = 2, .err = text);
 	expect_death(makechan_large_elem, .status = 2, .err = text);
 }
-
-static void
-wait_to_recv(void *arg)
-{
-	go_chan_recv(arg, NULL, GO_NEVER);
-}
-
-static int
-free_in_use(void *arg)
-{
-	(void)arg;
-	go_chan *c = go_chan_new(sizeof(long), 1);
-	go_spawn(wait_to_recv, c);
-	go_sleep(5 * GO_MSEC);
-	go_chan_free(c);
-	return 0;
-}
-
-DEATH(chan_free_in_use)
-{
-	go_run(free_in_use, NULL);
-}
-
-void
-test_fatal_chan_free_in_use(void)
-{
-	expect_death(chan_free_in_use, .status = 2,
-		     .err = "fatal error: chan: free of a channel in use\n");
-}

@@ -1,7 +1,7 @@
-// SPDX-License-Identifier: BSD-3-Clause
-// When every goroutine waits for another the process ends with Go's text, each goroutine with what it
-// waits for, and status 2. When something may still come, it does not.
-#include "../goroutines.h"
+// SPDX-License-Identifier: BSD-3-Clause When every goroutine waits for another the process ends
+// with Go's text, each goroutine with what it waits for, and status 2. When something may still
+// come, it does not.
+#include "goroutines.h"
 
 static const char deadlock_text[] = "fatal error: all goroutines are asleep - deadlock!\n\ngoroutine 1 ";
 
@@ -95,7 +95,9 @@ waits_for_a_timer(void *unused)
 {
 	(void)unused;
 	int v;
-	go_chan_recv(new_chan(), &v, go_in(200 * GO_MSEC));
+	go_chan *c = new_chan();
+	go_chan_recv(c, &v, go_in(200 * GO_MSEC));
+	go_chan_free(c);
 	go_sleep(100 * GO_MSEC);
 	return 7;
 }

@@ -352,6 +352,7 @@ test_no_deadlock_goroutine_in_read(void)
 	expect_eq(pipe(pipe_fd), 0);
 	expect(pthread_create(&thread, NULL, write_later, NULL) == 0);
 	expect_eq(go_run(wait_for_reader, NULL), GO_ECLOSED);
+	pthread_join(thread, NULL);
 }
 
 static void *
@@ -372,6 +373,7 @@ test_no_deadlock_known_thread_runs(void)
 	gate = go_chan_new(8, 0);
 	expect(pthread_create(&thread, NULL, known_thread_opens, NULL) == 0);
 	expect_eq(go_run(recv_at_gate, NULL), GO_ECLOSED);
+	pthread_join(thread, NULL);
 }
 
 static void *
@@ -414,6 +416,7 @@ test_no_deadlock_thread_waits_with_deadline(void)
 	gate = go_chan_new(8, 0);
 	expect(pthread_create(&thread, NULL, recv_with_deadline, NULL) == 0);
 	expect_eq(go_run(recv_at_gate, NULL), GO_ECLOSED);
+	pthread_join(thread, NULL);
 }
 
 static void *

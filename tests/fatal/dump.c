@@ -4,7 +4,7 @@
 #include <pthread.h>
 #include <signal.h>
 
-#include "../goroutines.h"
+#include "goroutines.h"
 
 static atomic_bool stop;
 
@@ -44,16 +44,14 @@ wait_deep_in_dump(void *c)
 	KEEP_FRAME();
 }
 
-// What go_dump wrote to a temporary file, in memory that is never freed.
+// What go_dump wrote to a temporary file. Once per process.
 static char *
 read_dump(FILE *f)
 {
-	enum { BYTES = 1 << 20 };
-	char *text = calloc(1, BYTES);
-	expect(text != NULL);
+	static char text[1 << 20];
 	rewind(f);
-	size_t n = fread(text, 1, BYTES - 1, f);
-	expect(n > 0 && n < BYTES - 1);
+	size_t n = fread(text, 1, sizeof(text) - 1, f);
+	expect(n > 0 && n < sizeof(text) - 1);
 	fclose(f);
 	return text;
 }
@@ -95,6 +93,8 @@ GO_TEST(dump_shows_all, 2)
 	int v = 1;
 	go_chan_send(c, &v, GO_NEVER);
 	go_chan_send(c, &v, GO_NEVER);
+	go_sleep(20 * GO_MSEC);
+	go_chan_free(c);
 }
 
 // One that has not run yet shows where it will begin.
@@ -109,7 +109,8 @@ GO_TEST(dump_shows_what_has_not_run, 1)
 	expect_in(text, " [runnable]:\nwait_in_dump(...)\n\t");
 	int v = 1;
 	go_chan_send(c, &v, GO_NEVER);
-	go_yield();
+	go_sleep(20 * GO_MSEC);
+	go_chan_free(c);
 }
 
 static void

@@ -1,12 +1,12 @@
-// SPDX-License-Identifier: BSD-3-Clause
-// A goroutine that runs out of stack ends the process with Go's text, a shortened traceback, the other
-// goroutines, and status 2; whatever the size of its stack, and also while malloc's lock is held.
+// SPDX-License-Identifier: BSD-3-Clause A goroutine that runs out of stack ends the process with
+// Go's text, a shortened traceback, the other goroutines, and status 2; whatever the size of its
+// stack, and also while malloc's lock is held.
 #include <malloc.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 
-#include "../goroutines.h"
+#include "goroutines.h"
 
 static void *volatile kept; // so that no allocation is optimised away
 
@@ -87,7 +87,8 @@ test_overflow_elides_frames(void)
 				 "\ncreated in goroutine "});
 }
 
-// A fault in the middle of malloc, with its lock held: in a page of its arena that cannot be written.
+// A fault in the middle of malloc, with its lock held: in a page of its arena that cannot be
+// written.
 static void
 fault_in_malloc(void *unused)
 {

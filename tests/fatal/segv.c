@@ -1,10 +1,10 @@
-// SPDX-License-Identifier: BSD-3-Clause
-// Faults: a goroutine's bad pointer ends the process with the signal, the address, its traceback and
-// status 2; handlers of the program's own, threads that never called us, and sent signals come first.
+// SPDX-License-Identifier: BSD-3-Clause Faults: a goroutine's bad pointer ends the process with the
+// signal, the address, its traceback and status 2; handlers of the program's own, threads that
+// never called us, and sent signals come first.
 #include <pthread.h>
 #include <signal.h>
 
-#include "../goroutines.h"
+#include "goroutines.h"
 
 static int *volatile bad_pointer = (int *)16;
 static void (*volatile bad_function)(void);

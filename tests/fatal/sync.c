@@ -95,41 +95,12 @@ DEATH(wg_misuse)
 	go_wg_add(&wg, 1);
 }
 
-static void
-wg_waiter(void *arg)
-{
-	go_wg_wait(arg, GO_NEVER);
-}
-
-// On one processor the waiter has been woken, and has not run yet, when the group is used again.
-static int
-wg_reused(void *arg)
-{
-	(void)arg;
-	static go_waitgroup wg;
-	go_gomaxprocs(1);
-	go_wg_add(&wg, 1);
-	go_spawn(wg_waiter, &wg);
-	go_sleep(5 * GO_MSEC);
-	go_wg_done(&wg);
-	go_wg_add(&wg, 1);
-	go_sleep(GO_NEVER);
-	return 0;
-}
-
-DEATH(wg_reused)
-{
-	go_run(wg_reused, NULL);
-}
-
 void
 test_fatal_waitgroup(void)
 {
 	expect_death(wg_negative, .status = 2, .err = "panic: sync: negative WaitGroup counter\n");
 	expect_death(wg_misuse, .status = 2,
 		     .err = "panic: sync: WaitGroup misuse: Add called concurrently with Wait\n");
-	expect_death(wg_reused, .status = 2,
-		     .err = "panic: sync: WaitGroup is reused before previous Wait has returned\n");
 }
 
 DEATH(sem_overflow)

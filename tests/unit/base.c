@@ -95,7 +95,7 @@ die_together(void *arg)
 	(void)arg;
 	add_ar(&ready, 1); // order: claim and release, a barrier
 	while (load_acq(&ready) < TOGETHER) // order: observe <- add_ar above
-		arch_pause();
+		os_yield();
 	throw("together");
 }
 
@@ -155,16 +155,32 @@ test_base_death_in_death(void)
 
 // --- the asymmetric fence -----------------------------------------------------------------------
 
+enum { FENCE_MS = 1500 }; // fewer rounds are done on a machine that is busy with other things
+
 static ATOMIC_U32 light_flag, heavy_flag, turn, light_saw, light_done;
 
-// Stores its flag, light fence, looks at the other's: in each round as the main thread announces
-// it.
-static void
-light_side(void *rounds)
+// Until word differs from seen; what it then is.
+static uint32_t
+await_change(ATOMIC_U32 *word, uint32_t seen)
 {
-	for (uint32_t round = 1; round <= (uint32_t)(uintptr_t)rounds; round++) {
-		while (load_acq(&turn) != round) // order: observe <- fence_rounds
-			arch_pause();
+	for (uint32_t looks = 1;; looks++) {
+		uint32_t now = load_acq(word); // order: observe <- whoever takes the next turn
+		if (now != seen)
+			return now;
+		arch_pause();
+		if (looks % 1000 == 0)
+			os_yield();
+	}
+}
+
+// Stores its flag, light fence, looks at the other's: in each round that fence_rounds announces,
+// until it announces 0.
+static void
+light_side(void *arg)
+{
+	(void)arg;
+	uint32_t round = 0;
+	while ((round = await_change(&turn, round)) != 0) {
 		store_rlx(&light_flag, round); // order: dekker with fence_rounds
 		fence_light();
 		store_rlx(&light_saw, load_rlx(&heavy_flag)); // order: dekker with fence_rounds
@@ -176,19 +192,20 @@ light_side(void *rounds)
 static void
 fence_rounds(uint32_t rounds)
 {
-	expect_eq(os_thread_start(light_side, (void *)(uintptr_t)rounds), 0);
+	int64_t end = test_now_ns() + INT64_C(1000000) * FENCE_MS;
 	uint64_t chance = test_seed();
-	for (uint32_t round = 1; round <= rounds; round++) {
+	expect_eq(os_thread_start(light_side, NULL), 0);
+	for (uint32_t round = 1; round <= rounds && test_now_ns() < end; round++) {
 		store_rel(&turn, round); // order: publish -> light_side
 		for (uint64_t wait = test_rand(&chance) % 64; wait > 0; wait--)
 			arch_pause();
 		store_rlx(&heavy_flag, round); // order: dekker with light_side
 		fence_heavy();
 		uint32_t saw = load_rlx(&light_flag); // order: dekker with light_side
-		while (load_acq(&light_done) != round) // order: observe <- light_side
-			arch_pause();
+		await_change(&light_done, round - 1);
 		expect(saw == round || load_rlx(&light_saw) == round); // order: own
 	}
+	store_rel(&turn, 0); // order: publish -> light_side
 }
 
 void

@@ -1,6 +1,6 @@
-// SPDX-License-Identifier: BSD-3-Clause
-// mem/stack.c: stacks are as large as asked, apart, guarded or counted as unguarded, reused, survive a
-// lack of memory, and their memory goes back after a peak.
+// SPDX-License-Identifier: BSD-3-Clause mem/stack.c: stacks are as large as asked, apart, guarded
+// or counted as unguarded, reused, survive a lack of memory, and their memory goes back after a
+// peak.
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -313,8 +313,8 @@ test_stack_decommit_below(void)
 	stack_free(s);
 }
 
-// After a peak the pages of free stacks go back within seconds, those in use are left alone, and the
-// stacks can be had again.
+// After a peak the pages of free stacks go back within seconds, those in use are left alone, and
+// the stacks can be had again.
 void
 test_stack_scavenge(void)
 {

@@ -9,7 +9,7 @@
 
 enum { MANY = 200 };
 
-static int fired, posted;
+static ATOMIC_U32 fired, posted;
 static Timer timers[MANY];
 
 // Another P's heap without a P that runs it.
@@ -38,7 +38,7 @@ count_post(void *arg)
 	P *pp = arg;
 	expect(mutex_trylock(&pp->timers->lock));
 	mutex_unlock(&pp->timers->lock);
-	posted++;
+	add_rlx(&posted, 1);
 }
 
 static P *post_p;
@@ -47,7 +47,7 @@ static int64_t
 count_fire(Timer *t, Firing *f)
 {
 	expect(f->now >= f->when && t->when == f->when);
-	fired++;
+	add_rlx(&fired, 1);
 	timer_post(f, count_post, post_p);
 	return TIMER_DONE;
 }
@@ -63,18 +63,18 @@ run_in_batches(void *arg)
 		put_on(pp, &timers[i], 1000 + i);
 	}
 	expect_eq(up_timers_run(pp, 999), 1000);
-	expect_eq(fired, 0);
+	expect_eq(load_rlx(&fired), 0);
 	expect_eq(up_timers_run(pp, 1000), 1001);
-	expect_eq(fired, 1);
+	expect_eq(load_rlx(&fired), 1);
 	int64_t next = up_timers_run(pp, 5000);
-	expect_eq(fired, 1 + FIRE_AT_ONCE);
+	expect_eq(load_rlx(&fired), 1 + FIRE_AT_ONCE);
 	expect_eq(next, 1000 + 1 + FIRE_AT_ONCE);
-	expect_eq(posted, fired);
+	expect_eq(load_rlx(&posted), load_rlx(&fired));
 	timer_verify(pp);
 	while (next != INT64_MAX)
 		next = up_timers_run(pp, 5000);
-	expect_eq(fired, MANY);
-	expect_eq(posted, MANY);
+	expect_eq(load_rlx(&fired), MANY);
+	expect_eq(load_rlx(&posted), MANY);
 	sched_leave();
 	return 0;
 }
@@ -105,7 +105,7 @@ move(void *arg)
 		stopped += timer_stop(&timers[i]);
 	expect_eq(stopped, MANY / 2);
 	timer_verify(here);
-	while (fired < MANY / 2)
+	while (load_rlx(&fired) < MANY / 2)
 		timer_sleep(GO_MSEC);
 	sched_leave();
 	return 0;
@@ -121,7 +121,7 @@ static int64_t
 want_g(Timer *t, Firing *f)
 {
 	(void)t;
-	fired++;
+	add_rlx(&fired, 1);
 	if (f->no_memory)
 		return f->now + 500;
 	if (f->spare == NULL)
@@ -138,7 +138,7 @@ leave_spare(void *arg)
 	timer_init(&timers[0], want_g);
 	put_on(pp, &timers[0], 1000);
 	expect_eq(up_timers_run(pp, 2000), INT64_MAX);
-	expect_eq(fired, 2);
+	expect_eq(load_rlx(&fired), 2);
 	expect(!timer_stop(&timers[0]));
 	sched_leave();
 	return 0;

@@ -9,9 +9,9 @@
 //   160  d14     168  d15
 // known to: context.h (ARCH_CONTEXT_BYTES), unwind.S, unwind.c, scripts/gdb.py.
 //
-// fpcr is written only when it differs, since that is slow. How returns are kept predictable: see the
-// x86-64 version; a suspended context continues by ret, a new one begins and an ended one is left by a
-// branch. `hint #34` is bti c.
+// fpcr is written only when it differs, since that is slow. How returns are kept predictable: see
+// the x86-64 version; a suspended context continues by ret, a new one begins and an ended one is
+// left by a branch. `hint #34` is bti c.
 
 	.text
 
@@ -174,8 +174,8 @@ arch_enter_:
 	.cfi_endproc
 	.size	arch_enter_, . - arch_enter_
 
-// Where a context of arch_context_init begins: x19 holds its entry function, x0 the argument of the first switch.
-// Outermost for unwinders: the return address is undefined.
+// Where a context of arch_context_init begins: x19 holds its entry function, x0 the argument of the
+// first switch. Outermost for unwinders: the return address is undefined.
 	.globl	arch_context_begin
 	.hidden	arch_context_begin
 	.type	arch_context_begin, %function

@@ -3,9 +3,9 @@
 //
 // While fn runs, x19 points at the saved registers and x20 holds the canonical frame address, and
 // the unwind rules find everything through these two. The rules for registers are expressions
-// "contents of x19, plus offset": DW_CFA_expression (0x10), register, length, DW_OP_breg19 (0x83), offset;
-// offsets from 64 on take two bytes. Registers 72 to 79 are d8 to d15.
-// known to: switch.S (order of the saved registers).
+// "contents of x19, plus offset": DW_CFA_expression (0x10), register, length, DW_OP_breg19 (0x83),
+// offset; offsets from 64 on take two bytes. Registers 72 to 79 are d8 to d15. known to: switch.S
+// (order of the saved registers).
 
 	.text
 

@@ -3,12 +3,13 @@
 //
 // While fn runs, rbx points at the saved registers and r12 holds the canonical frame address, and
 // the unwind rules find everything through these two. The rules for registers are expressions
-// "contents of rbx, plus offset": DW_CFA_expression (0x10), register, length 2, DW_OP_breg3 (0x73), offset.
-// known to: switch.S (order of the saved registers).
+// "contents of rbx, plus offset": DW_CFA_expression (0x10), register, length 2, DW_OP_breg3 (0x73),
+// offset. known to: switch.S (order of the saved registers).
 
 	.text
 
-// void arch_unwind_at(const void *saved /*rdi*/, const void *cfa /*rsi*/, void (*fn)(void *) /*rdx*/,
+// void arch_unwind_at(const void *saved /*rdi*/, const void *cfa /*rsi*/, void (*fn)(void *)
+// /*rdx*/,
 //                     void *arg /*rcx*/)
 	.globl	arch_unwind_at
 	.hidden	arch_unwind_at

@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The system refuses something, once or for a while or for good. A program of goroutines, channels and
+// timers then comes to its end, or is told by an error code, or dies with one clean line. It never
+// hangs, never crashes, and nothing that was accepted is lost.
+#include "child.h"
+#include "goroutines.h"
+
+enum {
+	EXIT_TOLD = 3, // an error code was returned to the program
+	WORKERS = 100,
+	LIMIT_MS = 10000,
+};
+
+// --- the program --------------------------------------------------------------------------------
+
+static Count finished, fired;
+
+static void
+told(const char *what)
+{
+	printf("told: %s\n", what);
+	fflush(stdout);
+	_exit(EXIT_TOLD);
+}
+
+static void
+count_fired(void *unused)
+{
+	(void)unused;
+	count_add(&fired);
+}
+
+static void
+work(void *arg)
+{
+	go_chan *c = arg;
+	long id = (long)go_id();
+	expect_eq(go_sleep(100 * GO_USEC), 0);
+	for (int i = 0; i < 3; i++) {
+		expect_eq(go_chan_send(c, &id, GO_NEVER), 0);
+		go_yield();
+	}
+	count_add(&finished);
+}
+
+static int
+program_main(void *unused)
+{
+	(void)unused;
+	go_timer *timers[10];
+	long started = 0, set = 0, v;
+	go_chan *c = go_chan_new(sizeof(long), 2);
+	if (c == NULL)
+		told("go_chan_new");
+	for (int i = 0; i < 10; i++) {
+		timers[i] = go_after_func(i * 200 * GO_USEC, count_fired, NULL);
+		set += timers[i] != NULL;
+	}
+	for (int i = 0; i < WORKERS; i++) {
+		go_attr attr = {.stack_bytes = i % 10 == 0 ? 1 << 20 : 0, .name = "worker"};
+		int err = go_spawn_with(&attr, work, c);
+		expect(err == 0 || err == GO_ENOMEM);
+		started += err == 0;
+		if (i % 30 == 0)
+			go_gomaxprocs(1 + i / 10);
+	}
+	for (long i = 0; i < 3 * started; i++)
+		expect_eq(go_chan_recv(c, &v, GO_NEVER), 0);
+	until(count_of(&finished) == started);
+	until(count_of(&fired) == set);
+	expect_eq(go_chan_recv(c, &v, go_in(GO_MSEC)), GO_ETIMEDOUT);
+	for (int i = 0; i < 10; i++)
+		go_timer_free(timers[i]);
+	go_gomaxprocs(2);
+	return 0;
+}
+
+DEATH(fault_program)
+{
+	int err = go_run(program_main, NULL);
+	if (err == GO_ENOMEM)
+		told("go_run");
+	expect_eq(err, 0);
+	printf("done\n");
+}
+
+// --- judging ------------------------------------------------------------------------------------
+
+static ChildEnd end;
+
+static const char *
+run_with(const char *program, const char *plan)
+{
+	static char text[512];
+	snprintf(text, sizeof(text), "UNDERGO_FAULT=%s", plan);
+	char *env[] = {text, NULL};
+	child_run(&end, program, env, LIMIT_MS);
+	return plan;
+}
+
+// How many lines begin so.
+static int
+lines_with(const char *begin)
+{
+	int n = 0;
+	for (const char *at = end.text; (at = strstr(at, begin)) != NULL; at++)
+		n += at == end.text || at[-1] == '\n';
+	return n;
+}
+
+static void
+judge(const char *plan, bool must_succeed)
+{
+	bool fine = end.status == 0 && lines_with("done") == 1;
+	if (!must_succeed) {
+		fine = fine || (end.status == EXIT_TOLD && lines_with("told: ") == 1);
+		// out of memory or threads: said once, and what the runtime checks never fails
+		fine = fine || (end.status == 2 && lines_with("fatal error: ") == 1);
+	}
+	if (fine)
+		return;
+	printf("UNDERGO_FAULT=%s: ended with %d\n%s\n", plan, end.status, end.text);
+	fflush(stdout);
+	expect(false);
+}
+
+// Every kind of failure at the first, second, ... call.
+static void
+each_call(const char *kind, const char *error, bool must_succeed)
+{
+	long step = test_scale(40) >= 40 ? 1 : 40 / test_scale(40);
+	for (long n = 1; n <= 40; n += step) {
+		char plan[64];
+		snprintf(plan, sizeof(plan), "%s:%ld:%s", kind, n, error);
+		judge(run_with("fault_program", plan), must_succeed);
+	}
+	const char *forms[] = {"%2", "%3", "5+", "20+", "~3", "~10", "*"};
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i += step > 4 ? 3 : 1) {
+		char plan[64];
+		snprintf(plan, sizeof(plan), "%s:%s:%s", kind, forms[i], error);
+		judge(run_with("fault_program", plan), must_succeed);
+	}
+}
+
+void
+test_fault_none(void)
+{
+	judge(run_with("fault_program", ""), true);
+	judge(run_with("fault_program", "map:1000000:ENOMEM"), true);
+}
+
+void
+test_fault_map(void)
+{
+	each_call("map", "ENOMEM", false);
+}
+
+void
+test_fault_alloc(void)
+{
+	each_call("alloc", "ENOMEM", false);
+}
+
+void
+test_fault_thread(void)
+{
+	each_call("thread", "EAGAIN", false);
+}
+
+// What the runtime can do without.
+void
+test_fault_harmless(void)
+{
+	each_call("unmap", "ENOMEM", true);
+	each_call("decommit", "ENOMEM", true);
+	each_call("no_huge_pages", "EINVAL", true);
+	each_call("read_file", "ENOENT", true);
+	each_call("membarrier", "ENOSYS", true);
+}
+
+// Guards: another kind is tried, and then none.
+void
+test_fault_guards(void)
+{
+	each_call("guard", "EINVAL", true);
+	each_call("protect_none", "ENOMEM", true);
+	judge(run_with("fault_program", "guard:*:EINVAL,protect_none:*:ENOMEM"), true);
+	judge(run_with("fault_program", "guard:*:EINVAL,protect_none:%2:ENOMEM"), true);
+}
+
+// Wakes for no reason, wakes that come late, sleeps that are short, clocks that cannot be read.
+void
+test_fault_futex(void)
+{
+	each_call("futex_wait", "EINTR", true);
+	each_call("futex_wake", "EINTR", true);
+}
+
+void
+test_fault_monitor(void)
+{
+	each_call("sleep", "EINTR", true);
+	each_call("thread_cpu", "ESRCH", true);
+	each_call("thread_count", "EIO", true);
+	each_call("thread_try", "EAGAIN", false);
+}
+
+void
+test_fault_signals(void)
+{
+	each_call("signal_stack", "ENOMEM", false);
+	each_call("signal_handle", "EINVAL", false);
+}
+
+// All at once.
+void
+test_fault_mixed(void)
+{
+	long step = test_scale(40) >= 40 ? 1 : 40 / test_scale(40);
+	for (long n = 2; n <= 40; n += step) {
+		char plan[256];
+		snprintf(plan, sizeof(plan),
+			 "map:~%ld:ENOMEM,alloc:~%ld:ENOMEM,thread:~%ld:EAGAIN,futex_wait:~2:EINTR,"
+			 "futex_wake:~5:EINTR,sleep:~2:EINTR,guard:~%ld:EINVAL,thread_cpu:~3:ESRCH",
+			 40 * n, 10 * n, n, n);
+		judge(run_with("fault_program", plan), false);
+	}
+}
+
+// --- recovering ---------------------------------------------------------------------------------
+
+static int
+recovering_main(void *unused)
+{
+	return program_main(unused);
+}
+
+// Tries again until there is a thread to start with.
+DEATH(fault_recovering)
+{
+	int err, tries = 0;
+	while ((err = go_run(recovering_main, NULL)) == GO_ENOMEM)
+		expect(++tries < 20);
+	expect_eq(err, 0);
+	printf("done\n");
+}
+
+// Threads are refused at first, or for a while; when they can be had again all goes on.
+void
+test_fault_threads_come_back(void)
+{
+	static const char *const plans[] = {
+		"thread:1:EAGAIN",
+		"thread:1:EAGAIN,thread:2:EAGAIN,thread:3:EAGAIN",
+		"thread:2:EAGAIN,thread:3:EAGAIN,thread:4:EAGAIN",
+		"thread:3:EAGAIN,thread:4:EAGAIN,thread:5:EAGAIN,thread:6:EAGAIN,thread:7:EAGAIN",
+	};
+	for (size_t i = 0; i < sizeof(plans) / sizeof(plans[0]); i++)
+		judge(run_with("fault_recovering", plans[i]), true);
+}
+
+// With one worker and the monitor, and never a further thread, everything still ends.
+void
+test_fault_one_worker_is_enough(void)
+{
+	judge(run_with("fault_program", "thread:3+:EAGAIN"), true);
+}
+
+static int pipe_fd[2];
+static Count readers;
+
+static void
+read_one(void *unused)
+{
+	(void)unused;
+	char byte;
+	expect_eq(read(pipe_fd[0], &byte, 1), 1);
+	count_add(&readers);
+}
+
+static _Noreturn void
+spin_for_ever(void *unused)
+{
+	(void)unused;
+	for (volatile long n = 0;;)
+		n++;
+}
+
+static int
+blocked_main(void *unused)
+{
+	(void)unused;
+	expect_eq(pipe(pipe_fd), 0);
+	for (int i = 0; i < 5; i++)
+		expect_eq(go_spawn(read_one, NULL), 0);
+	expect_eq(go_spawn(spin_for_ever, NULL), 0);
+	program_main(NULL);
+	expect_eq(write(pipe_fd[1], "12345", 5), 5);
+	until(count_of(&readers) == 5);
+	return 0;
+}
+
+DEATH(fault_blocked)
+{
+	go_gomaxprocs(1);
+	expect_eq(go_run(blocked_main, NULL), 0);
+	printf("done\n");
+}
+
+// Goroutines block and compute, and the threads that would take their Ps are refused for a while.
+void
+test_fault_blocked_without_threads(void)
+{
+	judge(run_with("fault_blocked", ""), true);
+	for (int from = 3; from <= 8; from++) {
+		char plan[512] = "";
+		for (int n = from; n < from + 12; n++) {
+			char rule[32];
+			snprintf(rule, sizeof(rule), "%sthread:%d:EAGAIN", n > from ? "," : "", n);
+			strcat(plan, rule);
+		}
+		judge(run_with("fault_blocked", plan), true);
+	}
+}
