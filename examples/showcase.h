@@ -39,8 +39,7 @@ void run_parked(const Load *load, Result *r); // showcase_many.c
 
 // A line below the part's row.
 __attribute__((format(printf, 2, 3))) void note(Result *r, const char *format, ...);
-// When ok is false the part has failed; the first reason counts. Any goroutine of a part may call
-// it. Returns ok.
+// Returns ok. False: the part has failed; the first reason counts. Any goroutine may call it.
 bool expect(Result *r, bool ok, const char *what);
 // Keeps the resident memory of this moment, if it is the most so far.
 void see_memory(Result *r);
@@ -57,8 +56,7 @@ void histogram_add(Histogram *h, int64_t ns);
 // What `permille` of a thousand values are at most.
 int64_t histogram_quantile(Histogram *h, unsigned permille);
 
-// Numbers as text: 1,234,567; 1.5 ms; 300 MB. A text is good for the next nine; main goroutine
-// only.
+// 1,234,567; 1.5 ms; 300 MB. A text is good while nine more are made; main goroutine only.
 const char *grouped(uint64_t n);
 const char *time_text(int64_t ns);
 const char *size_text(uint64_t bytes);
@@ -67,8 +65,7 @@ uint64_t resident_bytes(void);
 // What may still be used without swapping, and within our control group.
 int64_t available_bytes(void);
 int64_t cpu_ns(void);
-// Whether the kernel can guard a stack without splitting a mapping (MADV_GUARD_INSTALL,
-// Linux 6.13).
+// Whether the kernel guards a stack without splitting a mapping (MADV_GUARD_INSTALL, Linux 6.13).
 bool guards_are_markers(void);
 
 #endif

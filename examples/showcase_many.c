@@ -147,7 +147,6 @@ wake(Result *r, Parked *p, int n)
 static void
 park_twice(Result *r, Parked *p, int wanted)
 {
-	uint64_t before = resident_bytes();
 	int64_t begin = go_now();
 	int n = park(r, p, wanted);
 	int64_t parked = go_now();
@@ -161,9 +160,9 @@ park_twice(Result *r, Parked *p, int wanted)
 	if (n < wanted)
 		note(r, "goroutines; more were not started, since %s had passed",
 		     time_text(START_LIMIT_NS));
-	note(r, "wait for one event: each %s to start, %s to wake and end, %s bytes resident",
+	note(r, "wait for one event: each %s to start, %s to wake and end; %s bytes for each, all in",
 	     time_text((parked - begin) / n), time_text((woken - parked) / n),
-	     grouped((r->resident - before) / (uint64_t)n));
+	     grouped(r->resident / (uint64_t)n));
 
 	go_chan_free(p->gate);
 	p->gate = go_chan_new(0, 0);

@@ -20,7 +20,7 @@
 // cold ones, whose pages were given back. The scavenger takes from the bottom of the warm depot.
 //
 // Invariants, under Class.lock:
-//   S1  A carved slot is handed out, in warm, in cold, or one of the `away` in the scavenger's hands.
+//   S1  A carved slot is handed out, in warm, in cold, or one of `away` in the scavenger's hands.
 //   S2  chunks suffice for every carved slot to lie in a depot, so giving back needs no memory.
 //   S3  Between next and end no slot was ever touched.
 // Locks:  Class.lock, rank stackarena, one at a time. Guards are set and pages given back outside
@@ -157,6 +157,13 @@ guard_bytes(size_t slot_bytes)
 	return g < GUARD_MAX_BYTES ? g : round_up(GUARD_MAX_BYTES, os_page_bytes());
 }
 
+// Of a slot of class k, wherever its colour puts it.
+static size_t
+usable_bytes(unsigned k)
+{
+	return CLASS_BYTES(k) - guard_bytes(CLASS_BYTES(k)) - COLOUR_BYTES;
+}
+
 // The class for `bytes` usable ones; STACK_CLASSES or more when there is none.
 static unsigned
 class_of(size_t bytes)
@@ -164,8 +171,7 @@ class_of(size_t bytes)
 	unsigned k = 0;
 	if (bytes == 0)
 		bytes = STACK_DEFAULT_BYTES / 2;
-	while (k < STACK_CLASSES && (CLASS_BYTES(k) < unit_bytes() ||
-				     CLASS_BYTES(k) - guard_bytes(CLASS_BYTES(k)) - COLOUR_BYTES < bytes))
+	while (k < STACK_CLASSES && (CLASS_BYTES(k) < unit_bytes() || usable_bytes(k) < bytes))
 		k++;
 	return k;
 }
@@ -185,7 +191,7 @@ stack_round(size_t bytes)
 {
 	unsigned k = class_of(bytes);
 	if (k < STACK_CLASSES)
-		return CLASS_BYTES(k) - guard_bytes(CLASS_BYTES(k)) - COLOUR_BYTES;
+		return usable_bytes(k);
 	return large_bytes(bytes) - guard_bytes(CLASS_BYTES(STACK_CLASSES)) - LARGE_TOP_BYTES;
 }
 

@@ -26,6 +26,7 @@
 enum {
 	DUMP_STACK_BYTES = 128 << 10,
 	SIGNAL_STACK_BYTES = 48 << 10,
+	GUARD_MOST_BYTES = 64 << 10,
 	SORTED_MAX = 2000, // goroutines that are printed by rising number
 	EXIT_DUMPED = 2,
 };
@@ -188,6 +189,14 @@ print_others(Dump *d, const G *me)
 			print_other(d, gp);
 }
 
+// A goroutine that ran into its guard is still on its stack.
+static bool
+is_on_stack(const G *gp, uintptr_t sp)
+{
+	return gp->thread || (sp >= (uintptr_t)gp->stack.lo - GUARD_MOST_BYTES &&
+			      sp <= (uintptr_t)gp->stack.hi);
+}
+
 // The goroutine whose stack the walk begins on; NULL for the scheduler's, or a stranger's.
 static G *
 present_goroutine(uintptr_t sp)
@@ -198,11 +207,7 @@ present_goroutine(uintptr_t sp)
 	G *candidate[] = {mp->curg, mp->prev};
 	for (size_t i = 0; i < countof(candidate); i++) {
 		G *gp = candidate[i];
-		if (gp == NULL)
-			continue;
-		// Below lo: it ran into its guard.
-		if (gp->thread || sp - ((uintptr_t)gp->stack.lo - (64 << 10)) <=
-					  (uintptr_t)gp->stack.hi - ((uintptr_t)gp->stack.lo - (64 << 10)))
+		if (gp != NULL && is_on_stack(gp, sp))
 			return gp;
 	}
 	return NULL;

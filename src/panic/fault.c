@@ -37,11 +37,11 @@ static void on_fault(int sig, siginfo_t *info, void *context);
 static void on_quit(int sig, siginfo_t *info, void *context);
 
 static Fatal fatals[] = {
-	{.sig = SIGSEGV, .shared = true, .text = "SIGSEGV: segmentation violation", .handler = on_fault},
-	{.sig = SIGBUS, .shared = true, .text = "SIGBUS: bus error", .handler = on_fault},
-	{.sig = SIGFPE, .text = "SIGFPE: floating-point exception", .handler = on_fault},
-	{.sig = SIGILL, .text = "SIGILL: illegal instruction", .handler = on_fault},
-	{.sig = SIGQUIT, .text = "SIGQUIT: quit", .handler = on_quit},
+	{SIGSEGV, true, "SIGSEGV: segmentation violation", .handler = on_fault},
+	{SIGBUS, true, "SIGBUS: bus error", .handler = on_fault},
+	{SIGFPE, false, "SIGFPE: floating-point exception", .handler = on_fault},
+	{SIGILL, false, "SIGILL: illegal instruction", .handler = on_fault},
+	{SIGQUIT, false, "SIGQUIT: quit", .handler = on_quit},
 };
 
 // Lies at the low end of a signal stack, behind its guard.
@@ -225,7 +225,8 @@ fault_init(void)
 		Fatal *f = &fatals[i];
 		if (os_signal_handle(f->sig, f->handler, &f->before) != 0)
 			continue;
-		bool theirs = (f->before.sa_flags & SA_SIGINFO) != 0 || f->before.sa_handler != SIG_DFL;
+		bool theirs = (f->before.sa_flags & SA_SIGINFO) != 0 ||
+			      f->before.sa_handler != SIG_DFL;
 		if (theirs && !f->shared)
 			os_signal_restore(f->sig, &f->before);
 	}

@@ -147,7 +147,8 @@ step(struct _Unwind_Context *context, void *arg)
 	w->started = true;
 
 	w->cut = w->n == WALK_MAX;
-	if (w->cut || pc == 0 || (w->n > 1 && cfa == w->cfa && !exact)) // the last: it turns in a circle
+	bool circles = w->n > 1 && cfa == w->cfa && !exact;
+	if (w->cut || pc == 0 || circles)
 		return _URC_END_OF_STACK;
 	Frame f = {pc, exact != 0};
 	if (w->n < HALF)
@@ -243,7 +244,7 @@ is_own(const Naming *nm, const char *file, const char *function)
 static bool
 is_start(const char *function)
 {
-	static const char *const starts[] = {"_start", "start_thread", "clone", "clone3", "__clone3"};
+	static const char *const starts[] = {"_start", "start_thread", "clone", "clone3"};
 	for (size_t i = 0; function != NULL && i < countof(starts); i++)
 		if (strcmp(function, starts[i]) == 0)
 			return true;
@@ -322,7 +323,8 @@ find_module(Naming *nm, uintptr_t pc)
 static void
 name_frame(Naming *nm, const Frame *f)
 {
-	uintptr_t pc = f->exact ? f->pc : f->pc - 1; // a call may be its function's last instruction
+	// A call may be its function's last instruction.
+	uintptr_t pc = f->exact ? f->pc : f->pc - 1;
 	nm->frame = f;
 	nm->symbol = NULL;
 	nm->symbol_pc = 0;
@@ -390,7 +392,7 @@ trace_here(const TraceStart *start, bool system)
 	w.start = start->pc;
 	if (start->context != NULL) {
 		os_signal_regs(start->context, &w.start, &sp);
-		if (!in_code(w.start)) // a call through a bad pointer: the call has the return address
+		if (!in_code(w.start)) // a call through a bad pointer: its caller can be walked
 			from.context = start->context;
 	}
 	walk_safely(&from);

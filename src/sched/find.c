@@ -37,7 +37,7 @@ sched_wake(void)
 	mutex_lock(&sched.lock);
 	P *pp = pidle_get();
 	if (pp == NULL) // whoever relied on the count is covered by F2: no P idles before we are gone
-		sub_rel(&sched.n_spinning, 1); // order: O1
+		sub_rlx(&sched.n_spinning, 1); // order: O1
 	else
 		store_rlx(&pp->status, Prunning); // order: own
 	mutex_unlock(&sched.lock);
@@ -65,8 +65,7 @@ void
 stop_spinning(M *mp)
 {
 	mp->spinning = false;
-	// order: O1; acquire: an n_pidle raised by a spinner that left before us is seen below
-	check(sub_ar(&sched.n_spinning, 1) != 0, "stop_spinning: negative count");
+	check(sub_rlx(&sched.n_spinning, 1) != 0, "stop_spinning: negative count"); // order: O1
 	sched_wake_after_put();
 }
 
@@ -273,7 +272,7 @@ go_idle(M *mp, G **found)
 		return true;
 	if (mp->spinning) {
 		mp->spinning = false;
-		sub_rel(&sched.n_spinning, 1); // order: O1, observed by stop_spinning
+		sub_rlx(&sched.n_spinning, 1); // order: dekker, O1
 	}
 	fence_heavy(); // order: dekker with sched_wake_after_put, O1
 	if (work_anywhere(procs) && back_to_work(mp)) // F2

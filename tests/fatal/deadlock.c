@@ -3,7 +3,8 @@
 // come, it does not.
 #include "goroutines.h"
 
-static const char deadlock_text[] = "fatal error: all goroutines are asleep - deadlock!\n\ngoroutine 1 ";
+static const char deadlock_text[] =
+	"fatal error: all goroutines are asleep - deadlock!\n\ngoroutine 1 ";
 
 static go_chan *
 new_chan(void)

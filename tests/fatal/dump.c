@@ -190,7 +190,8 @@ test_quit_dumps(void)
 	expect_death(quit, .status = 2, .send = SIGQUIT, .send_after_ms = 500,
 		     .err = "SIGQUIT: quit\nPC=0x",
 		     .err_has = {" m=", " sigcode=", "\n\ngoroutine ", " [sleep]:\ngo_sleep(...)\n",
-				 "wait_to_be_quit(...)\n", " [chan receive]:\n", "wait_in_dump(...)\n"});
+				 "wait_to_be_quit(...)\n", " [chan receive]:\n",
+				 "wait_in_dump(...)\n"});
 	expect_death(quit_of_its_own, .status = 9, .send = SIGQUIT, .send_after_ms = 500);
 }
 
@@ -235,9 +236,11 @@ test_gotraceback_levels(void)
 	expect_death(traced_panic, .status = 2, .env = "GOTRACEBACK=single", PANIC_TEXT,
 		     .err_has = {"close_twice_in_dump"}, .err_lacks = {"wait_in_dump"});
 	expect_death(traced_panic, .status = 2, .env = "GOTRACEBACK=all", PANIC_TEXT,
-		     .err_has = {"close_twice_in_dump", "wait_in_dump"}, .err_lacks = {"panic(...)"});
+		     .err_has = {"close_twice_in_dump", "wait_in_dump"},
+		     .err_lacks = {"panic(...)"});
 	expect_death(traced_panic, .status = 2, .env = "GOTRACEBACK=1", PANIC_TEXT,
-		     .err_has = {"close_twice_in_dump", "wait_in_dump"}, .err_lacks = {"panic(...)"});
+		     .err_has = {"close_twice_in_dump", "wait_in_dump"},
+		     .err_lacks = {"panic(...)"});
 	expect_death(traced_panic, .status = 2, .env = "GOTRACEBACK=system", PANIC_TEXT,
 		     .err_has = {"panic(...)", "close_twice_in_dump", "wait_in_dump"});
 	expect_death(traced_panic, .status = 2, .env = "GOTRACEBACK=2", PANIC_TEXT,

@@ -62,8 +62,8 @@ DEATH(overflow_large)
 }
 
 #define OVERFLOW_TEXTS                                                                          \
-	.err_has = {"-byte limit\nruntime: sp=0x", " stack=[0x", "]\nfatal error: stack overflow\n\n", \
-		    "goroutine ", " [running]:\nrecurse_for_ever(...)\n\t", "overflow.c:",      \
+	.err_has = {"-byte limit\nruntime: sp=0x", " stack=[0x",                                \
+		    "]\nfatal error: stack overflow\n\n", "goroutine ", " [running]:\nrecurse_for_ever(...)\n\t", "overflow.c:",      \
 		    " \"bystander\" [chan receive]:\n"}
 
 void

@@ -72,7 +72,8 @@ test_fault_is_fatal(void)
 	expect_death(segv_write, .status = 2,
 		     .err = "fatal error: unexpected signal\n"
 			    "[signal SIGSEGV: segmentation violation code=0x1 addr=0x10 pc=0x",
-		     .err_has = {"]\n\ngoroutine ", " [running]:\nwrite_badly(...)\n\t", "segv.c:", BESIDE});
+		     .err_has = {"]\n\ngoroutine ", " [running]:\nwrite_badly(...)\n\t",
+				 "segv.c:", BESIDE});
 	expect_death(segv_call, .status = 2,
 		     .err = "fatal error: unexpected signal\n"
 			    "[signal SIGSEGV: segmentation violation code=0x1 addr=0x0 pc=0x0]\n\n",
