@@ -26,10 +26,10 @@ enum { TIME_LIMIT_S = 110 };
 
 static const Load full = {
     .connections = 2000,
-    .echo_ns = 2 * GO_SEC,
+    .echo_ns = 3 * GO_SEC / 2,
     .primes = 2000,
     .sleepers = 100000,
-    .sleep_ns = 2 * GO_SEC,
+    .sleep_ns = 3 * GO_SEC / 2,
     .tree_depth = 5,
     .tree_rounds = 10,
     .parked = 1000000,

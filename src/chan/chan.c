@@ -87,11 +87,12 @@ has(Hchan *c, uint32_t bits)
 	return (load_rlx(&c->state) & bits) != 0; // order: lock
 }
 
-static void
+// The bit of a queue that may have become empty. I4
+static inline void
 note_queue(Hchan *c, uint32_t side)
 {
-	uint32_t s = load_rlx(&c->state) & ~side;                              // order: lock
-	store_rlx(&c->state, queue_of(c, side)->first != NULL ? s | side : s); // order: hint
+	if (queue_of(c, side)->first == NULL)
+		store_rlx(&c->state, load_rlx(&c->state) & ~side); // order: lock; hint to others
 }
 
 void
@@ -112,7 +113,7 @@ chan_unlink(Hchan *c, Sudog *sg, uint32_t side)
 
 // The first waiter of a side that can still be woken, marked as the one who is; NULL when there is
 // none.
-static Sudog *
+static inline Sudog *
 pop(Hchan *c, uint32_t side, bool success)
 {
 	Sudog *sg = waitq_pop(queue_of(c, side));
@@ -142,8 +143,8 @@ chan_wait_nothing(WaitReason why, int64_t deadline)
 
 // --- sending ----------------------------------------------------------------------------------
 
-int
-chan_send_locked(Hchan *c, const void *elem, G **wake)
+static inline __attribute__((always_inline)) int
+send_locked(Hchan *c, const void *elem, G **wake)
 {
 	assert_held(&c->lock);
 	*wake = NULL;
@@ -163,40 +164,39 @@ chan_send_locked(Hchan *c, const void *elem, G **wake)
 	return 0;
 }
 
-// Ends an operation that has been decided. Locks: c held, given up.
-static inline void
-unlock_and_wake(Hchan *c, G *wake)
+int
+chan_send_locked(Hchan *c, const void *elem, G **wake)
 {
-	mutex_unlock(&c->lock);
-	if (wake != NULL)
-		sched_ready(wake);
+	return send_locked(c, elem, wake);
 }
 
-static int
-send_result(int result)
+// A send that has been decided, after unlocking.
+static inline int
+send_done(int result, G *wake)
 {
+	if (wake != NULL)
+		sched_ready(wake);
 	if (unlikely(result == GO_ECLOSED))
 		panic("send on closed channel");
 	return result;
 }
 
-// Announces a wait on c. Often that is nothing and the lock can stay; otherwise it is given up, and
-// the caller tries once more. False: *err says why there is no wait, and the lock is given up.
-static bool
-begin_wait(Hchan *c, Wait *w, int64_t deadline, bool *again, int *err)
+// Parks on one side of c until a peer comes; nothing else can end this wait. Locks: c held, given up.
+// Blocks: G.
+static inline bool
+wait_for_peer(Hchan *c, void *elem, uint32_t side)
 {
-	*again = deadline != GO_NEVER || sched_g()->scope != NULL;
-	if (*again)
-		mutex_unlock(&c->lock);
-	*err = deadline == GO_POLL ? GO_EAGAIN : sched_wait_begin(w, deadline);
-	if (*err != 0)
-		return false;
-	if (*again)
-		mutex_lock(&c->lock);
-	return true;
+	Sudog sg;
+	sg.g = sched_g();
+	sg.elem = elem;
+	sg.owner = c;
+	sg.claimed = sg.success = sg.fired = false;
+	chan_enqueue(c, &sg, side);
+	sched_park_unlock(side == CHAN_SENDERS ? WAIT_chan_send : WAIT_chan_recv, &c->lock);
+	return sg.success;
 }
 
-// Parks on one side of c. 0: somebody popped sg. Locks: c held, given up.  Blocks: G.
+// The same for a wait that was announced with sched_wait_begin. 0: somebody popped sg.
 static int
 wait_on(Hchan *c, Wait *w, Sudog *sg, uint32_t side)
 {
@@ -214,33 +214,50 @@ wait_on(Hchan *c, Wait *w, Sudog *sg, uint32_t side)
 	return sched_claim_error(by);
 }
 
-// All that is not a free place in an ordinary ring. Locks: c held, given up.  Blocks: G.
-static NOINLINE int
-send_slow(Hchan *c, const void *elem, int64_t deadline)
+// Whether nothing but a peer ends a wait of the running G.
+static inline bool
+peer_only(int64_t deadline)
 {
-	G *wake;
-	int err = chan_send_locked(c, elem, &wake);
-	if (err != GO_EAGAIN) {
-		unlock_and_wake(c, wake);
-		return send_result(err);
-	}
+	return deadline == GO_NEVER && sched_g()->scope == NULL;
+}
+
+// A wait with a deadline, or in a scope. It is announced without the lock, so what send_slow has tried
+// is tried once more.  Blocks: G.
+static NOINLINE int
+send_until(Hchan *c, const void *elem, int64_t deadline)
+{
 	Wait w;
-	bool again;
-	if (!begin_wait(c, &w, deadline, &again, &err))
+	int err = deadline == GO_POLL ? GO_EAGAIN : sched_wait_begin(&w, deadline);
+	if (err != 0)
 		return err;
-	if (again) {
-		err = chan_send_locked(c, elem, &wake);
-		if (err != GO_EAGAIN) {
-			unlock_and_wake(c, wake);
-			sched_wait_end(&w); // unlocked: it takes the timers' lock
-			return send_result(err);
-		}
+	G *wake;
+	mutex_lock(&c->lock);
+	err = chan_send_locked(c, elem, &wake);
+	if (err != GO_EAGAIN) {
+		mutex_unlock(&c->lock);
+		sched_wait_end(&w); // takes the timers' lock, which comes before a channel's
+		return send_done(err, wake);
 	}
 	Sudog sg = {.elem = (void *)(uintptr_t)elem};
 	err = wait_on(c, &w, &sg, CHAN_SENDERS);
 	if (unlikely(err == 0 && !sg.success))
 		panic("send on closed channel");
 	return err;
+}
+
+// All that is not a free place in an ordinary ring. Locks: c held, given up.  Blocks: G.
+static NOINLINE int
+send_slow(Hchan *c, const void *elem, int64_t deadline)
+{
+	G *wake;
+	int err = send_locked(c, elem, &wake);
+	if (err == GO_EAGAIN && likely(peer_only(deadline))) {
+		if (unlikely(!wait_for_peer(c, (void *)(uintptr_t)elem, CHAN_SENDERS)))
+			panic("send on closed channel");
+		return 0;
+	}
+	mutex_unlock(&c->lock);
+	return err == GO_EAGAIN ? send_until(c, elem, deadline) : send_done(err, wake);
 }
 
 // A look without the lock: open, and nowhere to put a value. O2
@@ -253,6 +270,22 @@ send_hopeless(Hchan *c)
 	if (c->cap == 0)
 		return (s & CHAN_RECEIVERS) == 0;
 	return load_rlx(&c->count) == c->cap; // order: O2
+}
+
+bool
+chan_send_front(Hchan *c, const void *elem)
+{
+	if (load_rlx(&c->state) != 0 || load_rlx(&c->count) >= c->cap) // order: hint
+		return false;
+	bool done = false;
+	mutex_lock(&c->lock);
+	size_t n = load_rlx(&c->count);                        // order: lock
+	if (likely(load_rlx(&c->state) == 0 && n < c->cap)) { // order: lock
+		ring_put(c, elem, n);
+		done = true;
+	}
+	mutex_unlock(&c->lock);
+	return done;
 }
 
 int
@@ -276,8 +309,8 @@ chan_send(Hchan *c, const void *elem, int64_t deadline)
 
 // --- receiving --------------------------------------------------------------------------------
 
-int
-chan_recv_locked(Hchan *c, void *elem, G **wake)
+static inline __attribute__((always_inline)) int
+recv_locked(Hchan *c, void *elem, G **wake)
 {
 	assert_held(&c->lock);
 	*wake = NULL;
@@ -304,31 +337,47 @@ chan_recv_locked(Hchan *c, void *elem, G **wake)
 	return GO_ECLOSED;
 }
 
+int
+chan_recv_locked(Hchan *c, void *elem, G **wake)
+{
+	return recv_locked(c, elem, wake);
+}
+
+// As send_until.  Blocks: G.
+static NOINLINE int
+recv_until(Hchan *c, void *elem, int64_t deadline)
+{
+	Wait w;
+	int err = deadline == GO_POLL ? GO_EAGAIN : sched_wait_begin(&w, deadline);
+	if (err != 0)
+		return err;
+	G *wake;
+	mutex_lock(&c->lock);
+	err = chan_recv_locked(c, elem, &wake);
+	if (err != GO_EAGAIN) {
+		mutex_unlock(&c->lock);
+		sched_wait_end(&w); // takes the timers' lock, which comes before a channel's
+		if (wake != NULL)
+			sched_ready(wake);
+		return err;
+	}
+	Sudog sg = {.elem = elem};
+	err = wait_on(c, &w, &sg, CHAN_RECEIVERS);
+	return err == 0 && !sg.success ? GO_ECLOSED : err;
+}
+
 // All that is not an element in an ordinary ring. Locks: c held, given up.  Blocks: G.
 static NOINLINE int
 recv_slow(Hchan *c, void *elem, int64_t deadline)
 {
 	G *wake;
-	int err = chan_recv_locked(c, elem, &wake);
-	if (err != GO_EAGAIN) {
-		unlock_and_wake(c, wake);
-		return err;
-	}
-	Wait w;
-	bool again;
-	if (!begin_wait(c, &w, deadline, &again, &err))
-		return err;
-	if (again) {
-		err = chan_recv_locked(c, elem, &wake);
-		if (err != GO_EAGAIN) {
-			unlock_and_wake(c, wake);
-			sched_wait_end(&w); // unlocked: it takes the timers' lock
-			return err;
-		}
-	}
-	Sudog sg = {.elem = elem};
-	err = wait_on(c, &w, &sg, CHAN_RECEIVERS);
-	return err == 0 && !sg.success ? GO_ECLOSED : err;
+	int err = recv_locked(c, elem, &wake);
+	if (err == GO_EAGAIN && likely(peer_only(deadline)))
+		return wait_for_peer(c, elem, CHAN_RECEIVERS) ? 0 : GO_ECLOSED;
+	mutex_unlock(&c->lock);
+	if (wake != NULL)
+		sched_ready(wake);
+	return err == GO_EAGAIN ? recv_until(c, elem, deadline) : err;
 }
 
 typedef enum Look { LOOK_MAYBE, LOOK_EMPTY, LOOK_DRAINED } Look;
@@ -356,6 +405,22 @@ recv_unlocked(Hchan *c, void *elem, int64_t deadline, int *err)
 		zero_elem(c, elem);
 	*err = look == LOOK_DRAINED ? GO_ECLOSED : GO_EAGAIN;
 	return look == LOOK_DRAINED || (look == LOOK_EMPTY && deadline == GO_POLL);
+}
+
+bool
+chan_recv_front(Hchan *c, void *elem)
+{
+	if (load_rlx(&c->count) == 0 || has(c, CHAN_SENDERS)) // order: hint
+		return false;
+	bool done = false;
+	mutex_lock(&c->lock);
+	size_t n = load_rlx(&c->count); // order: lock
+	if (likely(n != 0 && !has(c, CHAN_SENDERS))) {
+		ring_take(c, elem, n);
+		done = true;
+	}
+	mutex_unlock(&c->lock);
+	return done;
 }
 
 int

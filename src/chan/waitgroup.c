@@ -46,10 +46,10 @@ gwg_wake(go_waitgroup *wg)
 	SemaRoot *root = sema_root(wg);
 	GList wake = {0};
 	mutex_lock(&root->lock);
-	if (sema_waits(root, wg, WAITER_WG)) {           // I2
-		uint64_t state = load_rlx(state_of(wg)); // order: lock
-		if (count_of(state) != 0)
-			panic("sync: WaitGroup misuse: Add called concurrently with Wait");
+	// A count that is not 0 is a later use of the same memory: the waiter that we came for has left at
+	// its deadline, having seen our 0, and somebody waits there anew.
+	if (sema_waits(root, wg, WAITER_WG) &&          // I2
+	    count_of(load_rlx(state_of(wg))) == 0) { // order: lock
 		store_rlx(state_of(wg), 0); // order: own, all others wait
 		for (Waiter *w; (w = sema_pop(root, wg, WAITER_WG)) != NULL;)
 			wake_later(&wake, w->sg.g);

@@ -45,14 +45,6 @@ sched_wake(void)
 		thread_start(pp, true);
 }
 
-void
-sched_wake_after_put(void)
-{
-	fence_light(); // order: dekker with go_idle, O1: work stored, then the counts read
-	if (unlikely(load_rlx(&sched.n_pidle) != 0) && load_rlx(&sched.n_spinning) == 0)
-		sched_wake();
-}
-
 static void
 start_spinning(M *mp)
 {

@@ -222,12 +222,7 @@ sched_start_world(void)
 static void
 proc_retire(P *pp, P *heir)
 {
-	GList work = {0};
-	for (G *gp; (gp = p_take(pp)) != NULL;)
-		glist_push(&work, gp);
-	mutex_lock(&sched.lock);
-	globq_put_list(&work);
-	mutex_unlock(&sched.lock);
+	p_empty(pp);
 	up_timers_move(pp, heir);
 	g_flush_free(pp);
 	store_rlx(&pp->status, Pdead); // order: own, world stopped

@@ -136,19 +136,6 @@ p_put_tail(P *pp, G *gp)
 			return;
 }
 
-void
-p_put(P *pp, G *gp, bool next)
-{
-	if (next && !CHAOS("p_put_next", 4)) {
-		G *old = load_rlx(&pp->next); // order: own
-		store_rlx(&pp->next, gp);     // order: own; thieves read it frozen, or as a hint
-		if (old == NULL)
-			return;
-		gp = old;
-	}
-	p_put_tail(pp, gp);
-}
-
 // The hand is empty: the ring's oldest G, and some more into the hand while nobody is hungry.
 G *
 p_refill(P *pp)
@@ -162,4 +149,17 @@ p_refill(P *pp)
 	store_rlx(&pp->hand_head, 0);     // order: own
 	store_rlx(&pp->hand_tail, n - 1); // order: own
 	return out[0];
+}
+
+// All that pp has goes to the global queue: nobody is going to own pp for a while, and what only its
+// owner may touch could not be stolen.
+void
+p_empty(P *pp)
+{
+	GList work = {0};
+	for (G *gp; (gp = p_take(pp)) != NULL;)
+		glist_push(&work, gp);
+	mutex_lock(&sched.lock);
+	globq_put_list(&work);
+	mutex_unlock(&sched.lock);
 }

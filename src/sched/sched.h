@@ -12,6 +12,7 @@
 #include "os/os.h"
 #include "sched/lease.h"
 #include "sched/runq.h"
+#include "sched/waitq.h"
 #include "sync/sync.h"
 
 typedef struct M M;
@@ -259,33 +260,6 @@ bool sched_claim_peer(G *gp);
 // The same for a deadline or a cancellation, which may come at any moment: wins and readies gp, or
 // does nothing.
 void sched_claim_and_ready(G *gp, Claim by);
-
-// A place in a queue of waiting goroutines; lives on the waiter's stack. Guarded by the queue's lock.
-typedef struct Sudog Sudog;
-struct Sudog {
-	G *g;
-	Sudog *next;
-	Sudog *prev;
-	void *elem;     // chan: data to hand over
-	void *owner;    // chan: the Hchan
-	uint32_t ticket; // select: index of its case; cond: order
-	bool claimed;   // wakers must win sched_claim_peer first
-	bool success;   // set by the waker: a value came; false: closed
-	bool fired;     // set by the waker: of a select's many, the one that was woken through
-};
-
-// First in first out; zero is empty.
-typedef struct WaitQ {
-	Sudog *first;
-	Sudog *last;
-} WaitQ;
-void waitq_push(WaitQ *q, Sudog *sg);
-void waitq_push_front(WaitQ *q, Sudog *sg);
-// Takes sg out wherever it stands; nothing when it is not queued.
-void waitq_unlink(WaitQ *q, Sudog *sg);
-// The oldest waiter whose wait the caller may end, taken out; NULL when there is none. Its G is the
-// caller's to sched_ready.
-Sudog *waitq_pop(WaitQ *q);
 
 // --- blocking calls, the world, numbers ---------------------------------------------------------
 

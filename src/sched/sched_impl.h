@@ -99,7 +99,6 @@ void sched_wait_for_p(G *gp, void (*after)(void *)); // the running G has lost i
 // find.c
 G *find_runnable(M *mp); // NULL: this M shall end
 void sched_wake(void);   // one more spinning M if a P is idle and none is spinning
-void sched_wake_after_put(void); // the same, fenced against the last spinner's leaving
 void stop_spinning(M *mp);
 
 // queue.c
@@ -109,9 +108,9 @@ uint32_t globq_take(P *pp, uint32_t max, G **first); // sched.lock held
 void glist_push(GList *l, G *gp);
 G *glist_pop(GList *l);
 void glist_append(GList *l, GList *tail);
-void p_put(P *pp, G *gp, bool next); // onto the caller's own P
 void p_put_tail(P *pp, G *gp);
 G *p_refill(P *pp);
+void p_empty(P *pp);
 
 // A guess unless called by the owner.
 static inline bool
@@ -120,6 +119,20 @@ p_has_work(P *pp)
 	return load_rlx(&pp->next) != NULL ||                     // order: hint
 	       load_rlx(&pp->hand_head) != load_rlx(&pp->hand_tail) || // order: hint
 	       load_acq(&pp->runq.head) != load_rlx(&pp->runq.tail); // order: hint
+}
+
+// Makes gp the next to run on pp, in front of the one that was. Owner only.
+static inline void
+p_put_next(P *pp, G *gp)
+{
+	if (CHAOS("p_put_next", 4)) {
+		p_put_tail(pp, gp);
+		return;
+	}
+	G *old = load_rlx(&pp->next); // order: own
+	store_rlx(&pp->next, gp);     // order: own; thieves read it frozen, or as a hint
+	if (old != NULL)
+		p_put_tail(pp, old);
 }
 
 // The next G of pp's own queue. Owner only.
@@ -182,5 +195,14 @@ void g_thread_done(G *gp);
 // sysmon.c
 int monitor_start(void);
 void monitor_wake(void);
+
+// Work was put where others find it: sched_wake, if somebody is idle.
+static inline void
+sched_wake_after_put(void)
+{
+	fence_light(); // order: dekker with go_idle (find.c, O1): work stored, then the counts read
+	if (unlikely(load_rlx(&sched.n_pidle) != 0) && load_rlx(&sched.n_spinning) == 0)
+		sched_wake();
+}
 
 #endif

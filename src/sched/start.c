@@ -14,9 +14,14 @@ Sched sched = {
 
 enum { NOT_STARTED, STARTING, STARTED };
 
-static int
-start_all(void)
+// What is done once, however often the rest has to be tried.
+static void
+prepare_once(void)
 {
+	static bool prepared; // guarded by the claim on sched.started
+	if (prepared)
+		return;
+	prepared = true;
 	os_init();
 	const char *refused = arch_refuses();
 	if (refused != NULL) {
@@ -26,6 +31,12 @@ start_all(void)
 		fatal("cannot switch stacks");
 	}
 	threads_init();
+}
+
+static int
+start_all(void)
+{
+	prepare_once();
 	int err = load_rlx(&sched_n_procs) != 0 ? 0 : procs_init(up_default_procs()); // order: own
 	if (err == 0)
 		err = monitor_start();
@@ -70,7 +81,7 @@ wait_for_p(void *v)
 		p_acquire(mp, pp);
 	mutex_unlock(&sched.lock);
 	if (pp != NULL)
-		p_put(pp, v, true);
+		p_put_next(pp, v);
 }
 
 static void

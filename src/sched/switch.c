@@ -187,7 +187,7 @@ sched_ready(G *gp)
 	M *mp = sched_m();
 	P *pp = mp != NULL ? mp->p : NULL;
 	if (likely(pp != NULL)) {
-		p_put(pp, gp, true);
+		p_put_next(pp, gp);
 	} else {
 		GList l = {gp, gp, 1};
 		gp->link = NULL;

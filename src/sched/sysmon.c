@@ -163,7 +163,7 @@ try_threads_again(void)
 		store_rlx(&pp->status, Prunning); // order: own
 	mutex_unlock(&sched.lock);
 	if (pp != NULL)
-		thread_start(pp, false); // it steals what other idle Ps hold
+		thread_start(pp, false); // it finds the work of the others in the global queue
 }
 
 static void

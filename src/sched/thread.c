@@ -96,10 +96,11 @@ too_many_threads(void)
 	fatal("thread exhaustion");
 }
 
-// pp could not get a thread: it idles, with its work, until the monitor gets one.
+// pp could not get a thread: it idles, and its work waits for all, until the monitor gets one.
 static COLD void
 thread_refused(P *pp, bool spinning)
 {
+	p_empty(pp);
 	mutex_lock(&sched.lock);
 	sched.n_threads--;
 	if (spinning)
@@ -109,6 +110,7 @@ thread_refused(P *pp, bool spinning)
 		world_p_stopped(pp);
 	else
 		pidle_put(pp);
+	p_run_safe_point(pp); // nobody else would
 	monitor_wake();
 	mutex_unlock(&sched.lock);
 }

@@ -61,9 +61,10 @@ DEATH(overflow_large)
 	go_run(overflow_beside_others, (void *)(uintptr_t)(100 << 20));
 }
 
-#define OVERFLOW_TEXTS                                                                          \
-	.err_has = {"-byte limit\nruntime: sp=0x", " stack=[0x",                                \
-		    "]\nfatal error: stack overflow\n\n", "goroutine ", " [running]:\nrecurse_for_ever(...)\n\t", "overflow.c:",      \
+#define OVERFLOW_TEXTS									\
+	.err_has = {"-byte limit\nruntime: sp=0x", " stack=[0x",			\
+		    "]\nfatal error: stack overflow\n\n", "goroutine ",			\
+		    " [running]:\nrecurse_for_ever(...)\n\t", "overflow.c:",		\
 		    " \"bystander\" [chan receive]:\n"}
 
 void

@@ -91,7 +91,7 @@ move(void *arg)
 	(void)arg;
 	sched_enter();
 	P *from = lone_p(), *here = sched_m()->p;
-	post_p = here;
+	post_p = from;
 	for (int i = 0; i < MANY; i++) {
 		timer_init(&timers[i], count_fire);
 		put_on(from, &timers[i], os_nanotime() + (i % 2 == 0 ? 3600 * GO_SEC : GO_MSEC));

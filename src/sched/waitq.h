@@ -2,9 +2,37 @@
 // Queues of waiting goroutines. The queue's lock, which the caller holds, guards every field here.
 //
 // A queued Sudog has next or prev set, or is the only one (first == sg).
-#include "sched/sched.h"
+#ifndef UNDERGO_SCHED_WAITQ_H
+#define UNDERGO_SCHED_WAITQ_H
 
-void
+#include "base/base.h"
+
+typedef struct G G;
+
+// A place in a queue of waiting goroutines; lives on the waiter's stack. Guarded by the queue's lock.
+typedef struct Sudog Sudog;
+struct Sudog {
+	G *g;
+	Sudog *next;
+	Sudog *prev;
+	void *elem;     // chan: data to hand over
+	void *owner;    // chan: the Hchan
+	uint32_t ticket; // select: index of its case; cond: order
+	bool claimed;   // wakers must win sched_claim_peer first
+	bool success;   // set by the waker: a value came; false: closed
+	bool fired;     // set by the waker: of a select's many, the one that was woken through
+};
+
+// First in first out; zero is empty.
+typedef struct WaitQ {
+	Sudog *first;
+	Sudog *last;
+} WaitQ;
+
+// See wait.c: tries to be the one that ends gp's wait.
+bool sched_claim_peer(G *gp);
+
+static inline void
 waitq_push(WaitQ *q, Sudog *sg)
 {
 	sg->next = NULL;
@@ -13,7 +41,7 @@ waitq_push(WaitQ *q, Sudog *sg)
 	q->last = sg;
 }
 
-void
+static inline void
 waitq_push_front(WaitQ *q, Sudog *sg)
 {
 	sg->prev = NULL;
@@ -22,7 +50,8 @@ waitq_push_front(WaitQ *q, Sudog *sg)
 	q->first = sg;
 }
 
-void
+// Takes sg out wherever it stands; nothing when it is not queued.
+static inline void
 waitq_unlink(WaitQ *q, Sudog *sg)
 {
 	if (sg->prev == NULL && q->first != sg)
@@ -32,7 +61,9 @@ waitq_unlink(WaitQ *q, Sudog *sg)
 	sg->next = sg->prev = NULL;
 }
 
-Sudog *
+// The oldest waiter whose wait the caller may end, taken out; NULL when there is none. Its G is the
+// caller's to sched_ready.
+static inline Sudog *
 waitq_pop(WaitQ *q)
 {
 	for (Sudog *sg; (sg = q->first) != NULL;) {
@@ -46,3 +77,5 @@ waitq_pop(WaitQ *q)
 	}
 	return NULL;
 }
+
+#endif
