@@ -11,7 +11,7 @@
 
 typedef struct Shared {
 	int pipe[2];
-	char byte; // what came through the pipe
+	go_chan *answer; // what came through the pipe
 	go_waitgroup alive;
 } Shared;
 
@@ -19,8 +19,10 @@ static void
 reader(void *arg)
 {
 	Shared *s = arg;
-	if (read(s->pipe[0], &s->byte, 1) == 1) // no wrapper, no hint: libc's read
-		printf("reader: got '%c'\n", s->byte);
+	char byte = 0;
+	if (read(s->pipe[0], &byte, 1) == 1) // no wrapper, no hint: libc's read
+		printf("reader: got '%c'\n", byte);
+	go_chan_send(s->answer, &byte, GO_NEVER);
 	go_wg_done(&s->alive);
 }
 
@@ -55,7 +57,8 @@ static int
 start(void *arg)
 {
 	enum { BEATS = 10 };
-	Shared s = {0};
+	Shared s = {.answer = go_chan_new(1, 1)};
+	char byte = 0;
 	(void)arg;
 	go_gomaxprocs(1);
 	if (pipe(s.pipe) != 0)
@@ -65,15 +68,17 @@ start(void *arg)
 		return 1;
 
 	int in_time = beat(BEATS);
-	bool waited = s.byte == 0; // the reader still sits there
+	bool waited = go_chan_recv(s.answer, &byte, GO_POLL) == GO_EAGAIN; // it still sits there
 	if (write(s.pipe[1], "!", 1) != 1)
 		return 1;
+	go_chan_recv(s.answer, &byte, GO_NEVER);
 	go_wg_wait(&s.alive, GO_NEVER);
+	go_chan_free(s.answer);
 
 	go_stats st;
 	go_stats_read(&st);
 	printf("%llu times the processor was taken back\n", (unsigned long long)st.retakes);
-	return in_time == BEATS && waited && s.byte == '!' && st.retakes > 0 ? 0 : 1;
+	return in_time == BEATS && waited && byte == '!' && st.retakes > 0 ? 0 : 1;
 }
 
 int

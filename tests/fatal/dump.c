@@ -61,7 +61,7 @@ expect_in(const char *text, const char *part)
 {
 	if (strstr(text, part) == NULL) {
 		fprintf(stderr, "no \"%s\" in:\n%s\n", part, text);
-		expect(!"the dump says it");
+		harness_fail(__FILE__, __LINE__, "the dump says it");
 	}
 }
 

@@ -608,12 +608,12 @@ run_seeds(uint64_t first, long n)
 void
 test_sim_first_seeds(void)
 {
-	run_seeds(1, test_scale(300));
+	run_seeds(1, test_scale(1000));
 }
 
 // And others each time.
 void
 test_sim_fresh_seeds(void)
 {
-	run_seeds(test_seed() >> 16, test_scale(300));
+	run_seeds(test_seed() >> 16, test_scale(1000));
 }

@@ -3,7 +3,9 @@
 // what is posted runs after the unlock, a function without memory for its goroutine is tried again,
 // and moved timers can be stopped where they went.
 #include "harness.h"
+#include "os/os.h"
 #include "timer/timer_impl.h"
+#include "undergo/chan.h"
 #include "undergo/goroutine.h"
 #include "undergo/timer.h"
 
@@ -190,4 +192,56 @@ void
 test_ticker_does_not_drift(void)
 {
 	expect_eq(go_run(keep_to_grid, NULL), 0);
+}
+
+static go_chan *hold;
+
+static void
+be_held(void *arg)
+{
+	(void)arg;
+	go_chan_recv(hold, NULL, GO_NEVER);
+}
+
+static void
+note_run(void *arg)
+{
+	(void)arg;
+	add_rlx(&fired, 1);
+}
+
+static int
+run_out_of_memory(void *arg)
+{
+	(void)arg;
+	hold = go_chan_new(1, 0);
+	go_timer *t = go_after_func(3600 * GO_SEC, note_run, NULL);
+	expect(os_fault_plan("alloc:*:ENOMEM,map:*:ENOMEM"));
+	int err = 0;
+	for (int i = 0; i < 200000 && err == 0; i++)
+		err = go_spawn(be_held, NULL);
+	expect_eq(err, GO_ENOMEM);
+	for (int i = 0; i < 3; i++) {
+		go_timer_reset(t, 0);
+		go_sleep(3 * GO_MSEC);
+		expect_eq(load_rlx(&fired), 0);
+		expect(go_timer_stop(t)); // it is still to come
+	}
+	go_timer_reset(t, 0);
+	go_sleep(GO_MSEC);
+	os_fault_plan(NULL);
+	while (load_rlx(&fired) == 0)
+		go_sleep(GO_MSEC);
+	expect(!go_timer_stop(t));
+	go_timer_free(t);
+	go_chan_close(hold);
+	return 0;
+}
+
+// A function whose goroutine finds no memory is started later and can be stopped until then.
+void
+test_timer_func_without_memory(void)
+{
+	expect_eq(go_run(run_out_of_memory, NULL), 0);
+	expect_eq(load_rlx(&fired), 1);
 }
