@@ -56,6 +56,9 @@ void os_thread_name(const char *name);
 void os_thread_exact_timers(void);
 // CPU time a thread of this process has used; -1 when it is gone. Units: ns.
 int64_t os_thread_cpu_ns(int tid);
+// Whether a thread of this process runs or waits for a processor; false when it sleeps in the kernel, is
+// gone, or it cannot be told. Some microseconds.
+bool os_thread_runnable(int tid);
 // Threads the process has according to the kernel; negative when it cannot be told.
 int os_thread_count(void);
 void os_yield(void);
@@ -89,7 +92,10 @@ typedef void OsHandler(int sig, siginfo_t *info, void *ucontext);
 int os_signal_handle(int sig, OsHandler *fn, struct sigaction *before);
 // Puts back what was there.
 int os_signal_restore(int sig, const struct sigaction *before);
+// The mask of the calling thread: nothing blocked; or what the thread had blocked that started the
+// runtime, since the program may count on its signals going elsewhere (sigwait, signalfd).
 void os_signal_unblock_all(void);
+void os_signal_mask_as_started(void);
 int os_signal_thread(int tid, int sig);
 // The stack pointer and program counter a signal interrupted.
 void os_signal_regs(const void *ucontext, uintptr_t *pc, uintptr_t *sp);

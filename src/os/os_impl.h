@@ -57,6 +57,9 @@ int sys_signal_stack(void *base, size_t bytes);
 int sys_signal_handle(int sig, OsHandler *fn, struct sigaction *before);
 int sys_signal_restore(int sig, const struct sigaction *before);
 void sys_signal_unblock_all(void);
+bool sys_thread_runnable(int tid);
+void sys_signal_mask_note(void);
+void sys_signal_mask_as_started(void);
 int sys_signal_thread(int tid, int sig);
 
 int64_t sys_write(int fd, const void *buf, size_t n);

@@ -72,6 +72,7 @@ os_init(void)
 	init_faults();
 	os_simulated = base_seed_given;
 	base_fence_asymmetric = os_simulated || sys_fence_register();
+	sys_signal_mask_note();
 	if (os_simulated)
 		sim_init(base_seed);
 	errno = saved;
@@ -182,6 +183,12 @@ os_thread_cpu_ns(int tid)
 	if (fault(FAULT_thread_cpu) != 0)
 		return -1;
 	return os_simulated ? sim_thread_cpu_ns(tid) : sys_thread_cpu_ns(tid);
+}
+
+bool
+os_thread_runnable(int tid)
+{
+	return !os_simulated && sys_thread_runnable(tid);
 }
 
 int
@@ -307,6 +314,12 @@ int
 os_signal_restore(int sig, const struct sigaction *before)
 {
 	return sys_signal_restore(sig, before);
+}
+
+void
+os_signal_mask_as_started(void)
+{
+	sys_signal_mask_as_started();
 }
 
 void

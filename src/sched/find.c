@@ -89,7 +89,7 @@ rob_frozen(P *pp, P *victim)
 static G *
 rob(P *pp, P *victim)
 {
-	uint32_t tick = load_rlx(&victim->tick); // order: hint
+	uint64_t tick = load_rlx(&victim->tick); // order: hint
 	if (!p_has_work(victim))
 		return NULL;
 	for (int i = 0; i < ROB_PATIENCE; i++) {

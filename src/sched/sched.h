@@ -137,7 +137,7 @@ struct P {
 	ATOMIC_U32 attention;  // not 0: take the slow path at the next switch. Anyone sets, owner clears
 	ATOMIC(G *) hand[HAND_SIZE]; // Gs older than the ring's; owner, or who froze the lease
 	uint32_t next_streak;  // owner: how often in a row `next` was taken
-	ATOMIC_U32 tick;       // own: switches
+	ATOMIC_U64 tick;       // own: switches
 	uint32_t timer_look;   // owner: switches until the clock is looked at
 	ATOMIC_I64 timer_when; // earliest timer, INT64_MAX none; timers lock writes, all read
 	GList gfree;           // owner: dead Gs with default stacks
@@ -155,7 +155,7 @@ struct P {
 	P *link;               // sched.lock: idle list
 	ATOMIC(SafePointFn *) safe_point; // claimed by xchg; see sched_for_each_p
 	// sysmon's own.
-	uint32_t seen_tick;
+	uint64_t seen_tick;
 	int64_t seen_when;
 };
 

@@ -36,7 +36,7 @@ finish_switch(void)
 static inline G *
 take_local(P *pp)
 {
-	uint32_t tick = load_rlx(&pp->tick) + 1; // order: own
+	uint64_t tick = load_rlx(&pp->tick) + 1; // order: own
 	store_rlx(&pp->tick, tick);              // order: own; sysmon reads it
 	if (unlikely(load_rlx(&pp->attention) != 0)) // order: hint, the scheduler looks closer
 		return NULL;
@@ -220,11 +220,17 @@ sched_ready_list(GList *l)
 
 // --- yielding and ending ----------------------------------------------------------------------
 
-// After: a G that yielded goes to the end of the queue.
+// After: a G that yielded goes to the end of the queue, behind what waits in the global one too.
 static void
 requeue(void *v)
 {
-	p_put_tail(sched_m()->p, v);
+	if (likely(load_rlx(&sched.globq_n) == 0)) { // order: hint
+		p_put_tail(sched_m()->p, v);
+		return;
+	}
+	GList l = {v, v, 1};
+	((G *)v)->link = NULL;
+	put_global(&l);
 }
 
 void

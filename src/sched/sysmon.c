@@ -5,8 +5,9 @@
 // It sleeps 20 us between looks while there is something to take, longer and longer (to 10 ms) while
 // there is not, and without a limit while every P is idle: an idle process makes no wake-ups.
 //
-// Whether an M in user code blocks or computes is told by its CPU time: a thread whose CPU clock
-// stands still between two looks does not run. Blocked: its P is taken at once when work waits for it, and
+// Whether an M in user code blocks or computes is told by its CPU time: a thread whose CPU clock stands
+// still between two looks does not run, and then its state in /proc tells whether it sleeps or merely
+// waits for a processor. Blocked: its P is taken at once when work waits for it, and
 // after a while in any case, so that the process can go idle. Computing: its P is taken after a slice
 // of 10 ms, when work waits; the M then competes for a P like everyone else at its next call.
 #include "sched/sched_impl.h"
@@ -91,7 +92,8 @@ shall_lose(P *pp, M *m, int64_t now, bool waiting)
 	int64_t cpu = os_thread_cpu_ns(m->tid);
 	int64_t before = load_rlx(&m->cpu_seen); // order: own, the monitor's
 	store_rlx(&m->cpu_seen, cpu);
-	bool blocked = cpu == before || load_rlx(&m->lease.state) == LEASE_LOOSE; // order: hint
+	bool blocked = load_rlx(&m->lease.state) == LEASE_LOOSE || // order: hint
+		       (cpu == before && !os_thread_runnable(m->tid));
 	bool long_since = now - pp->seen_when >= SLICE_NS;
 	return blocked ? waiting || long_since : waiting && long_since;
 }
@@ -119,7 +121,7 @@ look_at(P *pp, int64_t now, bool waiting)
 	M *m = load_acq(&pp->m); // order: observe <- p_acquire; Ms are never freed
 	if (m == NULL || load_rlx(&pp->status) != Prunning) // order: hint
 		return false;
-	uint32_t tick = load_rlx(&pp->tick); // order: hint
+	uint64_t tick = load_rlx(&pp->tick); // order: hint
 	if (tick != pp->seen_tick) {
 		pp->seen_tick = tick;
 		pp->seen_when = now;

@@ -78,7 +78,7 @@ thread_main(void *v)
 	settle(mp);
 	os_thread_name("undergo");
 	os_thread_exact_timers();
-	os_signal_unblock_all();
+	os_signal_mask_as_started();
 	P *pp = mp->next_p;
 	mp->next_p = NULL;
 	p_acquire(mp, pp);

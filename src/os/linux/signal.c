@@ -59,6 +59,20 @@ sys_signal_unblock_all(void)
 	pthread_sigmask(SIG_SETMASK, &none, NULL);
 }
 
+static sigset_t mask_at_start; // written once, before another thread of ours exists
+
+void
+sys_signal_mask_note(void)
+{
+	pthread_sigmask(SIG_SETMASK, NULL, &mask_at_start);
+}
+
+void
+sys_signal_mask_as_started(void)
+{
+	pthread_sigmask(SIG_SETMASK, &mask_at_start, NULL);
+}
+
 int
 sys_signal_thread(int tid, int sig)
 {

@@ -216,3 +216,26 @@ sys_sleep(int64_t ns)
 	while (syscall4(SYS_clock_nanosleep, CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL) == -EINTR)
 		continue;
 }
+
+// The state letter follows the thread's name, which stands in brackets and may hold brackets itself.
+bool
+sys_thread_runnable(int tid)
+{
+	char path[48], text[128];
+	char *p = path;
+	for (const char *s = "/proc/self/task/"; *s != '\0'; s++)
+		*p++ = *s;
+	char digits[12];
+	int n = 0;
+	for (unsigned v = (unsigned)tid; n == 0 || v != 0; v /= 10)
+		digits[n++] = (char)('0' + v % 10);
+	while (n > 0)
+		*p++ = digits[--n];
+	memcpy(p, "/stat", sizeof "/stat");
+	int got = sys_read_file_at(path, 0, text, sizeof(text) - 1);
+	if (got <= 0)
+		return false;
+	text[got] = '\0';
+	const char *close = strrchr(text, ')');
+	return close != NULL && close[1] == ' ' && close[2] == 'R';
+}
