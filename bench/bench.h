@@ -178,8 +178,9 @@ bench_print_mem(const char *row, struct bench_mem before, struct bench_mem full,
 	int64_t now = bench_wall();
 
 	snprintf(extra, sizeof extra, "rss=%.1f pte=%.1f n=%lld seconds=%.3f gib=%.3f",
-	    (double)(full.rss - before.rss) / (double)n, (double)(full.pte - before.pte) / (double)n,
-	    (long long)n, (double)(now - before.wall) / 1e9,
+	    (double)(full.rss - before.rss) / (double)n,
+	    (double)(full.pte - before.pte) / (double)n, (long long)n,
+	    (double)(now - before.wall) / 1e9,
 	    (double)(full.rss - before.rss) / (double)(1 << 30));
 	bench_print(row, bench_cpu() - before.cpu, now - before.wall, n, extra);
 }
@@ -246,7 +247,8 @@ bench_idle(const char *row, void (*sleep_ns)(int64_t ns))
 
 	sleep_ns(bench_second_ns / 4);
 	struct bench_idle brief = bench_idle_once(sleep_ns, bench_second_ns / 4);
-	struct bench_idle longer = bench_idle_once(sleep_ns, bench_second_ns / 4 + 2 * bench_second_ns);
+	struct bench_idle longer =
+	    bench_idle_once(sleep_ns, bench_second_ns / 4 + 2 * bench_second_ns);
 	int64_t cpu = longer.cpu - brief.cpu;
 	int64_t switches = longer.switches - brief.switches;
 	snprintf(extra, sizeof extra, "switches=%lld cpu_us=%.1f",

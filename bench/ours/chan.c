@@ -116,7 +116,7 @@ consumer(void *arg)
 
 	for (int64_t i = 0; i < p->n; i++)
 		sum += receive(p->c);
-	__atomic_fetch_add(&p->consumed, sum, __ATOMIC_RELAXED); // order: count, read after the wait
+	__atomic_fetch_add(&p->consumed, sum, __ATOMIC_RELAXED); // order: count, read after wait
 	go_wg_done(&p->wg);
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Row switch: arch_switch alone, between the stack of main and one other, without a scheduler.
 //
-// bench/run compiles src/arch's switch.S once more for this file, since the library keeps its symbols
-// to itself. The instructions timed are the library's.
+// bench/run compiles src/arch's switch.S once more for this file, since the library keeps its
+// symbols to itself. The instructions timed are the library's.
 
 #include "arch/arch.h"
 #include "ours.h"

@@ -8,7 +8,8 @@
 //   mutex_cont, chan_prodcons   as many threads as processors, each with its share of the fibers
 //   spawn_par                   the work_stealing algorithm on as many threads, looking for work
 //                               without sleeping: asleep, nobody wakes them to steal
-// A buffered channel's capacity has to be a power of two, and one place stays empty: see docs/bench.md.
+// A buffered channel's capacity has to be a power of two, and one place stays empty: see
+// docs/bench.md.
 
 #include <atomic>
 #include <condition_variable>
@@ -353,7 +354,9 @@ tree(TreeChannel &up, int64_t first, int64_t size)
 	TreeChannel down{16};
 	int64_t sum = 0;
 	for (int64_t i = 0; i < 10; i++)
-		bf::fiber([&down, first, size, i] { tree(down, first + i * size / 10, size / 10); }).detach();
+		bf::fiber([&down, first, size, i] {
+			tree(down, first + i * size / 10, size / 10);
+		}).detach();
 	for (int i = 0; i < 10; i++)
 		sum += down.value_pop();
 	up.push(sum);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Rival: GNU Pth, threads inside one thread of the system.
 //
-// Rows: yield, spawn, chan_unbuf (mutex and condition variable, one-place mailboxes), mutex, sleep50us,
-// parked (fewer of them: its thread queues are walked from end to end), wg, idle.
+// Rows: yield, spawn, chan_unbuf (mutex and condition variable, one-place mailboxes), mutex,
+// sleep50us, parked (fewer of them: its thread queues are walked from end to end), wg, idle.
 // Every thread is joinable unless the row says otherwise; stacks are Pth's default of 64 KiB.
 
 #include <pth.h>

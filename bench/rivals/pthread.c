@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Rival: threads of the system, as the C library gives them.
 //
-// Rows: spawn (create and join), chan_unbuf (two one-place mailboxes), mutex, mutex_cont, sleep50us,
-// parked (fewer of them: PARKED), chan_prodcons (ring, mutex, two condition variables), wg (create
-// and join a hundred), idle.
+// Rows: spawn (create and join), chan_unbuf (two one-place mailboxes), mutex, mutex_cont,
+// sleep50us, parked (fewer of them: PARKED), chan_prodcons (ring, mutex, two condition variables),
+// wg (create and join a hundred), idle.
 // What the kernel keeps for each thread (its kernel stack, its task) is in no figure here.
 
 #include <pthread.h>
@@ -162,7 +162,8 @@ nothing(void *arg)
 	return arg;
 }
 
-// A thread is made first: glibc takes a shorter way through its locks in a process that never had two.
+// A thread is made first: glibc takes a shorter way through its locks in a process that has had
+// but one.
 static void
 row_mutex(void)
 {

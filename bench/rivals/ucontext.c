@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Rival: swapcontext of the C library, which saves the signal mask with a system call at each switch.
+// Rival: swapcontext of the C library: each switch saves the signal mask with a system call.
 //
 // Rows: switch. There is no scheduler, so there is nothing else to compare.
 

@@ -2,9 +2,10 @@
 // Rival: libuv, for its timers only; it has no tasks with stacks.
 //
 // Rows: afterfunc (start and stop), timer_reset (start of a started timer).
-// The timer is embedded in the program, so nothing is allocated; the time is the one the loop read last,
-// so no clock is read; and only the thread of the loop may do it. Not sleep50us: its timers count whole
-// milliseconds from a clock rounded down, so it can be asked neither for 50 us nor for at least 1 ms.
+// The timer is embedded in the program, so nothing is allocated; the time is the one the loop read
+// last, so no clock is read; and only the thread of the loop may do it. Not sleep50us: its timers
+// count whole milliseconds from a clock rounded down, so it can be asked neither for 50 us nor for
+// at least 1 ms.
 
 #include <uv.h>
 

@@ -95,8 +95,8 @@ typedef struct go_case {
 
 /* go_select - wait until one of n cases can go ahead, and do it.
  *
- * When several are ready one is chosen at random, each with the same chance. Returns the index
- * of the case done. A receive from a closed channel counts as done, with ok = false and a zero value.
+ * When several are ready one is chosen at random, each with the same chance. Returns the index of
+ * the case done. A receive from a closed channel counts as done, with ok = false and a zero value.
  * A channel may stand in several cases. Deadline GO_POLL is Go's "default:".
  * Blocks:    this goroutine only, until the deadline; for ever with n = 0 and GO_NEVER.
  * Errors:    GO_EAGAIN (deadline is GO_POLL), GO_ETIMEDOUT, GO_ECANCELED: no case was done.

@@ -3,8 +3,8 @@
  *
  * The C library lets the compiler keep errno's address for as long as it likes. A goroutine may
  * continue on another thread after any call that blocks, so code compiled with that promise would
- * read another thread's errno. This header replaces the macro by one whose address is asked for
- * at every use. The value itself belongs to the goroutine: it is saved and restored across switches.
+ * read another thread's errno. This header replaces the macro by one whose address is asked for at
+ * every use. The value itself belongs to the goroutine: it is saved and restored across switches.
  * Define GO_KEEP_ERRNO before including to leave errno alone.
  */
 #ifndef UNDERGO_ERRNO_H

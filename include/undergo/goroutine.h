@@ -2,9 +2,9 @@
 /* undergo/goroutine.h - starting, ending and naming goroutines.
  *
  * A goroutine is a function running on its own stack. Thousands to millions of them share
- * GOMAXPROCS threads; whichever blocks lets another run. Ordinary blocking calls (read, getaddrinfo,
- * a database client) may be made from any goroutine: the runtime notices within microseconds
- * and gives the processor to somebody else.
+ * GOMAXPROCS threads; whichever blocks lets another run. Ordinary blocking calls (read,
+ * getaddrinfo, a database client) may be made from any goroutine: the runtime notices within
+ * microseconds and gives the processor to somebody else.
  *
  * Any thread of the process may call this library. A thread that the runtime did not make is
  * attached at its first call and detached when it ends; it may do everything a goroutine may.
@@ -16,14 +16,14 @@
 
 /* What a goroutine may be given at its start. Zero-initialise, then set what matters. */
 typedef struct go_attr {
-	size_t stack_bytes; /* stack to reserve; 0 is the default, 256 KiB; touched pages alone cost */
+	size_t stack_bytes; /* to reserve; 0 is the default, 256 KiB; only touched pages cost */
 	const char *name;   /* shown in dumps and debuggers; copied, at most 23 bytes are kept */
 } go_attr;
 
 /* go_run - start the runtime, run fn(arg) as the main goroutine, and return what it returns.
  *
- * The runtime stays up afterwards and other goroutines go on running; the process ends as
- * C programs end, by returning from main or by exit. May be called again, also from several threads.
+ * The runtime stays up afterwards and other goroutines go on running; the process ends as C
+ * programs end, by returning from main or by exit. May be called again, also from several threads.
  * Blocks:    the calling thread.
  * Call from: a thread, not from a goroutine.
  * Errors:    GO_EINVAL when fn is NULL or the caller is a goroutine, GO_ENOMEM when no thread or

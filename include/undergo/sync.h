@@ -2,7 +2,8 @@
 /* undergo/sync.h - mutex, read-write mutex, condition, wait group, once, semaphore.
  *
  * All block the goroutine, never the thread. A zero value is ready for use; none of them may be
- * copied once used, and none needs an end. They do not belong to a goroutine: one may lock, another unlock.
+ * copied once used, and none needs an end. They do not belong to a goroutine: one may lock, another
+ * unlock.
  */
 #ifndef UNDERGO_SYNC_H
 #define UNDERGO_SYNC_H
@@ -70,7 +71,8 @@ typedef struct go_rwmutex {
 /* go_rwmutex_rlock - enter as a reader, waiting while a writer holds it or waits for it.
  *
  * Blocks:    this goroutine only.
- * Call from: a goroutine or a thread. Not recursively: a writer between the two would wait for ever.
+ * Call from: a goroutine or a thread. Not recursively: a writer between the
+ *            two would wait for ever.
  */
 GO_API void go_rwmutex_rlock(go_rwmutex *rw);
 

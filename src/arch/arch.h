@@ -6,8 +6,8 @@
 // ARCH_ constants) and switch.S.
 //
 // Thread-locals: the runtime keeps one word per thread, its M. It is read through arch_tls_m, whose
-// code the compiler can neither move nor cache: after a switch the same C function may be on another
-// thread.
+// code the compiler can neither move nor cache: after a switch the same C function may be on
+// another thread.
 #ifndef UNDERGO_ARCH_ARCH_H
 #define UNDERGO_ARCH_ARCH_H
 
@@ -29,8 +29,8 @@ void *arch_context_init(void *stack_hi, void (*entry)(void *arg));
 // at stack_hi (16-aligned), with the default floating-point control words. entry must not return.
 void arch_start(void **save, void *stack_hi, void (*entry)(void *arg));
 
-// The same two for a context that ends: nothing is saved, and the stack in use may be reused at once.
-// Jumps, not calls, so that the processor's prediction of returns stays in step: see switch.S.
+// The same two for a context that ends: nothing is saved, and the stack in use may be reused at
+// once. Jumps, not calls, so that the processor's prediction of returns stays in step (switch.S).
 //   arch_resume(void *load)   arch_enter(void *stack_hi, void (*entry)(void *))   in context.h
 
 // Runs fn(arg) with the stack pointer at stack_hi, then comes back to this stack.

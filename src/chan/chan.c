@@ -181,8 +181,8 @@ send_done(int result, G *wake)
 	return result;
 }
 
-// Parks on one side of c until a peer comes; nothing else can end this wait. Locks: c held, given up.
-// Blocks: G.
+// Parks on one side of c until a peer comes; nothing else can end this wait.
+// Locks: c held, given up.  Blocks: G.
 static inline bool
 wait_for_peer(Hchan *c, void *elem, uint32_t side)
 {
@@ -221,8 +221,8 @@ peer_only(int64_t deadline)
 	return deadline == GO_NEVER && sched_g()->scope == NULL;
 }
 
-// A wait with a deadline, or in a scope. It is announced without the lock, so what send_slow has tried
-// is tried once more.  Blocks: G.
+// A wait with a deadline, or in a scope. It is announced without the lock, so what send_slow has
+// tried is tried once more.  Blocks: G.
 static NOINLINE int
 send_until(Hchan *c, const void *elem, int64_t deadline)
 {

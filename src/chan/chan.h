@@ -28,8 +28,9 @@ int chan_send(Hchan *c, const void *elem, int64_t deadline);
 // The same, and GO_ECLOSED with *elem zeroed. elem may be NULL.
 int chan_recv(Hchan *c, void *elem, int64_t deadline);
 
-// The commonest send and receive, a place or an element in the ring and nobody waiting: true when that
-// is all there was to do. It wakes nobody, so it need not be inside the runtime. c is not NULL.
+// The commonest send and receive, a place or an element in the ring and nobody waiting: true when
+// that is all there was to do. It wakes nobody, so it need not be inside the runtime. c is not
+// NULL.
 bool chan_send_front(Hchan *c, const void *elem);
 bool chan_recv_front(Hchan *c, void *elem);
 
@@ -86,6 +87,12 @@ gmutex_try_lock(go_mutex *m)
 	return cas_acq(ATOMIC_WORD(&m->held), &zero, 1); // order: claim, pairs with unlock
 }
 
+// go_mutex.held while somebody has it.
+enum {
+	GMUTEX_HELD_BIT = 1,
+	GMUTEX_WAKE_BIT = 2, // somebody is to be woken at unlock
+};
+
 // What of an unlock is left to do.
 typedef enum GmutexRest {
 	GMUTEX_DONE,
@@ -93,22 +100,24 @@ typedef enum GmutexRest {
 	GMUTEX_RELEASED, // it is free, and somebody may wait: gmutex_unlock_released
 } GmutexRest;
 
-// Fatal: "sync: unlock of unlocked mutex".  Blocks: no.  The order of things: mutex.c, O1.
+GmutexRest gmutex_unlock_contended(go_mutex *m); // somebody has waited lately
+void gmutex_unlock_held(go_mutex *m);
+void gmutex_unlock_released(go_mutex *m);
+
+// Fatal: "sync: unlock of unlocked mutex".  Blocks: no.  The order of things: mutex.c, O2.
 static inline GmutexRest
 gmutex_unlock_fast(go_mutex *m)
 {
-	if (unlikely(load_rlx(ATOMIC_WORD(&m->held)) != 1)) // order: own, the caller holds it
+	if (unlikely(load_rlx(ATOMIC_WORD(&m->held)) == 0)) // order: own, the caller holds it
 		fatal("sync: unlock of unlocked mutex");
 	if (unlikely(load_rlx(ATOMIC_WORD(&m->slow)) != 0)) // order: hint, looked at again below
-		return GMUTEX_HELD;
+		return gmutex_unlock_contended(m);
 	store_rel(ATOMIC_WORD(&m->held), 0); // order: release, pairs with try_lock
 	fence_light();                       // order: dekker with announce in mutex.c
 	return likely(load_rlx(ATOMIC_WORD(&m->slow)) == 0) ? GMUTEX_DONE : GMUTEX_RELEASED;
 }
 
 void gmutex_lock_slow(go_mutex *m, WaitReason why); // Blocks: G.
-void gmutex_unlock_held(go_mutex *m);
-void gmutex_unlock_released(go_mutex *m);
 
 static inline void
 gmutex_lock(go_mutex *m, WaitReason why)

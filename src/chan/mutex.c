@@ -1,58 +1,71 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // go_mutex: what of lock and unlock is not in chan.h or the public header.
 //
-// `held` is 1 while somebody has the mutex; taking it when free is one CAS, giving it up when
-// nobody has ever waited one plain store. `slow` is 0 then. Waiters queue by address (sema.c);
-// `slow` says what whoever unlocks must know about them:
+// `held` is 0 while the mutex is free and 1 while somebody has it; taking it when free is one CAS,
+// giving it up when nobody has waited lately one plain store. Waiters queue by address (sema.c), and
+// leave word in `held` for whoever unlocks:
 //
-//   CONTENDED  somebody has waited, not long ago: unlockers take the careful way
-//   QUEUED     somebody is queued
+//   HELD | WAKE   somebody is queued, and nobody was woken to compete for the mutex: wake one
+//
+// and in `slow`, which is 0 as long as nobody waits:
+//
+//   CONTENDED  somebody has waited, not long ago: unlockers exchange, and so see WAKE
 //   WOKEN      somebody was woken to compete and has not done so yet: wake no other
 //   STARVING   somebody has waited for a millisecond: the mutex is handed over, first come first
 //              served
 //
 // Until it starves, a waiter competes with whoever comes by: a running goroutine that takes the
 // mutex many times in a row costs far less than a switch for each time. One that loses goes to the
-// front of the queue. From the first starving one on, an unlock leaves held at 1 and makes the
-// first waiter its holder; until one of them has waited less than a millisecond, or is the last.
+// front of the queue. From the first starving one on, an unlock leaves held set and makes the first
+// waiter its holder; until one of them has waited less than a millisecond, or is the last.
 //
 // Invariants:
-//   I1  slow is written under root->lock.
-//   I2  QUEUED is set exactly while a Waiter is queued, when root->lock is free.
-//   I3  WOKEN is set by who pops a waiter to compete, and cleared by that waiter.
-//   I4  After held has been given up, the unlocker only reads the mutex, once; its object may be
-//       gone. Then it looks in the queue of that address, and what it finds there is alive (sema.c,
-//       I3).
-// Order:  O1  dekker between a waiter and an unlocker. The waiter (announce) stores slow, fences,
-//             tries held; the unlocker stores held = 0, fences, loads slow. So the waiter takes the
-//             mutex, or the unlocker sees it. The fences: the first waiter, who sets CONTENDED,
-//             pays a heavy fence against all unlockers that have not seen it (gmutex_unlock_fast,
-//             fence_light). As long as CONTENDED is set, every unlocker sees it in one of its two
-//             loads: in the first, and it fences fully itself; or in the second, and then it fences
-//             and loads again (gmutex_unlock_released). So further waiters fence fully and pay no
-//             heavy one.
-//         O2  Such an unlocker cannot have missed CONTENDED twice for a waiter to sleep on: if its
-//             second load came before the heavy fence reached its thread, so did its store of held,
-//             and every waiter from then on sees it.
-//         O3  What the holder did travels by held (release, acquire), or by sched_ready when handed
+//   I1  slow is written under root->lock; held becomes HELD | WAKE under root->lock.
+//   I2  When root->lock is free and somebody is queued: held has WAKE, or slow has WOKEN, or an
+//       unlocker is on its way to wake_one.
+//   I3  WOKEN is set by who pops a waiter to compete, and cleared by that waiter, who sees to I2
+//       from then on.
+//   I4  After held has been given up, the unlocker only reads the mutex, once, and not at all while
+//       it is contended; its object may be gone. Then it looks in the queue of that address, and
+//       what it finds there is alive (sema.c, I3).
+// Order:  O1  Waiter and exchanging unlocker meet in one location, held.
+//         O2  dekker between the first waiter, who sets CONTENDED, and an unlocker that has not
+//             seen it and stores to held, over WAKE perhaps. The waiter (announce) stores slow,
+//             fences heavily, changes held; the unlocker stores held = 0, fences lightly, loads
+//             slow. So the waiter finds held 0, or the unlocker sees CONTENDED and goes to wake_one
+//             whatever held said.
+//         O3  The same for a later waiter: if such an unlocker's load came before the heavy fence
+//             reached its thread, so did its store of held, and every waiter from then on sees it.
+//             Otherwise it sees CONTENDED.
+//         O4  What the holder did travels by held (release, acquire), or by sched_ready when handed
 //             over.
+// Not done: waiters counted in `slow` and looked at after the exchange. The line has gone to the
+// next holder by then, and fetching it back cost more than the rest of a contended operation.
 #include "arch/arch.h"
 #include "chan/chan_impl.h"
 #include "os/os.h"
 
 enum {
-	CONTENDED = 1,
-	QUEUED = 2,
-	WOKEN = 4,
-	STARVING = 8,
+	HELD = GMUTEX_HELD_BIT,
+	WAKE = GMUTEX_WAKE_BIT,
 };
-
 enum {
-	SPINS = 4,        // looks of a running goroutine before it queues
-	SPIN_PAUSES = 30, // between two of them
-	CALM_ONE_IN = 64, // unlocks with nobody queued until CONTENDED goes
+	CONTENDED = 1,
+	WOKEN = 2,
+	STARVING = 4,
+};
+enum {
+	SPINS = 4,         // looks of a running goroutine before it queues
+	SPIN_PAUSES = 30,  // between two of them
+	CALM_ONE_IN = 256, // unlocks with nobody queued until CONTENDED goes
 };
 static const int64_t starving_ns = 1000000;
+
+static inline ATOMIC_U32 *
+held_of(go_mutex *m)
+{
+	return ATOMIC_WORD(&m->held);
+}
 
 static inline uint32_t
 slow_of(go_mutex *m)
@@ -64,12 +77,6 @@ static inline void
 set_slow(go_mutex *m, uint32_t s)
 {
 	store_rlx(ATOMIC_WORD(&m->slow), s); // order: root->lock; announce fences
-}
-
-static inline bool
-wants_wake(uint32_t slow)
-{
-	return (slow & (QUEUED | WOKEN)) == QUEUED;
 }
 
 // --- locking ----------------------------------------------------------------------------------
@@ -88,8 +95,7 @@ static bool
 spin(go_mutex *m)
 {
 	for (int i = 0; i < SPINS; i++) {
-		// order: hint
-		if (load_rlx(ATOMIC_WORD(&m->held)) == 0 && gmutex_try_lock(m))
+		if (load_rlx(held_of(m)) == 0 && gmutex_try_lock(m)) // order: hint
 			return true;
 		if ((slow_of(m) & STARVING) != 0 || !may_spin())
 			return false;
@@ -99,24 +105,34 @@ spin(go_mutex *m)
 	return false;
 }
 
-// Tells unlockers that somebody waits, and tries for the last time. True: the mutex is the
-// caller's. Locks: root held.
-static bool
-announce(go_mutex *m, SemaRoot *root, bool woken)
+// The mutex is the caller's, who was woken: it sees to the others. Locks: root held.
+static void
+settle(go_mutex *m, SemaRoot *root)
 {
-	uint32_t before = slow_of(m), s = before | CONTENDED | QUEUED;
-	if (woken)
-		s &= ~(uint32_t)WOKEN; // I3
-	set_slow(m, s);
-	if ((before & CONTENDED) == 0)
-		fence_heavy(); // order: dekker with gmutex_unlock_fast, O1
-	else
-		fence_seq(); // order: dekker with unlock_carefully and gmutex_unlock_released, O1
-	if (!gmutex_try_lock(m))
-		return false;
-	if (!sema_waits(root, m, WAITER_MUTEX))
-		set_slow(m, s & ~(uint32_t)(QUEUED | STARVING));
-	return true;
+	bool others = sema_waits(root, m, WAITER_MUTEX);
+	// order: own; only waiters change it, under root->lock
+	store_rlx(held_of(m), others ? HELD | WAKE : HELD);
+	if (!others)
+		set_slow(m, slow_of(m) & ~(uint32_t)STARVING);
+}
+
+// Leaves word that somebody waits, or takes the mutex if it is free. True: it is the caller's.
+// Locks: root held.
+static bool
+announce(go_mutex *m)
+{
+	uint32_t s = slow_of(m);
+	if ((s & CONTENDED) == 0) {
+		set_slow(m, s | CONTENDED);
+		fence_heavy(); // order: dekker with gmutex_unlock_fast, O2
+	} else if ((s & WOKEN) != 0) {
+		return false; // who was woken sees to all that are queued then, I3
+	}
+	uint32_t h = load_rlx(held_of(m)); // order: hint, checked by the CAS
+	for (;;)
+		// order: claim, pairs with unlock, O1
+		if (cas_acq(held_of(m), &h, h == 0 ? HELD : HELD | WAKE))
+			return h == 0;
 }
 
 void
@@ -126,16 +142,15 @@ gmutex_lock_slow(go_mutex *m, WaitReason why)
 	Waiter w = {.sg.g = sched_g(), .addr = m, .kind = WAITER_MUTEX};
 	bool woken = false;
 	for (;; woken = true) {
-		bool won = spin(m);
-		if (won && !woken)
+		bool mine = spin(m);
+		if (mine && !woken)
 			return;
 		mutex_lock(&root->lock);
-		if (won) {
+		if (woken)
 			set_slow(m, slow_of(m) & ~(uint32_t)WOKEN); // I3
-			mutex_unlock(&root->lock);
-			return;
-		}
-		if (announce(m, root, woken)) {
+		if (mine || announce(m)) {
+			if (woken)
+				settle(m, root);
 			mutex_unlock(&root->lock);
 			return;
 		}
@@ -153,105 +168,71 @@ gmutex_lock_slow(go_mutex *m, WaitReason why)
 
 // --- unlocking --------------------------------------------------------------------------------
 
+GmutexRest
+gmutex_unlock_contended(go_mutex *m)
+{
+	M *mp = sched_m();
+	uint32_t s = slow_of(m);
+	if ((s & STARVING) != 0)
+		return GMUTEX_HELD;
+	if (s == CONTENDED && mp != NULL && base_rand_below(&mp->rand, CALM_ONE_IN) == 0)
+		return GMUTEX_HELD;
+	// order: release, pairs with try_lock; and O1
+	return (xchg_ar(held_of(m), 0) & WAKE) != 0 ? GMUTEX_RELEASED : GMUTEX_DONE;
+}
+
 // Somebody may be queued. The mutex is free, or somebody else's, or no more.
-static void
-wake_one(go_mutex *m)
+COLD void
+gmutex_unlock_released(go_mutex *m)
 {
 	SemaRoot *root = sema_root(m);
 	G *gp = NULL;
 	mutex_lock(&root->lock);
 	if (sema_waits(root, m, WAITER_MUTEX) && (slow_of(m) & WOKEN) == 0) { // I4
 		gp = sema_pop(root, m, WAITER_MUTEX)->sg.g;
-		uint32_t s = slow_of(m) | WOKEN;
-		set_slow(m, sema_waits(root, m, WAITER_MUTEX) ? s : s & ~(uint32_t)QUEUED);
+		set_slow(m, slow_of(m) | WOKEN);
 	}
 	mutex_unlock(&root->lock);
 	if (gp != NULL)
 		sched_ready(gp);
 }
 
-COLD void
-gmutex_unlock_released(go_mutex *m)
-{
-	fence_seq(); // order: dekker with announce, O1: held cleared, then slow read
-	if (wants_wake(slow_of(m)))
-		wake_one(m);
-}
-
 // The first waiter becomes the holder. NULL when there is none.
-// Locks: root held.
+// Locks: root held. The caller holds m.
 static G *
 hand_over(go_mutex *m, SemaRoot *root)
 {
 	Waiter *w = sema_pop(root, m, WAITER_MUTEX);
 	if (w == NULL)
 		return NULL;
-	bool more = sema_waits(root, m, WAITER_MUTEX);
-	uint32_t s = slow_of(m);
-	if (!more)
-		s &= ~(uint32_t)(QUEUED | STARVING);
-	else if (os_nanotime() - w->since < starving_ns)
-		s &= ~(uint32_t)STARVING;
-	set_slow(m, s);
+	if (os_nanotime() - w->since < starving_ns)
+		set_slow(m, slow_of(m) & ~(uint32_t)STARVING);
+	settle(m, root);
 	w->handed = true;
 	return w->sg.g;
 }
 
-// Somebody waits who is to be woken, or to be given the mutex.
-static void
-unlock_and_wake(go_mutex *m)
+// Somebody starves, or nobody has waited for a while.
+COLD void
+gmutex_unlock_held(go_mutex *m)
 {
 	SemaRoot *root = sema_root(m);
-	G *heir = NULL, *gp = NULL;
+	G *heir = NULL;
 	mutex_lock(&root->lock);
 	uint32_t s = slow_of(m);
 	if ((s & STARVING) != 0)
 		heir = hand_over(m, root);
-	if (heir == NULL) {
-		s = slow_of(m);
-		if (wants_wake(s)) {
-			gp = sema_pop(root, m, WAITER_MUTEX)->sg.g;
-			s |= WOKEN;
-		}
-		if (!sema_waits(root, m, WAITER_MUTEX))
-			s &= ~(uint32_t)(QUEUED | STARVING);
-		set_slow(m, s);
-		// order: release, pairs with try_lock; who waits from now on comes after us by
-		// root->lock
-		store_rel(ATOMIC_WORD(&m->held), 0);
-	}
-	mutex_unlock(&root->lock);
-	if (heir == NULL && gp == NULL)
-		return;
-	sched_ready(heir != NULL ? heir : gp);
-	if (heir != NULL && !sched_g()->thread)
-		sched_yield(); // it has waited long, and all others wait for it
-}
-
-// Nobody waits now. Sometimes it is time to forget that somebody has.
-// Locks: none. The caller holds m.
-static void
-calm_down(go_mutex *m)
-{
-	if (base_rand_below(&sched_m()->rand, CALM_ONE_IN) != 0)
-		return;
-	SemaRoot *root = sema_root(m);
-	mutex_lock(&root->lock);
-	if (slow_of(m) == CONTENDED)
+	else if (s == CONTENDED && !sema_waits(root, m, WAITER_MUTEX))
 		set_slow(m, 0);
+	uint32_t was = 0;
+	if (heir == NULL)
+		was = xchg_ar(held_of(m), 0); // order: release, pairs with try_lock; and O1
 	mutex_unlock(&root->lock);
-}
-
-void
-gmutex_unlock_held(go_mutex *m)
-{
-	uint32_t s = slow_of(m);
-	if (wants_wake(s) || (s & STARVING) != 0) {
-		unlock_and_wake(m);
-		return;
+	if (heir != NULL) {
+		sched_ready(heir);
+		if (!sched_g()->thread)
+			sched_yield(); // it has waited long, and all others wait for it
+	} else if ((was & WAKE) != 0) {
+		gmutex_unlock_released(m);
 	}
-	if (s == CONTENDED)
-		calm_down(m);
-	store_rel(ATOMIC_WORD(&m->held), 0); // order: release, pairs with try_lock
-	gmutex_unlock_released(m);
 }

@@ -39,7 +39,7 @@ hash(const void *addr)
 SemaRoot *
 sema_root(const void *addr)
 {
-	if (unlikely(os_simulated)) // who shares a root would be decided by where the system puts memory
+	if (unlikely(os_simulated)) // or where memory lies would decide who shares a root
 		return &roots[0];
 	return &roots[hash(addr) >> (64 - ROOT_BITS)];
 }

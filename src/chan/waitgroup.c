@@ -46,8 +46,8 @@ gwg_wake(go_waitgroup *wg)
 	SemaRoot *root = sema_root(wg);
 	GList wake = {0};
 	mutex_lock(&root->lock);
-	// A count that is not 0 is a later use of the same memory: the waiter that we came for has left at
-	// its deadline, having seen our 0, and somebody waits there anew.
+	// A count that is not 0 is a later use of the same memory: the waiter that we came for has
+	// left at its deadline, having seen our 0, and somebody waits there anew.
 	if (sema_waits(root, wg, WAITER_WG) &&          // I2
 	    count_of(load_rlx(state_of(wg))) == 0) { // order: lock
 		store_rlx(state_of(wg), 0); // order: own, all others wait

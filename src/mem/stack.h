@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Stacks of goroutines: slots of a few size classes, carved from large reserved arenas.
 //
-// A slot is committed by touch and ends below in a guard. Guards are MADV_GUARD_INSTALL markers where
-// the kernel has them (no mapping of their own, so a million guarded stacks cost nothing), PROT_NONE
-// pages up to a budget below that, and beyond it stacks go unguarded, which is counted and reported.
+// A slot is committed by touch and ends below in a guard. Guards are MADV_GUARD_INSTALL markers
+// where the kernel has them (no mapping of their own, so a million guarded stacks cost nothing),
+// PROT_NONE pages up to a budget below that, and beyond it stacks go unguarded, which is counted
+// and reported.
 #ifndef UNDERGO_MEM_STACK_H
 #define UNDERGO_MEM_STACK_H
 
@@ -28,7 +29,8 @@ Stack stack_alloc(size_t bytes);
 void stack_free(Stack s);
 // Usable bytes of the class that `bytes` falls into.
 size_t stack_round(size_t bytes);
-// Gives the pages below sp back to the system, keeping `keep` bytes below it. Whoever calls owns the stack.
+// Gives the pages below sp back to the system, keeping `keep` bytes below it. Whoever calls owns
+// the stack.
 void stack_decommit_below(Stack s, const char *sp, size_t keep);
 // Returns memory of free slots beyond what recent use needs; called by sysmon. Bytes given back.
 size_t stack_scavenge(void);

@@ -56,8 +56,8 @@ void os_thread_name(const char *name);
 void os_thread_exact_timers(void);
 // CPU time a thread of this process has used; -1 when it is gone. Units: ns.
 int64_t os_thread_cpu_ns(int tid);
-// Whether a thread of this process runs or waits for a processor; false when it sleeps in the kernel, is
-// gone, or it cannot be told. Some microseconds.
+// Whether a thread of this process runs or waits for a processor; false when it sleeps in the
+// kernel, is gone, or it cannot be told. Some microseconds.
 bool os_thread_runnable(int tid);
 // Threads the process has according to the kernel; negative when it cannot be told.
 int os_thread_count(void);

@@ -49,8 +49,9 @@ fiber_switch(M *mp, G *from, G *to, bool ends, void (*entry)(void *))
 		__sanitizer_start_switch_fiber(ends ? NULL : fake, to->stack.lo,
 					       (size_t)(to->stack.hi - to->stack.lo));
 	else
-		__sanitizer_start_switch_fiber(ends ? NULL : fake, mp->stack_lo,
-					       (size_t)((char *)mp->stack_hi - (char *)mp->stack_lo));
+		__sanitizer_start_switch_fiber(
+			ends ? NULL : fake, mp->stack_lo,
+			(size_t)((char *)mp->stack_hi - (char *)mp->stack_lo));
 	fiber_jump(save, load, to, entry);
 	fiber_arrived();
 }

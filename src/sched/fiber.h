@@ -36,8 +36,8 @@ void __sanitizer_start_switch_fiber(void **fake_save, const void *bottom, size_t
 void __sanitizer_finish_switch_fiber(void *fake, const void **bottom, size_t *size);
 #endif
 
-// The switch itself: from a context (its sp goes to *save; NULL: it ends) to a suspended one (load), or
-// to a new one on `to`'s stack (load is NULL).
+// The switch itself: from a context (its sp goes to *save; NULL: it ends) to a suspended one
+// (load), or to a new one on `to`'s stack (load is NULL).
 static inline __attribute__((always_inline)) void
 fiber_jump(void **save, void *load, G *to, void (*entry)(void *))
 {
@@ -52,9 +52,9 @@ fiber_jump(void **save, void *load, G *to, void (*entry)(void *))
 		arch_start(save, to->stack.hi, entry);
 }
 
-// From mp's running G (NULL: its scheduler) to `to` (NULL: its scheduler), which begins with entry if it
-// has never run. `ends`: the leaving context will not run again. Returns when somebody switches
-// back, perhaps on another M.
+// From mp's running G (NULL: its scheduler) to `to` (NULL: its scheduler), which begins with entry
+// if it has never run. `ends`: the leaving context will not run again. Returns when somebody
+// switches back, perhaps on another M.
 #if defined(FIBER_TSAN) || defined(FIBER_ASAN)
 void fiber_switch(M *mp, G *from, G *to, bool ends, void (*entry)(void *));
 // First thing on a stack that was switched to for the first time.

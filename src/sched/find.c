@@ -4,8 +4,8 @@
 //
 // An M that looks for work beyond its own P is spinning, and counted in n_spinning. Whoever makes
 // work available wakes one M, if a P is idle and none is spinning. An M that finds work stops
-// spinning and wakes another one in its place (stop_spinning): so as long as there is work and an idle
-// P, somebody is on the way.
+// spinning and wakes another one in its place (stop_spinning): so as long as there is work and an
+// idle P, somebody is on the way.
 //
 // Invariants:
 //   F1  While work sits in a queue and a P is idle, an M is spinning, or is being woken to spin, or
@@ -13,9 +13,9 @@
 //   F2  An M that makes its P idle, spinning or not, looks at every queue once more afterwards.
 //   F3  A spinning M's own queue is empty when it goes idle; it stops spinning before it runs a G.
 //   F4  An M walks the Ps through a snapshot taken before it let its P go (procs.c).
-// Order:  O1  dekker: sched_wake_after_put stores work, light fence, reads n_pidle and n_spinning; who
-//             goes idle makes its P idle, lowers n_spinning if it was spinning, heavy fence, reads
-//             the queues. The heavy fence is on the side that is about to sleep anyway.
+// Order:  O1  dekker: sched_wake_after_put stores work, light fence, reads n_pidle and n_spinning;
+//             who goes idle makes its P idle, lowers n_spinning if it was spinning, heavy fence,
+//             reads the queues. The heavy fence is on the side that is about to sleep anyway.
 //         O2  dekker between timers and the sleeper: see m_stop and sched_timer_moved (thread.c).
 #include "sched/sched_impl.h"
 
@@ -36,7 +36,7 @@ sched_wake(void)
 		return;
 	mutex_lock(&sched.lock);
 	P *pp = pidle_get();
-	if (pp == NULL) // whoever relied on the count is covered by F2: no P idles before we are gone
+	if (pp == NULL) // F2 covers whoever relied on the count: no P idles before we are gone
 		sub_rlx(&sched.n_spinning, 1); // order: O1
 	else
 		store_rlx(&pp->status, Prunning); // order: own
@@ -63,8 +63,8 @@ stop_spinning(M *mp)
 
 // --- stealing ---------------------------------------------------------------------------------
 
-// What victim, frozen, has in next and in hand: `next`, or half of the hand. One is returned, the others
-// go to pp's ring.
+// What victim, frozen, has in next and in hand: `next`, or half of the hand. One is returned, the
+// others go to pp's ring.
 static G *
 rob_frozen(P *pp, P *victim)
 {
@@ -78,14 +78,14 @@ rob_frozen(P *pp, P *victim)
 	if (n == 0)
 		return NULL;
 	n -= n / 2;
-	for (uint32_t i = 0; i < n; i++)
-		p_put_tail(pp, load_rlx(&victim->hand[(head + i) % HAND_SIZE])); // order: own, frozen
+	for (uint32_t i = 0; i < n; i++) // order: own, frozen
+		p_put_tail(pp, load_rlx(&victim->hand[(head + i) % HAND_SIZE]));
 	store_rlx(&victim->hand_head, head + n); // order: own, frozen
 	return p_take(pp);
 }
 
-// What only the owner may touch: freeze the owner, if it is in user code and its queue has not moved
-// for some microseconds. A G that two talk through is gone by then.
+// What only the owner may touch: freeze the owner, if it is in user code and its queue has not
+// moved for some microseconds. A G that two talk through is gone by then.
 static G *
 rob(P *pp, P *victim)
 {
@@ -254,8 +254,8 @@ give_up_p(M *mp, G **found)
 	return again;
 }
 
-// No work: the P goes to the idle list and the M to sleep. Returns true when it has a P, or shall look
-// for one, false when it shall end.
+// No work: the P goes to the idle list and the M to sleep. Returns true when it has a P, or shall
+// look for one, false when it shall end.
 static bool
 go_idle(M *mp, G **found)
 {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Goroutines' records: made, started, retired, reused.
 //
-// A record is never freed, so dumps and snapshots may follow pointers to it at any time; its stack is.
-// A dead G with a stack of the default size keeps it and goes to its P's list, then in batches to a
-// global list, whose surplus the monitor takes apart. Other stacks go back at once.
+// A record is never freed, so dumps and snapshots may follow pointers to it at any time; its stack
+// is. A dead G with a stack of the default size keeps it and goes to its P's list, then in batches
+// to a global list, whose surplus the monitor takes apart. Other stacks go back at once.
 #include <string.h>
 
 #include "sched/fiber.h"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Idle Ps and idle Ms, handing a P over, and the question whether anything can ever happen again.
 //
-// Both lists are last in, first out, under sched.lock: the warmest thread works next, and the coldest
-// reaches its time limit and ends.
+// Both lists are last in, first out, under sched.lock: the warmest thread works next, and the
+// coldest reaches its time limit and ends.
 #include "sched/sched_impl.h"
 
 void
@@ -93,7 +93,8 @@ p_release(M *mp)
 	return pp;
 }
 
-// A P that has lost its M, status Prunning and the caller's: somebody shall run it when there is work.
+// A P that has lost its M, status Prunning and the caller's: somebody shall run it when there is
+// work.
 void
 p_hand_off(P *pp)
 {
@@ -120,12 +121,13 @@ p_hand_off(P *pp)
 		thread_start(pp, false);
 		return;
 	}
-	int64_t when = load_rlx(&pp->timer_when); // order: hint; sched_timer_moved covers later ones
+	int64_t when = load_rlx(&pp->timer_when); // order: hint; later ones: sched_timer_moved
 	pidle_put(pp);
 	mutex_unlock(&sched.lock);
 	if (when != INT64_MAX)
 		sched_timer_moved(when);
-	// Somebody may have put work into the global queue and found no idle P before we gave this one.
+	// Somebody may have put work into the global queue and found no idle P before we gave this
+	// one.
 	fence_heavy(); // order: dekker with sched_wake_after_put: P idle, then queue read
 	if (load_rlx(&sched.globq_n) != 0)
 		sched_wake();
@@ -135,11 +137,12 @@ p_hand_off(P *pp)
 static bool
 all_wait(uint64_t *alive)
 {
-	uint64_t spawned = load_rlx(&sched.spawned_no_p), ended = 0; // order: count, all Ms are idle
+	uint64_t spawned = load_rlx(&sched.spawned_no_p), ended = 0; // order: count, all Ms idle
 	ProcSnapshot all = procs_all();
 	for (uint32_t i = 0; i < all.n; i++) {
 		P *pp = all.p[i];
-		if (p_has_work(pp) || load_acq(&pp->timer_when) != INT64_MAX) // order: observe <- timers
+		if (p_has_work(pp) ||
+		    load_acq(&pp->timer_when) != INT64_MAX) // order: observe <- timers
 			return false;
 		spawned += load_rlx(&pp->spawned); // order: count
 		ended += load_rlx(&pp->ended);     // order: count
@@ -149,8 +152,8 @@ all_wait(uint64_t *alive)
 }
 
 // Called when an M has gone to sleep or a thread has parked: if all sleep and no timer is pending,
-// nothing will ever happen again, unless a thread that we do not know calls in. When there is such a
-// thread (perhaps one of our own that is just ending) the monitor looks again a few times.
+// nothing will ever happen again, unless a thread that we do not know calls in. When there is such
+// a thread (perhaps one of our own that is just ending) the monitor looks again a few times.
 void
 check_dead(void)
 {

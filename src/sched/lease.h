@@ -2,8 +2,8 @@
 // The lease: how an M that runs user code holds its P, and how it loses it.
 //
 // While an M is inside the runtime (inrt = 1) it owns its P outright. In user code it holds the P
-// on a lease that others may end, because user code may block or loop for ever and nothing in it tells us.
-// Entering the runtime costs a store, a compiler barrier and a load.
+// on a lease that others may end, because user code may block or loop for ever and nothing in it
+// tells us. Entering the runtime costs a store, a compiler barrier and a load.
 //
 //   HELD      -> REVOKING   lease_grab, by CAS
 //   REVOKING  -> FROZEN     the same lease_grab: the M was outside, by CAS
@@ -16,15 +16,16 @@
 //   REVOKED   -> HELD       lease_renew: the M has found another P
 //
 // Invariants:
-//   L1  Only the M itself, while inrt = 1 and the lease is HELD, or the party that moved its lease to
-//       FROZEN, touches M.p and the fields of its P that belong to the owner.
+//   L1  Only the M itself, while inrt = 1 and the lease is HELD, or the party that moved its lease
+//       to FROZEN, touches M.p and the fields of its P that belong to the owner.
 //   L2  An M changes its P only inside the runtime. So who froze it reads, and may clear, M.p.
 //   L3  Nobody waits for a lease state that its peer need not leave: FROZEN is left within a few
 //       instructions; REVOKING can be taken back by the entering M itself.
-// Order:  O1  dekker: the M stores inrt, light fence, loads lease; the revoker stores REVOKING, heavy
-//             fence, loads inrt. One of them sees the other.
+// Order:  O1  dekker: the M stores inrt, light fence, loads lease; the revoker stores REVOKING,
+//             heavy fence, loads inrt. One of them sees the other.
 //         O2  publish inrt = 0 -> revoker's acquire load: all the M did to its P is visible.
-//         O3  publish HELD by thaw, REVOKED by revoke -> acquire load at enter: all the freezer did is visible.
+//         O3  publish HELD by thaw, REVOKED by revoke -> acquire load at enter: all the freezer did
+//             is visible.
 #ifndef UNDERGO_SCHED_LEASE_H
 #define UNDERGO_SCHED_LEASE_H
 
@@ -32,9 +33,10 @@
 
 typedef enum LeaseState {
 	LEASE_HELD,
-	LEASE_REVOKING, // somebody wants it and has not yet looked whether the M is inside. The bits
-			// from LEASE_WHO_SHIFT up name him: had the M taken the lease back and a second
-			// party started anew, the first could not tell that REVOKING from his own
+	LEASE_REVOKING, // somebody wants it and has not yet looked whether the M is inside. The
+			// bits from LEASE_WHO_SHIFT up name him: had the M taken the lease back
+			// and a second party started anew, the first could not tell that REVOKING
+			// from his own
 	LEASE_FROZEN,   // somebody uses the P for a moment; the M must wait to enter
 	LEASE_LOOSE,    // announced blocking: may be frozen without looking
 	LEASE_REVOKED,  // the M has no P
@@ -66,9 +68,9 @@ lease_leave(Lease *l)
 // it is REVOKED. Waits a few instructions for a freezer.
 bool lease_enter_slow(Lease *l);
 
-// Another party wants the P of an M in user code. `who` is a number no other thread uses here. True: the lease is FROZEN and the P is the
-// caller's, until lease_thaw or lease_revoke a few instructions later. False: the M is inside, has no
-// P, or somebody else was faster.
+// Another party wants the P of an M in user code. `who` is a number no other thread uses here.
+// True: the lease is FROZEN and the P is the caller's, until lease_thaw or lease_revoke a few
+// instructions later. False: the M is inside, has no P, or somebody else was faster.
 bool lease_grab(Lease *l, uint32_t who);
 
 // The M keeps its P after all.
@@ -77,7 +79,8 @@ void lease_thaw(Lease *l);
 // The M has lost its P; the caller has taken M.p out.
 void lease_revoke(Lease *l);
 
-// Announced blocking: lets anyone take the P without a heavy fence. The M is inside, and then outside.
+// Announced blocking: lets anyone take the P without a heavy fence. The M is inside, and then
+// outside.
 void lease_loosen(Lease *l);
 
 // The M, inside the runtime and REVOKED, has got a P again.

@@ -1,24 +1,25 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The Ps: how many, changing their number, stopping them all, visiting each.
 //
-// Ps are never freed, and neither are the arrays that list them: an array grows by doubling, its old
-// copies stay (together less than the last one). So whoever has read a count and an array may walk it
-// as long as he likes, with or without a P, while GOMAXPROCS changes under him; what he finds at worst
-// is a P that is dead by now, whose queue is empty.
+// Ps are never freed, and neither are the arrays that list them: an array grows by doubling, its
+// old copies stay (together less than the last one). So whoever has read a count and an array may
+// walk it as long as he likes, with or without a P, while GOMAXPROCS changes under him; what he
+// finds at worst is a P that is dead by now, whose queue is empty.
 //
 // Invariants:
 //   R1  Slots [0, made) of the current array, and of every older one up to its capacity, hold Ps
 //       that are complete.
 //   R2  n_procs <= made. Ps from n_procs on are Pdead: no M, no work, no timers.
-//   R3  While the world is stopped all Ps are Pstopped, Pdead or the stopper's own, and no G runs but
-//       the stopper; threads may be in user code without a P.
-// Order:  O1  publish array -> sched_procs, before publish n_procs. The reader loads n_procs first: the
-//             array he then finds is at least as long.
+//   R3  While the world is stopped all Ps are Pstopped, Pdead or the stopper's own, and no G runs
+//       but the stopper; threads may be in user code without a P.
+// Order:  O1  publish array -> sched_procs, before publish n_procs. The reader loads n_procs first:
+//             the array he then finds is at least as long.
 #include <string.h>
 
 #include "sched/sched_impl.h"
 
 ATOMIC_U32 sched_n_procs;
+// The slot before the first holds the array it replaced, so that none is lost to leak checkers.
 static ATOMIC(P **) procs_array; // R1
 static ATOMIC_U32 made;          // under sched.lock; read by observe
 static uint32_t capacity;        // sched.lock
@@ -47,10 +48,12 @@ grow_array(uint32_t n)
 		cap *= 2;
 	if (cap == capacity)
 		return true;
-	P **fresh = os_alloc(cap * sizeof(P *));
-	if (fresh == NULL)
+	void **slots = os_alloc((cap + 1) * sizeof(P *));
+	if (slots == NULL)
 		return false;
 	P **old = load_rlx(&procs_array); // order: own, under sched.lock
+	slots[0] = old;
+	P **fresh = (P **)(slots + 1);
 	if (old != NULL)
 		memcpy(fresh, old, load_rlx(&made) * sizeof(P *)); // order: own
 	store_rel(&procs_array, fresh); // order: publish -> sched_procs

@@ -3,9 +3,10 @@
 // sched.lock.
 //
 // P.next holds the G that was made runnable last, so that two Gs that talk to each other run in
-// turns. The hand holds Gs older than those in the ring: as long as no other P is hungry they need not
-// pass through the ring, whose claims cost a locked instruction. Both are touched by the owner of the P
-// alone, at plain cost; a thief that finds nothing else freezes the owner's lease first (find.c).
+// turns. The hand holds Gs older than those in the ring: as long as no other P is hungry they need
+// not pass through the ring, whose claims cost a locked instruction. Both are touched by the owner
+// of the P alone, at plain cost; a thief that finds nothing else freezes the owner's lease first
+// (find.c).
 #include "sched/sched_impl.h"
 
 void
@@ -63,8 +64,8 @@ globq_put_list(GList *l)
 	store_rlx(&sched.globq_n, sched.globq.n); // order: hint, rechecked under the lock
 }
 
-// A fair share of the global queue, at most max: the first to *first, the rest into pp's ring, which
-// has to have room.
+// A fair share of the global queue, at most max: the first to *first, the rest into pp's ring,
+// which has to have room.
 uint32_t
 globq_take(P *pp, uint32_t max, G **first)
 {
@@ -119,7 +120,7 @@ put_in_hand(P *pp, G *gp)
 {
 	uint32_t tail = load_rlx(&pp->hand_tail);                 // order: own
 	if (tail - load_rlx(&pp->hand_head) == HAND_SIZE ||       // order: own
-	    load_rlx(&pp->runq.head) != load_rlx(&pp->runq.tail)) // order: own; thieves only empty it
+	    load_rlx(&pp->runq.head) != load_rlx(&pp->runq.tail)) // order: own; thieves only take
 		return false;
 	store_rlx(&pp->hand[tail % HAND_SIZE], gp); // order: own
 	store_rlx(&pp->hand_tail, tail + 1);        // order: own
@@ -151,8 +152,8 @@ p_refill(P *pp)
 	return out[0];
 }
 
-// All that pp has goes to the global queue: nobody is going to own pp for a while, and what only its
-// owner may touch could not be stolen.
+// All that pp has goes to the global queue: nobody is going to own pp for a while, and what only
+// its owner may touch could not be stolen.
 void
 p_empty(P *pp)
 {

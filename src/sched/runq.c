@@ -8,7 +8,7 @@ claim_oldest(RunQ *q, uint32_t head, uint32_t n, G **out)
 {
 	for (uint32_t i = 0; i < n; i++)
 		out[i] = load_rlx(&q->ring[(head + i) % RUNQ_SIZE]); // order: own
-	return cas_rel(&q->head, &head, head + n);                   // order: claim, the reads are over
+	return cas_rel(&q->head, &head, head + n);                   // order: claim, reads are over
 }
 
 uint32_t
@@ -47,9 +47,10 @@ runq_steal_half(RunQ *victim, RunQ *mine)
 		if (n > RUNQ_SIZE / 2) // head and tail are of different moments
 			continue;
 		for (uint32_t i = 0; i < n; i++) {
-			// order: a slot reused meanwhile is read wrongly; then head moved and the claim fails
+			// order: a slot reused meanwhile is read wrongly; then head moved and the
+			// claim fails
 			G *gp = load_rlx(&victim->ring[(head + i) % RUNQ_SIZE]);
-			store_rlx(&mine->ring[(tail + i) % RUNQ_SIZE], gp); // order: published below
+			store_rlx(&mine->ring[(tail + i) % RUNQ_SIZE], gp); // order: publish below
 		}
 		if (cas_ar(&victim->head, &head, head + n)) { // order: claim, reads are over
 			store_rel(&mine->tail, tail + n);     // order: publish -> consumers
@@ -62,7 +63,7 @@ uint32_t
 runq_len(RunQ *q)
 {
 	for (;;) {
-		uint32_t head = load_acq(&q->head); // order: hint; acquire keeps the next load behind
+		uint32_t head = load_acq(&q->head); // order: hint; keeps the next load behind
 		uint32_t tail = load_acq(&q->tail); // order: hint, observe <- runq_put
 		if (load_rlx(&q->head) == head)     // order: hint, both of one moment
 			return tail - head;

@@ -12,8 +12,8 @@
 //   Q1  tail - head <= RUNQ_SIZE; slots [head, tail) hold runnable Gs, each in no other list.
 //   Q2  tail is written by the owner alone; head only grows, by claims.
 // Order:  O1  A slot is written before the tail that covers it (publish tail -> consumers).
-//         O2  A slot is read before the head that releases it (a claim by CAS); the owner reads head
-//             with acquire before it writes the slot again.
+//         O2  A slot is read before the head that releases it (a claim by CAS); the owner reads
+//             head with acquire before it writes the slot again.
 #ifndef UNDERGO_SCHED_RUNQ_H
 #define UNDERGO_SCHED_RUNQ_H
 

@@ -29,8 +29,9 @@ typedef struct P P;
 //   Gwaiting   whoever it waits on: one party becomes the waker (a lock, or sched_claim)
 //   Gdead      the free list
 //
-// The scan bit, G.scan, is a lock on the stack of a G that does not run: its holder may read and trim
-// the stack, whatever the status does meanwhile, except that nobody may let it run (sched_scan_begin).
+// The scan bit, G.scan, is a lock on the stack of a G that does not run: its holder may read and
+// trim the stack, whatever the status does meanwhile, except that nobody may let it run
+// (sched_scan_begin).
 typedef enum GStatus {
 	Gidle,
 	Grunnable,
@@ -74,7 +75,7 @@ struct G {
 	uint64_t id;         // set before publication
 	uint64_t parent_id;  // set before publication: who started it
 	ATOMIC_U32 wait;     // WaitReason, while Gwaiting; count for dumps
-	bool thread;         // set before publication: a foreign thread; it parks on note and has no P
+	bool thread;         // set before publication: a foreign thread; parks on note, has no P
 	bool keeps_stack;    // owner: its stack is of the default size and stays with it
 	ATOMIC_I64 wait_since; // when it parked, filled in lazily by sysmon; 0 not known
 	struct Scope *scope; // owner: the scope it runs in, NULL none
@@ -132,9 +133,9 @@ typedef enum PStatus { Pidle, Prunning, Pstopped, Pdead } PStatus;
 struct P {
 	// Owner's line: written at every switch.
 	ATOMIC(G *) next CACHE_ALIGNED; // runs before all others; owner, or who froze the lease
-	ATOMIC_U32 hand_head;  // slots [hand_head, hand_tail) of hand; owner, or who froze the lease
+	ATOMIC_U32 hand_head;  // hand: slots [hand_head, hand_tail); owner, or who froze the lease
 	ATOMIC_U32 hand_tail;  // owner, or who froze the lease
-	ATOMIC_U32 attention;  // not 0: take the slow path at the next switch. Anyone sets, owner clears
+	ATOMIC_U32 attention;  // not 0: slow path at the next switch. Anyone sets, owner clears
 	ATOMIC(G *) hand[HAND_SIZE]; // Gs older than the ring's; owner, or who froze the lease
 	uint32_t next_streak;  // owner: how often in a row `next` was taken
 	ATOMIC_U64 tick;       // own: switches
@@ -204,8 +205,8 @@ G *sched_spawn_held(void (*fn)(void *), void *arg, size_t stack_bytes, const cha
 // Names gp, which is the caller's own or not yet runnable; NULL takes the name away.
 void sched_set_name(G *gp, const char *name);
 
-// Parks the running G. after(arg), unless NULL, runs when it is off its stack and Gwaiting: it usually
-// unlocks what the waker must lock. Returns when somebody has called sched_ready.
+// Parks the running G. after(arg), unless NULL, runs when it is off its stack and Gwaiting: it
+// usually unlocks what the waker must lock. Returns when somebody has called sched_ready.
 // Locks: only such as `after` gives up.  Blocks: G.
 void sched_park(WaitReason why, void (*after)(void *), void *arg);
 // The same with the commonest `after`: mutex_unlock(m).
@@ -255,7 +256,8 @@ void sched_wait_end(Wait *w);
 int sched_claim_error(Claim by);
 
 // Tries to be the one that ends gp's wait. True: the caller won. For CLAIM_PEER the caller then
-// hands over and calls sched_ready; it holds the lock that the park gives up, so the G is off its stack.
+// hands over and calls sched_ready; it holds the lock that the park gives up, so the G is off its
+// stack.
 bool sched_claim_peer(G *gp);
 // The same for a deadline or a cancellation, which may come at any moment: wins and readies gp, or
 // does nothing.

@@ -15,7 +15,7 @@ enum {
 	GFREE_MAX = 64,          // dead Gs a P keeps
 	NEXT_STREAK_MAX = 64,    // a chain through P.next shares this many turns
 	GLOBAL_EVERY = 64,       // one switch in so many looks at the global queue first
-	TIMER_LOOK_EVERY = 8,    // one switch in so many looks at the clock, while timers are pending
+	TIMER_LOOK_EVERY = 8,    // one switch in so many looks at the clock, while there are timers
 	IDLE_EXIT_MS = 5000,     // an M that idles so long ends
 	ID_BATCH = 16,
 	DEAD_LOOKS = 8,          // how often the monitor looks again, 10 ms to 1.3 s apart

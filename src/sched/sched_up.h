@@ -5,8 +5,8 @@
 
 #include "sched/sched.h"
 
-// Make, and take down, timer's part of a P. Down: the world is stopped; pending timers move to `heir`
-// (never NULL). Answered by timer.
+// Make, and take down, timer's part of a P. Down: the world is stopped; pending timers move to
+// `heir` (never NULL). Answered by timer.
 bool up_timers_make(P *pp); // false without memory
 void up_timers_move(P *pp, P *heir);
 
@@ -26,8 +26,8 @@ void up_g_ends(G *gp);
 // Whether the scope gp runs in has been cancelled. Only asked when gp->scope is not NULL.
 bool up_scope_canceled(G *gp);
 
-// A thread has come under the runtime (before it runs any G), and is about to leave it: its alternate
-// signal stack. starts returns what ends gets. Answered by panic.
+// A thread has come under the runtime (before it runs any G), and is about to leave it: its
+// alternate signal stack. starts returns what ends gets. Answered by panic.
 void *up_thread_starts(void);
 void up_thread_ends(void *signal_stack);
 

@@ -67,8 +67,9 @@ sched_start(void)
 
 // --- entering ---------------------------------------------------------------------------------
 
-// After: a G that found no idle P waits for its turn in the global queue; its M has none either. The
-// list of idle Ps is looked at under the same lock, or a P that idles just now would miss the G.
+// After: a G that found no idle P waits for its turn in the global queue; its M has none either.
+// The list of idle Ps is looked at under the same lock, or a P that idles just now would miss the
+// G.
 static void
 wait_for_p(void *v)
 {

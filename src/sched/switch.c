@@ -2,10 +2,10 @@
 // Giving the processor to another goroutine: park, ready, yield, exit, and an M's scheduler.
 //
 // A G that leaves switches straight to the next one in its P's queue, without a detour over the
-// scheduler's stack. So at the moment of the switch the leaving G is still on its stack, and nothing
-// that lets others run it may have happened: its status, its place in a queue, the unlocking of
-// what it waits on. These are left in M.prev, M.prev_status and M.after, and done by whoever arrives
-// (finish_switch), on the arriving context's stack.
+// scheduler's stack. So at the moment of the switch the leaving G is still on its stack, and
+// nothing that lets others run it may have happened: its status, its place in a queue, the
+// unlocking of what it waits on. These are left in M.prev, M.prev_status and M.after, and done by
+// whoever arrives (finish_switch), on the arriving context's stack.
 //
 // Invariants:
 //   S1  A G that others can find (in a queue, or Gwaiting) is off its stack and its sp is saved.
@@ -72,8 +72,8 @@ prepare(M *mp, G *gp)
 }
 
 // The running G leaves; st and after take effect when it is off its stack. Returns when it runs
-// again, on whatever M. Errno goes with the G. Inlined, like all from the C face down to the switch as far
-// as may be: each return that follows a switch between unlike callers is predicted wrongly.
+// again, on whatever M. Errno goes with the G. Inlined, like all from the C face down to the switch
+// as far as may be: each return that follows a switch between unlike callers is predicted wrongly.
 static inline __attribute__((always_inline)) void
 leave_cpu(G *gp, GStatus st, void (*after)(void *), void *arg)
 {
@@ -243,7 +243,8 @@ sched_yield(void)
 		os_yield();
 		return;
 	}
-	// Alone, with nobody asking: stay. The scheduler still gets its look at the clock and the others.
+	// Alone, with nobody asking: stay. The scheduler still gets its look at the clock and the
+	// others.
 	if (load_rlx(&pp->attention) == 0 && !p_has_work(pp) && // order: hint
 	    load_rlx(&sched.globq_n) == 0 &&                    // order: hint
 	    (load_rlx(&pp->timer_when) == INT64_MAX || --pp->timer_look != 0)) { // order: hint

@@ -2,14 +2,14 @@
 // The monitor: a thread without a P that takes Ps back from Ms that block or loop in user code, and
 // looks after what nobody else may be awake for.
 //
-// It sleeps 20 us between looks while there is something to take, longer and longer (to 10 ms) while
-// there is not, and without a limit while every P is idle: an idle process makes no wake-ups.
+// It sleeps 20 us between looks while there is something to take, longer and longer (to 10 ms)
+// while there is not, and without a limit while every P is idle: an idle process makes no wake-ups.
 //
-// Whether an M in user code blocks or computes is told by its CPU time: a thread whose CPU clock stands
-// still between two looks does not run, and then its state in /proc tells whether it sleeps or merely
-// waits for a processor. Blocked: its P is taken at once when work waits for it, and
-// after a while in any case, so that the process can go idle. Computing: its P is taken after a slice
-// of 10 ms, when work waits; the M then competes for a P like everyone else at its next call.
+// Whether an M in user code blocks or computes is told by its CPU time: a thread whose CPU clock
+// stands still between two looks does not run, and then its state in /proc tells whether it sleeps
+// or merely waits for a processor. Blocked: its P is taken at once when work waits for it, and
+// after a while in any case, so that the process can go idle. Computing: its P is taken after a
+// slice of 10 ms, when work waits; the M then competes for a P like everyone else at its next call.
 #include "sched/sched_impl.h"
 
 enum {
@@ -43,7 +43,7 @@ static void
 sleep_while_idle(Monitor *mon)
 {
 	mutex_lock(&sched.lock);
-	bool idle = load_rlx(&sched.n_pidle) == load_rlx(&sched_n_procs) && // order: under sched.lock
+	bool idle = load_rlx(&sched.n_pidle) == load_rlx(&sched_n_procs) && // order: sched.lock
 		    load_rlx(&sched.stopping) == 0 && load_rlx(&sched.thread_wanted) == 0 &&
 		    load_rlx(&sched.dead_suspect) == 0;
 	if (idle) {
@@ -130,17 +130,18 @@ look_at(P *pp, int64_t now, bool waiting)
 	}
 	waiting = waiting || p_has_work(pp) || timer_due(pp, now);
 	if (timer_due(pp, now))
-		store_rel(&pp->attention, 1); // order: hint, if it switches it shall look at the clock
+		store_rel(&pp->attention, 1); // order: hint, at a switch it shall look at the clock
 	if (!shall_lose(pp, m, now, waiting))
 		return false;
-	if (load_rlx(&m->lease.inrt) != 0) { // order: hint; it is switching, or waits in the runtime
+	if (load_rlx(&m->lease.inrt) != 0) { // order: hint; it switches, or waits in the runtime
 		store_rel(&pp->attention, 1); // order: hint
 		return false;
 	}
 	return retake(pp, m);
 }
 
-// Work that only waits for a P: in the global queue, or in the queue of a P that cannot be stolen from.
+// Work that only waits for a P: in the global queue, or in the queue of a P that cannot be stolen
+// from.
 static bool
 work_waits(ProcSnapshot procs)
 {

@@ -2,13 +2,14 @@
 // Ms: threads of our own that run goroutines, and threads of the program that call in.
 //
 // Our own are made when a P has work and no M is idle, sleep in the idle list, and end when nobody
-// needed them for IDLE_EXIT_MS. A thread of the program gets an M and a G at its first call (its lease is
-// HELD for ever and it has no P) and gives them back when it ends. Records are never freed.
+// needed them for IDLE_EXIT_MS. A thread of the program gets an M and a G at its first call (its
+// lease is HELD for ever and it has no P) and gives them back when it ends. Records are never
+// freed.
 //
-// The sleeper: one idle M minds the timers of all Ps. It sleeps until the earliest is due; an earlier
-// one wakes it.
-// Order:  O1  dekker: sched_timer_moved has P.timer_when stored, light fence, reads sleep_until; the
-//             sleeper stores sleep_until, heavy fence, reads every P.timer_when again.
+// The sleeper: one idle M minds the timers of all Ps. It sleeps until the earliest is due; an
+// earlier one wakes it.
+// Order:  O1  dekker: sched_timer_moved has P.timer_when stored, light fence, reads sleep_until;
+//             the sleeper stores sleep_until, heavy fence, reads every P.timer_when again.
 //         O2  M.next_p and M.spinning are written before note_wake, read after note_sleep.
 #include "sched/fiber.h"
 #include "sched/sched_impl.h"

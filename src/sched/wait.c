@@ -8,13 +8,13 @@
 //     \------------------- end, or the wait has returned --------/
 //
 // Invariants:
-//   W1  Whoever moves the claim away from OPEN readies the G, once. Who moves it away from PREPARED does
-//       not: the parking M finds it and readies the G itself.
+//   W1  Whoever moves the claim away from OPEN readies the G, once. Who moves it away from PREPARED
+//       does not: the parking M finds it and readies the G itself.
 //   W2  Peers claim only under the lock that the park gives up, so they find OPEN or a later state.
-//   W3  A deadline is disarmed before its Wait leaves the stack; a canceller claims under its scope's
-//       lock, and a stale claim could only cancel a later wait of the same cancelled scope.
-// Order:  O1  dekker between a wait's begin (PREPARED stored, then the scope's flag read) and a cancellation
-//             (flag stored, then the claim tried): a seq_cst fence at both.
+//   W3  A deadline is disarmed before its Wait leaves the stack; a canceller claims under its
+//       scope's lock, and a stale claim could only cancel a later wait of the same cancelled scope.
+// Order:  O1  dekker between a wait's begin (PREPARED stored, then the scope's flag read) and a
+//             cancellation (flag stored, then the claim tried): a seq_cst fence at both.
 //         O2  Data rides on the queue's lock, or on sched_ready's release and the M's acquire.
 #include "sched/sched_impl.h"
 
@@ -89,7 +89,8 @@ open_claim(void *v)
 	void *arg = cp->arg;
 	uint32_t seen = CLAIM_PREPARED;
 	bool opened = cas_ar(&gp->claim, &seen, CLAIM_OPEN); // order: claim, both ways
-	// From here on the G may run, and *cp be gone; the lock that `after` gives up is still held.
+	// From here on the G may run, and *cp be gone; the lock that `after` gives up is still
+	// held.
 	if (after != NULL)
 		after(arg);
 	if (!opened)
@@ -152,7 +153,8 @@ sched_claim_and_ready(G *gp, Claim by)
 	}
 }
 
-// A thread of the program has no timer of ours: it sleeps with its deadline and then claims its own wait.
+// A thread of the program has no timer of ours: it sleeps with its deadline and then claims its own
+// wait.
 static Claim
 thread_wait(Wait *w, WaitReason why, void (*after)(void *), void *arg)
 {

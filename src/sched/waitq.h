@@ -9,7 +9,8 @@
 
 typedef struct G G;
 
-// A place in a queue of waiting goroutines; lives on the waiter's stack. Guarded by the queue's lock.
+// A place in a queue of waiting goroutines; lives on the waiter's stack. Guarded by the queue's
+// lock.
 typedef struct Sudog Sudog;
 struct Sudog {
 	G *g;

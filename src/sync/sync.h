@@ -71,13 +71,13 @@ mutex_unlock(Mutex *m)
 {
 	lockrank_release(m);
 	store_rel(&m->held, 0); // order: release, pairs with mutex_lock
-	fence_light();          // order: dekker with mutex_lock_slow: held cleared, then sleepers read
+	fence_light();          // order: dekker with mutex_lock_slow: held cleared, sleepers read
 	if (unlikely(load_rlx(&m->sleepers) != 0))
 		mutex_unlock_slow(m);
 }
 
-// A one-shot event with one sleeper: clear, then sleep in one thread, wake in another, each once per
-// round. A wake before the sleep is kept.
+// A one-shot event with one sleeper: clear, then sleep in one thread, wake in another, each once
+// per round. A wake before the sleep is kept.
 typedef struct Note {
 	ATOMIC_U32 key; // 0 cleared, 1 woken
 } Note;

@@ -124,6 +124,7 @@ test_errno_of_threads(void)
 		expect(pthread_create(&threads[i], NULL, thread_errno, c) == 0);
 	for (int i = 0; i < 4; i++)
 		pthread_join(threads[i], NULL);
+	go_chan_free(c);
 }
 
 // --- floating point ---------------------------------------------------------------------------

@@ -403,7 +403,9 @@ recv_with_deadline(void *unused)
 {
 	(void)unused;
 	char byte;
-	expect_eq(go_chan_recv(go_chan_new(1, 0), &byte, go_in(300 * GO_MSEC)), GO_ETIMEDOUT);
+	go_chan *never = go_chan_new(1, 0);
+	expect_eq(go_chan_recv(never, &byte, go_in(300 * GO_MSEC)), GO_ETIMEDOUT);
+	go_chan_free(never);
 	go_chan_close(gate);
 	return NULL;
 }

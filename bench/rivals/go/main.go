@@ -4,8 +4,8 @@
 // no generics and nothing newer than Go 1.18.
 //
 // It is called and prints as the C programs do, see bench.h: `program ROW` prints
-// `ROW cpu_ns wall_ns [key=value ...]`. This file has the clocks, the measuring loop and the list of
-// rows; the others have one group of rows each.
+// `ROW cpu_ns wall_ns [key=value ...]`. This file has the clocks, the measuring loop and the list
+// of rows; the others have one group of rows each.
 package main
 
 import (
@@ -74,7 +74,8 @@ func check(ok bool, what string) {
 
 // The result line. Times are totals over ops operations.
 func print(name string, cpu, wall, ops int64, extra string) {
-	line := fmt.Sprintf("%s %.3f %.3f %s", name, float64(cpu)/float64(ops), float64(wall)/float64(ops), extra)
+	line := fmt.Sprintf("%s %.3f %.3f %s", name,
+		float64(cpu)/float64(ops), float64(wall)/float64(ops), extra)
 	fmt.Println(strings.TrimSpace(line))
 }
 

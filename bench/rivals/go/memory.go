@@ -56,8 +56,9 @@ func parked(name string, n int64) {
 		<-done
 	}
 	total := int64(time.Since(wall))
-	extra := fmt.Sprintf("rss=%.1f pte=%.1f n=%d seconds=%.3f gib=%.3f", float64(rss)/float64(n),
-		float64(pte)/float64(n), n, float64(total)/1e9, float64(rss)/(1<<30))
+	extra := fmt.Sprintf("rss=%.1f pte=%.1f n=%d seconds=%.3f gib=%.3f",
+		float64(rss)/float64(n), float64(pte)/float64(n), n,
+		float64(total)/1e9, float64(rss)/(1<<30))
 	print(name, cpuNow()-cpu, total, n, extra)
 }
 
@@ -88,5 +89,6 @@ func idle(name string) {
 	if switches < 0 {
 		switches = 0
 	}
-	print(name, cpu, int64(2*time.Second), 1, fmt.Sprintf("switches=%d cpu_us=%.1f", switches, float64(cpu)/1e3))
+	print(name, cpu, int64(2*time.Second), 1,
+		fmt.Sprintf("switches=%d cpu_us=%.1f", switches, float64(cpu)/1e3))
 }

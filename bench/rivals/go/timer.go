@@ -44,5 +44,6 @@ func sleep50us(name string) {
 	total := int64(time.Since(wall))
 	sort.Float64s(over)
 	check(over[0] >= 0, "woke too early")
-	print(name, cpu, total, sleeps, fmt.Sprintf("over=%.1f p99=%.1f", over[sleeps/2], over[sleeps*99/100]))
+	print(name, cpu, total, sleeps,
+		fmt.Sprintf("over=%.1f p99=%.1f", over[sleeps/2], over[sleeps*99/100]))
 }

@@ -7,11 +7,12 @@
 //   56  return address
 // known to: context.h (ARCH_CONTEXT_BYTES), unwind.S, scripts/gdb.py.
 //
-// Both control words are reloaded unconditionally, which costs less than comparing. Storing mxcsr is the dearest instruction here (about 2 of 5 ns) and cannot be saved: its
-// control bits are callee-saved, and nothing cheaper tells whether the goroutine has changed them.
+// Both control words are reloaded unconditionally, which costs less than comparing. Storing mxcsr
+// is the dearest instruction here (about 2 of 5 ns) and cannot be saved: its control bits are
+// callee-saved, and nothing cheaper tells whether the goroutine has changed them.
 //
-// The processor predicts a ret by a stack of its own, which does not switch with ours. What keeps it in
-// step, at 5 ns for each return predicted wrongly:
+// The processor predicts a ret by a stack of its own, which does not switch with ours. What keeps
+// it in step, at 5 ns for each return predicted wrongly:
 //   - A suspended context continues by ret: it was suspended by a call, mostly the same one as that
 //     which suspends us now, so both the address and the depth fit. (An indirect jump is faster
 //     alone, and puts all returns that follow out of step.)
@@ -122,8 +123,8 @@ arch_enter_:
 	.cfi_endproc
 	.size	arch_start, . - arch_start
 
-// Where a context of arch_context_init begins: rbx holds its entry function, rax the argument of the first switch.
-// Outermost for unwinders: the return address is undefined.
+// Where a context of arch_context_init begins: rbx holds its entry function, rax the argument of
+// the first switch. Outermost for unwinders: the return address is undefined.
 	.globl	arch_context_begin
 	.hidden	arch_context_begin
 	.type	arch_context_begin, @function

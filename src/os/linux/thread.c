@@ -217,7 +217,8 @@ sys_sleep(int64_t ns)
 		continue;
 }
 
-// The state letter follows the thread's name, which stands in brackets and may hold brackets itself.
+// The state letter follows the thread's name, which stands in brackets and may hold brackets
+// itself.
 bool
 sys_thread_runnable(int tid)
 {
