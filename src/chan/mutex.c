@@ -57,7 +57,11 @@ enum {
 enum {
 	SPINS = 4,         // looks of a running goroutine before it queues
 	SPIN_PAUSES = 30,  // between two of them
+#ifdef UNDERGO_STRESS
+	CALM_ONE_IN = 2,
+#else
 	CALM_ONE_IN = 256, // unlocks with nobody queued until CONTENDED goes
+#endif
 };
 static const int64_t starving_ns = 1000000;
 
@@ -178,7 +182,7 @@ gmutex_unlock_contended(go_mutex *m)
 	if (s == CONTENDED && mp != NULL && base_rand_below(&mp->rand, CALM_ONE_IN) == 0)
 		return GMUTEX_HELD;
 	// order: release, pairs with try_lock; and O1
-	return (xchg_ar(held_of(m), 0) & WAKE) != 0 ? GMUTEX_RELEASED : GMUTEX_DONE;
+	return (xchg_rel(held_of(m), 0) & WAKE) != 0 ? GMUTEX_RELEASED : GMUTEX_DONE;
 }
 
 // Somebody may be queued. The mutex is free, or somebody else's, or no more.
@@ -226,7 +230,7 @@ gmutex_unlock_held(go_mutex *m)
 		set_slow(m, 0);
 	uint32_t was = 0;
 	if (heir == NULL)
-		was = xchg_ar(held_of(m), 0); // order: release, pairs with try_lock; and O1
+		was = xchg_rel(held_of(m), 0); // order: release, pairs with try_lock; and O1
 	mutex_unlock(&root->lock);
 	if (heir != NULL) {
 		sched_ready(heir);

@@ -54,7 +54,7 @@ static TraceLevel level;      // set by dump_init, then constant
 static const char *
 running_text(const G *gp)
 {
-	M *mp = gp->m;
+	M *mp = load_rlx(&gp->m); // order: hint; Ms are never freed
 	if (gp->thread || mp == NULL || mp == sched_m())
 		return "running";
 	uint32_t state = load_rlx(&mp->lease.state); // order: hint

@@ -256,7 +256,7 @@ g_thread_done(G *gp)
 {
 	store_rel(&gp->status, Gdead); // order: publish -> dumps
 	gp->thread = false;
-	gp->m = NULL;
+	store_rlx(&gp->m, NULL); // order: hint
 	gp->scope = NULL;
 	if (gp->name != NULL)
 		gp->name[0] = '\0';

@@ -66,7 +66,7 @@ struct G {
 	ATOMIC_U32 status;   // GStatus, owner; see above
 	ATOMIC_U32 scan;     // 1 while somebody holds the scan bit
 	G *link;             // owner of the list it is in
-	M *m;                // owner: the M that runs it
+	ATOMIC(M *) m;       // owner: the M that runs it; dumps read it as a hint
 	ATOMIC_U32 claim;    // Claim
 	int errno_saved;     // owner: errno while it does not run
 	Stack stack;         // set before publication; replaced while Gdead

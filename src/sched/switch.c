@@ -63,7 +63,7 @@ wait_for_scan(G *gp)
 static inline void
 prepare(M *mp, G *gp)
 {
-	gp->m = mp;
+	store_rlx(&gp->m, mp);          // order: hint
 	mp->curg = gp;
 	store_rlx(&gp->status, Grunning); // order: dekker with sched_scan_begin, O2
 	fence_light();

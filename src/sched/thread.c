@@ -305,7 +305,7 @@ m_attach(void)
 		return NULL;
 	mp->foreign = true;
 	mp->curg = gp;
-	gp->m = mp;
+	store_rlx(&gp->m, mp); // order: hint
 	add_rel(&sched.n_foreign, 1); // order: publish -> check_dead
 	settle(mp);
 	os_thread_exit_set(mp);

@@ -5,7 +5,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdlib.h>
+#include <time.h>
 
 #include "harness.h"
 
@@ -392,6 +392,10 @@ drops(void *arg)
 	expect_eq(go_chan_recv(go_timer_chan(t), &value, GO_NEVER), 0);
 	int64_t grid = (value - made) / period;
 	expect(grid >= 4);
+	while (go_chan_len(go_timer_chan(t)) == 0)
+		go_sleep(period);
+	expect(go_timer_stop(t)); // and with it goes the unread tick
+	expect(!has_value(t));
 	go_timer_free(t);
 	return 0;
 }
@@ -620,7 +624,9 @@ on_thread(void *arg)
 	go_timer *far = go_timer_new(3600 * GO_SEC);
 	expect_eq(go_chan_recv(go_timer_chan(t), &value, GO_NEVER), 0);
 	expect_eq(go_chan_recv(go_timer_chan(t), &value, go_in(GO_MSEC)), GO_ETIMEDOUT);
-	expect(go_timer_stop(far));
+	nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL); // all our threads sleep by now
+	expect(go_timer_reset(far, GO_MSEC));
+	expect_eq(go_chan_recv(go_timer_chan(far), &value, go_in(8 * GO_SEC)), 0);
 	go_timer_free(far);
 	go_timer_free(t);
 	while (atomic_load(&count) < 1)

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The mutex of goroutines, src/chan/mutex.c and its fast halves in chan.h, over the real table of
+// waiters: mutual exclusion, visibility of what the mutex guards, and no lost wake-up (a waiter
+// nobody wakes is a deadlock here).
+//
+// Each thread is a goroutine. Time passes by the schedule's choice, so that waiters starve or do
+// not. A mutex may be gone as soon as it has been given up for the last time.
+#include "explore_arch.h"
+
+#include "explore_lock.h"
+
+#include "chan/sema.c"
+#include "sched/waitq.c"
+
+static int64_t fake_nanotime(void);
+#define os_nanotime fake_nanotime
+#include "chan/mutex.c"
+#undef os_nanotime
+
+#include <string.h>
+
+enum { THREADS = 4 };
+
+static go_mutex m;
+static G gs[THREADS];
+static M ms[THREADS];
+static ATOMIC_U32 woken_flag[THREADS];
+static int guarded;
+static int64_t now;
+
+// --- what lies around the code under test -----------------------------------------------------
+
+static int64_t
+fake_nanotime(void)
+{
+	now += explore_random(2) * (starving_ns + 1);
+	return now;
+}
+
+void
+sched_park_unlock(WaitReason why, Mutex *l)
+{
+	ATOMIC_U32 *flag = &woken_flag[sched_g() - gs];
+	(void)why;
+	mutex_unlock(l);
+	while (load_acq(flag) == 0)
+		explore_futex_wait(flag, 0, false);
+	store_rlx(flag, 0);
+}
+
+void
+sched_ready(G *gp)
+{
+	ATOMIC_U32 *flag = &woken_flag[gp - gs];
+	EXPLORE_CHECK(load_rlx(flag) == 0, "a G was readied twice");
+	store_rel(flag, 1);
+	explore_futex_wake(flag, 1);
+}
+
+void
+sched_yield(void)
+{
+	explore_yield();
+}
+
+ProcSnapshot
+sched_procs(void)
+{
+	return (ProcSnapshot){1, NULL}; // no spinning
+}
+
+bool
+sched_claim_peer(G *gp)
+{
+	(void)gp;
+	explore_fail("nobody else ends these waits");
+}
+
+// --- the tests ----------------------------------------------------------------------------------
+
+static void
+init(void)
+{
+	explore_thread_local(&explore_words, sizeof(explore_words));
+	memset(&m, 0, sizeof(m));
+	memset(gs, 0, sizeof(gs));
+	memset(ms, 0, sizeof(ms));
+	memset(woken_flag, 0, sizeof(woken_flag));
+	memset(roots, 0, sizeof(roots));
+	guarded = 0;
+	now = 1;
+}
+
+static void
+begin(int id)
+{
+	explore_words.m = &ms[id];
+	explore_words.g = &gs[id];
+	ms[id].curg = &gs[id];
+	ms[id].rand = explore_random(1 << 30) + 1;
+}
+
+static void
+count_once(void)
+{
+	gmutex_lock(&m, WAIT_mutex_lock);
+	PLAIN_WRITE(guarded, PLAIN_READ(guarded) + 1);
+	gmutex_unlock(&m);
+}
+
+static void
+twice(int id)
+{
+	begin(id);
+	count_once();
+	count_once();
+}
+
+static void
+thrice(int id)
+{
+	begin(id);
+	for (int i = 0; i < 3; i++)
+		count_once();
+}
+
+static void
+try_or_lock(int id)
+{
+	begin(id);
+	if (id == 0) {
+		if (!gmutex_try_lock(&m)) {
+			explore_outcome(1);
+			return;
+		}
+		PLAIN_WRITE(guarded, PLAIN_READ(guarded) + 1);
+		gmutex_unlock(&m);
+	} else {
+		count_once();
+		count_once();
+	}
+	if (id == 0)
+		explore_outcome(0);
+}
+
+static void
+at_rest(int count)
+{
+	EXPLORE_CHECK(guarded == count, "a count was lost");
+	EXPLORE_CHECK(EXPLORE_RAW(ATOMIC_WORD(&m.held)) == 0, "it is still held");
+	EXPLORE_CHECK((EXPLORE_RAW(ATOMIC_WORD(&m.slow)) & (WOKEN | STARVING)) == 0,
+		      "somebody was woken who never came");
+	EXPLORE_CHECK(sema_root(&m)->tree == NULL, "somebody is still queued");
+}
+
+static void
+six(void)
+{
+	at_rest(6);
+}
+
+static void
+eight(void)
+{
+	at_rest(8);
+}
+
+static const struct ExploreTest tests[] = {
+    {.name = "two, thrice each", .threads = 2, .init = init, .thread = thrice, .final = six},
+    {.name = "three, twice each", .threads = 3, .init = init, .thread = twice, .final = six},
+    {.name = "four, twice each", .threads = 4, .init = init, .thread = twice, .final = eight},
+    {.name = "trylock", .threads = 3, .init = init, .thread = try_or_lock, .must = 3},
+    {0},
+};
+
+static const char *const sources[] = {"chan/mutex.c", "chan/chan.h", NULL};
+
+const struct ExploreDriver explore_driver = {
+    .name = "gmutex",
+    .tests = tests,
+    .sources = sources,
+};
