@@ -51,7 +51,7 @@ static TraceLevel level;      // set by dump_init, then constant
 // --- what a goroutine is doing ------------------------------------------------------------------
 
 // One that runs without a P is most likely in a blocking call; the caller itself is not.
-static const char *
+static NO_TSAN const char *
 running_text(const G *gp)
 {
 	M *mp = load_rlx(&gp->m); // order: hint; Ms are never freed
@@ -61,7 +61,7 @@ running_text(const G *gp)
 	return state == LEASE_LOOSE || state == LEASE_REVOKED ? "syscall" : "running";
 }
 
-static const char *
+static NO_TSAN const char *
 status_text(G *gp, uint32_t status)
 {
 	switch (status) {

@@ -191,9 +191,9 @@ static G *
 look_at_home(P *pp)
 {
 	int64_t when = load_acq(&pp->timer_when); // order: observe <- timers
+	pp->timer_look = 0;
 	if (when != INT64_MAX) {
 		int64_t now = os_nanotime();
-		pp->timer_look = TIMER_LOOK_EVERY;
 		if (when <= now)
 			up_timers_run(pp, now);
 	}

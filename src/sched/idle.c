@@ -77,7 +77,6 @@ p_acquire(M *mp, P *pp)
 {
 	check(mp->p == NULL && load_rlx(&pp->m) == NULL, "p_acquire: taken"); // order: own
 	mp->p = pp;
-	pp->timer_look = TIMER_LOOK_EVERY;
 	store_rlx(&pp->status, Prunning); // order: own
 	store_rel(&pp->m, mp);            // order: publish -> monitor, thieves
 	lease_renew(&mp->lease);

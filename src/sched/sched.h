@@ -139,7 +139,7 @@ struct P {
 	ATOMIC(G *) hand[HAND_SIZE]; // Gs older than the ring's; owner, or who froze the lease
 	uint32_t next_streak;  // owner: how often in a row `next` was taken
 	ATOMIC_U64 tick;       // own: switches
-	uint32_t timer_look;   // owner: switches until the clock is looked at
+	uint32_t timer_look;   // owner: switches since the clock was looked at
 	ATOMIC_I64 timer_when; // earliest timer, INT64_MAX none; timers lock writes, all read
 	GList gfree;           // owner: dead Gs with default stacks
 	uint64_t id_next;      // owner: goroutine ids in hand

@@ -42,7 +42,7 @@ take_local(P *pp)
 		return NULL;
 	if (tick % GLOBAL_EVERY == 0 && load_rlx(&sched.globq_n) != 0) // order: hint
 		return NULL;
-	if (load_rlx(&pp->timer_when) != INT64_MAX && --pp->timer_look == 0) // order: hint
+	if (load_rlx(&pp->timer_when) != INT64_MAX && ++pp->timer_look >= TIMER_LOOK_EVERY)
 		return NULL;
 	return p_take(pp);
 }
@@ -247,7 +247,7 @@ sched_yield(void)
 	// others.
 	if (load_rlx(&pp->attention) == 0 && !p_has_work(pp) && // order: hint
 	    load_rlx(&sched.globq_n) == 0 &&                    // order: hint
-	    (load_rlx(&pp->timer_when) == INT64_MAX || --pp->timer_look != 0)) { // order: hint
+	    (load_rlx(&pp->timer_when) == INT64_MAX || ++pp->timer_look < TIMER_LOOK_EVERY)) {
 		own_add(&pp->tick, 1);
 		os_sim_point();
 		return;
