@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Running a DEATH whose end is not known beforehand: what it wrote and how it ended are the caller's
-// to judge. For a test's main thread before the runtime starts, as expect_death.
+// Running a DEATH whose end is not known beforehand: what it wrote and how it ended are the
+// caller's to judge. For a test's main thread before the runtime starts, as expect_death.
 #ifndef UNDERGO_TESTS_CHILD_H
 #define UNDERGO_TESTS_CHILD_H
 

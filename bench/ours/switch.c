@@ -14,8 +14,13 @@ static int64_t turns;
 
 // Both sides run this same loop. The library's switches are made by one call, to which both the
 // leaving and the coming context return, and the processor predicts them (switch.S); two loops at
-// different places would time a wrong prediction at each turn instead.
+// different places would time a wrong prediction at each turn instead. gcc would clone what is
+// merely not inlined.
+#ifdef __clang__
+static __attribute__((noinline)) void
+#else
 static __attribute__((noipa)) void
+#endif
 turn_about(void **mine, void **other, int64_t n)
 {
 	for (int64_t i = 0; i < n; i++) {

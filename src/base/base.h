@@ -10,6 +10,23 @@
 
 #include "base/atomic.h"
 
+// Which sanitizer this is built with; gcc and clang tell it in different ways.
+#if defined(__has_feature)
+#define BASE_HAS_FEATURE(x) __has_feature(x)
+#else
+#define BASE_HAS_FEATURE(x) 0
+#endif
+#if defined(__SANITIZE_THREAD__) || BASE_HAS_FEATURE(thread_sanitizer)
+#define SANITIZE_THREAD 1
+#else
+#define SANITIZE_THREAD 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || BASE_HAS_FEATURE(address_sanitizer)
+#define SANITIZE_ADDRESS 1
+#else
+#define SANITIZE_ADDRESS 0
+#endif
+
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 #define NOINLINE __attribute__((noinline))

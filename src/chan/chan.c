@@ -16,10 +16,12 @@
 // Locks:  Hchan.lock, rank chan. Several at once only in select.c, by rising address.
 // Order:  O1  A value and all its sender did before travel under the lock, or with sched_ready.
 //         O2  send_hopeless and recv_look read without the lock. A channel once closed stays
-//             closed, and cannot be filled any more. So: not closed, and later seen full, means
-//             that it was full and open at one moment between; empty, and later seen not closed,
-//             that it was empty and open when it was seen empty; closed (acquire, pairs with
-//             chan_close), and later seen empty, that it is drained for ever.
+//             closed, and cannot be filled any more. So: open and full, seen in whichever order,
+//             means that it was both when it was filled; empty, and later seen open, that it was
+//             both when it was seen empty; closed (acquire, pairs with chan_close), and later seen
+//             empty, that it is drained for ever. Of the two words each store says the truth by
+//             itself, and every store is a release: who sees the last element taken after the
+//             close sees the close.
 //         O3  Mutex looks at its sleepers after it has been given up. By then somebody else may
 //             have received the value and freed the channel; pool.c keeps the lock's memory a lock.
 // Not done: a lock for each end. It makes close and select a proof, and costs two lines instead of
@@ -87,12 +89,13 @@ has(Hchan *c, uint32_t bits)
 	return (load_rlx(&c->state) & bits) != 0; // order: lock
 }
 
-// The bit of a queue that may have become empty. I4
+// The bit of a queue that may have become empty. I4. Of a closed channel, perhaps, whose word then
+// says both at once and is read in place of what chan_close stored.
 static inline void
 note_queue(Hchan *c, uint32_t side)
 {
 	if (queue_of(c, side)->first == NULL)
-		store_rlx(&c->state, load_rlx(&c->state) & ~side); // order: lock; hint to others
+		store_rel(&c->state, load_rlx(&c->state) & ~side); // order: publish -> recv_look
 }
 
 void
@@ -125,12 +128,6 @@ pop(Hchan *c, uint32_t side, bool success)
 	return sg;
 }
 
-void
-chan_unlock_after(void *mutex)
-{
-	mutex_unlock(mutex);
-}
-
 int
 chan_wait_nothing(WaitReason why, int64_t deadline)
 {
@@ -160,7 +157,8 @@ send_locked(Hchan *c, const void *elem, G **wake)
 	size_t n = load_rlx(&c->count); // order: lock
 	if (n == c->cap)
 		return GO_EAGAIN;
-	ring_put(c, elem, n);
+	ring_put(c, elem);
+	set_count(c, n + 1);
 	return 0;
 }
 
@@ -205,7 +203,7 @@ wait_on(Hchan *c, Wait *w, Sudog *sg, uint32_t side)
 	sg->claimed = w->claimable;
 	chan_enqueue(c, sg, side);
 	Claim by = sched_wait_park(w, side == CHAN_SENDERS ? WAIT_chan_send : WAIT_chan_recv,
-				   chan_unlock_after, &c->lock);
+				   sched_unlock_after, &c->lock);
 	if (likely(by == CLAIM_PEER))
 		return 0;
 	mutex_lock(&c->lock);
@@ -264,7 +262,7 @@ send_slow(Hchan *c, const void *elem, int64_t deadline)
 static inline bool
 send_hopeless(Hchan *c)
 {
-	uint32_t s = load_acq(&c->state); // order: O2, before count
+	uint32_t s = load_rlx(&c->state); // order: O2
 	if ((s & CHAN_CLOSED) != 0)
 		return false;
 	if (c->cap == 0)
@@ -281,7 +279,8 @@ chan_send_front(Hchan *c, const void *elem)
 	mutex_lock(&c->lock);
 	size_t n = load_rlx(&c->count);                        // order: lock
 	if (likely(load_rlx(&c->state) == 0 && n < c->cap)) { // order: lock
-		ring_put(c, elem, n);
+		ring_put(c, elem);
+		set_count(c, n + 1);
 		done = true;
 	}
 	mutex_unlock(&c->lock);
@@ -299,7 +298,8 @@ chan_send(Hchan *c, const void *elem, int64_t deadline)
 	if (likely(load_rlx(&c->state) == 0)) { // order: lock
 		size_t n = load_rlx(&c->count); // order: lock
 		if (likely(n < c->cap)) {
-			ring_put(c, elem, n);
+			ring_put(c, elem);
+			set_count(c, n + 1);
 			mutex_unlock(&c->lock);
 			return 0;
 		}
@@ -316,11 +316,13 @@ recv_locked(Hchan *c, void *elem, G **wake)
 	*wake = NULL;
 	size_t n = load_rlx(&c->count); // order: lock
 	if (n > 0) {
-		ring_take(c, elem, n);
+		ring_take(c, elem);
 		Sudog *sg = has(c, CHAN_SENDERS) ? pop(c, CHAN_SENDERS, true) : NULL;
-		if (sg != NULL) { // it has waited for this place
-			ring_put(c, sg->elem, n - 1);
+		if (sg != NULL) { // it has waited for this place, and the count stays
+			ring_put(c, sg->elem);
 			*wake = sg->g;
+		} else {
+			set_count(c, n - 1);
 		}
 		return 0;
 	}
@@ -416,7 +418,8 @@ chan_recv_front(Hchan *c, void *elem)
 	mutex_lock(&c->lock);
 	size_t n = load_rlx(&c->count); // order: lock
 	if (likely(n != 0 && !has(c, CHAN_SENDERS))) {
-		ring_take(c, elem, n);
+		ring_take(c, elem);
+		set_count(c, n - 1);
 		done = true;
 	}
 	mutex_unlock(&c->lock);
@@ -436,7 +439,8 @@ chan_recv(Hchan *c, void *elem, int64_t deadline)
 	mutex_lock(&c->lock);
 	size_t n = load_rlx(&c->count); // order: lock
 	if (likely(n > 0 && !has(c, CHAN_SENDERS))) {
-		ring_take(c, elem, n);
+		ring_take(c, elem);
+		set_count(c, n - 1);
 		mutex_unlock(&c->lock);
 		return 0;
 	}
@@ -460,10 +464,10 @@ chan_close(Hchan *c)
 	GList wake = {0};
 	for (Sudog *sg; (sg = pop(c, CHAN_RECEIVERS, false)) != NULL;) {
 		zero_elem(c, sg->elem);
-		wake_later(&wake, sg->g);
+		glist_push(&wake, sg->g);
 	}
 	for (Sudog *sg; (sg = pop(c, CHAN_SENDERS, false)) != NULL;)
-		wake_later(&wake, sg->g);
+		glist_push(&wake, sg->g);
 	mutex_unlock(&c->lock);
 	if (wake.n != 0)
 		sched_ready_list(&wake);

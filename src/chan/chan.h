@@ -75,10 +75,14 @@ void sema_release(uint32_t *addr, bool handoff);
 // runtime.
 
 // Names for the words of the public structs: atomics, which a header that C++ reads cannot say.
+typedef ATOMIC(int32_t) ATOMIC_I32;
+#ifndef UNDERGO_EXPLORE // whose atomics are larger, so that its drivers name other words
 static_assert(sizeof(ATOMIC_U32) == sizeof(uint32_t), "ATOMIC adds nothing");
 static_assert(sizeof(ATOMIC_U64) == sizeof(uint64_t), "ATOMIC adds nothing");
 #define ATOMIC_WORD(p) ((ATOMIC_U32 *)(void *)(p))
 #define ATOMIC_WORD64(p) ((ATOMIC_U64 *)(void *)(p))
+#define ATOMIC_INT(p) ((ATOMIC_I32 *)(void *)(p))
+#endif
 
 static inline bool
 gmutex_try_lock(go_mutex *m)

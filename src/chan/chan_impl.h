@@ -30,9 +30,11 @@ struct go_chan {
 	WaitQ recvq; // lock
 	WaitQ sendq; // lock
 };
+#ifndef UNDERGO_EXPLORE
 static_assert(offsetof(Hchan, count) == 0, "compiled Go code reads len here");
 static_assert(offsetof(Hchan, cap) == sizeof(size_t), "compiled Go code reads cap here");
 static_assert(offsetof(Hchan, recvq) <= CACHE_LINE, "the fast path touches one line");
+#endif
 
 // pool.c: memory for a channel and its ring; the lock is initialised, the rest is not. NULL
 // without.
@@ -59,25 +61,29 @@ copy_elem(void *to, const void *from, size_t n)
 	}
 }
 
-// Locks: c held, and the ring has room for one more than n.
+// Locks: c held. The caller sets the count, once: in between, others may see it.
 static inline void
-ring_put(Hchan *c, const void *elem, size_t n)
+ring_put(Hchan *c, const void *elem)
 {
 	size_t at = c->send_at;
 	copy_elem(c->ring + at * c->elem_bytes, elem, c->elem_bytes);
 	c->send_at = at + 1 == c->cap ? 0 : at + 1;
-	store_rlx(&c->count, n + 1); // order: hint to those without the lock
 }
 
-// Locks: c held, and the ring holds n > 0.
+// The same.
 static inline void
-ring_take(Hchan *c, void *elem, size_t n)
+ring_take(Hchan *c, void *elem)
 {
 	size_t at = c->recv_at;
 	if (likely(elem != NULL))
 		copy_elem(elem, c->ring + at * c->elem_bytes, c->elem_bytes);
 	c->recv_at = at + 1 == c->cap ? 0 : at + 1;
-	store_rlx(&c->count, n - 1); // order: hint to those without the lock
+}
+
+static inline void
+set_count(Hchan *c, size_t n)
+{
+	store_rel(&c->count, n); // order: publish -> recv_look: empty, after the close if it was
 }
 
 static inline void
@@ -96,19 +102,6 @@ void chan_unlink(Hchan *c, Sudog *sg, uint32_t side);
 
 // Waits for nothing that could come, until the deadline or cancellation.  Blocks: G.
 int chan_wait_nothing(WaitReason why, int64_t deadline);
-
-// The `after` of a park that gives up one Mutex.
-void chan_unlock_after(void *mutex);
-
-// Collects a G for sched_ready_list.
-static inline void
-wake_later(GList *l, G *gp)
-{
-	gp->link = NULL;
-	*(l->last != NULL ? &l->last->link : &l->first) = gp;
-	l->last = gp;
-	l->n++;
-}
 
 // --- waiters by address -----------------------------------------------------------------------
 

@@ -37,7 +37,7 @@ wait_parked(Waiter *cw, SemaRoot *root, Wait *w)
 {
 	cw->parked = true;
 	cw->sg.claimed = w->claimable;
-	return sched_wait_park(w, WAIT_cond_wait, chan_unlock_after, &root->lock);
+	return sched_wait_park(w, WAIT_cond_wait, sched_unlock_after, &root->lock);
 }
 
 int
@@ -95,7 +95,7 @@ gcond_broadcast(go_cond *c)
 	mutex_lock(&root->lock);
 	for (Waiter *cw; (cw = sema_pop(root, c, WAITER_COND)) != NULL;)
 		if (cw->parked)
-			wake_later(&wake, cw->sg.g);
+			glist_push(&wake, cw->sg.g);
 	note_waiting(c, root);
 	mutex_unlock(&root->lock);
 	if (wake.n != 0)

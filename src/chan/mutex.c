@@ -2,8 +2,8 @@
 // go_mutex: what of lock and unlock is not in chan.h or the public header.
 //
 // `held` is 0 while the mutex is free and 1 while somebody has it; taking it when free is one CAS,
-// giving it up when nobody has waited lately one plain store. Waiters queue by address (sema.c), and
-// leave word in `held` for whoever unlocks:
+// giving it up when nobody has waited lately one plain store. Waiters queue by address (sema.c),
+// and leave word in `held` for whoever unlocks:
 //
 //   HELD | WAKE   somebody is queued, and nobody was woken to compete for the mutex: wake one
 //

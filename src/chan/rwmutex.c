@@ -16,14 +16,10 @@
 
 enum { READERS_MAX = 1 << 30 };
 
-typedef ATOMIC(int32_t) ATOMIC_I32;
-static_assert(sizeof(ATOMIC_I32) == sizeof(int32_t), "ATOMIC adds nothing");
-#define WORD(p) ((ATOMIC_I32 *)(void *)(p))
-
 bool
 grwmutex_rlock_fast(go_rwmutex *rw)
 {
-	return likely(add_acq(WORD(&rw->readers), 1) >=
+	return likely(add_acq(ATOMIC_INT(&rw->readers), 1) >=
 		      0); // order: claim, pairs with grwmutex_unlock
 }
 
@@ -36,9 +32,9 @@ grwmutex_rlock_slow(go_rwmutex *rw)
 bool
 grwmutex_try_rlock(go_rwmutex *rw)
 {
-	int32_t n = load_rlx(WORD(&rw->readers)); // order: hint, claimed below
+	int32_t n = load_rlx(ATOMIC_INT(&rw->readers)); // order: hint, claimed below
 	while (n >= 0)
-		if (cas_acq(WORD(&rw->readers), &n,
+		if (cas_acq(ATOMIC_INT(&rw->readers), &n,
 			    n + 1)) // order: claim, pairs with grwmutex_unlock
 			return true;
 	return false;
@@ -48,7 +44,7 @@ grwmutex_try_rlock(go_rwmutex *rw)
 bool
 grwmutex_runlock_fast(go_rwmutex *rw, int32_t *left)
 {
-	*left = sub_rel(WORD(&rw->readers), 1) - 1; // order: release, pairs with grwmutex_lock
+	*left = sub_rel(ATOMIC_INT(&rw->readers), 1) - 1; // order: release, see grwmutex_lock
 	return likely(*left >= 0);
 }
 
@@ -57,7 +53,7 @@ grwmutex_runlock_slow(go_rwmutex *rw, int32_t left)
 {
 	if (left + 1 == 0 || left + 1 == -READERS_MAX)
 		fatal("sync: RUnlock of unlocked RWMutex");
-	if (sub_ar(WORD(&rw->readers_leaving), 1) - 1 == 0) // order: gathers what all readers did
+	if (sub_ar(ATOMIC_INT(&rw->readers_leaving), 1) - 1 == 0) // order: gathers all readers
 		sema_release(&rw->writer_sem, false);
 }
 
@@ -65,7 +61,7 @@ grwmutex_runlock_slow(go_rwmutex *rw, int32_t left)
 static void
 wait_for_readers(go_rwmutex *rw, int32_t n)
 {
-	if (n != 0 && add_ar(WORD(&rw->readers_leaving), n) + n != 0) // order: gathers, see runlock
+	if (n != 0 && add_acq(ATOMIC_INT(&rw->readers_leaving), n) + n != 0) // order: as in runlock
 		sema_acquire(&rw->writer_sem, WAIT_rwmutex_lock, false);
 }
 
@@ -73,7 +69,7 @@ void
 grwmutex_lock(go_rwmutex *rw)
 {
 	gmutex_lock(&rw->w, WAIT_rwmutex_lock);
-	wait_for_readers(rw, add_ar(WORD(&rw->readers), -READERS_MAX)); // order: claim
+	wait_for_readers(rw, add_acq(ATOMIC_INT(&rw->readers), -READERS_MAX)); // order: claim
 }
 
 bool
@@ -82,7 +78,7 @@ grwmutex_try_lock(go_rwmutex *rw)
 	if (!gmutex_try_lock(&rw->w))
 		return false;
 	int32_t none = 0;
-	if (cas_acq(WORD(&rw->readers), &none, -READERS_MAX)) // order: claim, pairs with runlock
+	if (cas_acq(ATOMIC_INT(&rw->readers), &none, -READERS_MAX)) // order: claim, see runlock
 		return true;
 	gmutex_unlock(&rw->w);
 	return false;
@@ -92,7 +88,7 @@ void
 grwmutex_unlock(go_rwmutex *rw)
 {
 	// order: release, pairs with rlock
-	int32_t waiting = add_ar(WORD(&rw->readers), READERS_MAX) + READERS_MAX;
+	int32_t waiting = add_rel(ATOMIC_INT(&rw->readers), READERS_MAX) + READERS_MAX;
 	if (waiting >= READERS_MAX || waiting < 0)
 		fatal("sync: Unlock of unlocked RWMutex");
 	for (int32_t i = 0; i < waiting; i++)

@@ -244,7 +244,8 @@ select_wait(Select *s, int64_t deadline)
 	}
 	sched_wait_share(&w); // I2
 	enqueue_all(s, w.gp);
-	Claim by = sched_wait_park(&w, WAIT_select, unlock_all, s);
+	// Without a channel there is no lock that keeps the frame alive for unlock_all.
+	Claim by = sched_wait_park(&w, WAIT_select, s->n_locks != 0 ? unlock_all : NULL, s);
 	k = dequeue_others(s);
 	if (by != CLAIM_PEER)
 		return sched_claim_error(by);

@@ -78,7 +78,7 @@ gsem_acquire(go_sem *s, int64_t deadline)
 		return 0;
 	}
 	sema_push(root, &waiter, false);
-	Claim by = sched_wait_park(&w, WAIT_semacquire, chan_unlock_after, &root->lock);
+	Claim by = sched_wait_park(&w, WAIT_semacquire, sched_unlock_after, &root->lock);
 	if (by != CLAIM_PEER) {
 		mutex_lock(&root->lock);
 		sema_unlink(root, &waiter);
@@ -95,7 +95,7 @@ add_permits(go_sem *s, uint64_t *state, uint32_t n, uint64_t waiters)
 	if ((uint64_t)(uint32_t)*state + n > UINT32_MAX)
 		panic("sync: semaphore count out of range");
 	// order: release, pairs with acquire
-	return cas_ar(state_of(s), state, ((uint32_t)*state + n) | waiters);
+	return cas_rel(state_of(s), state, ((uint32_t)*state + n) | waiters);
 }
 
 bool
@@ -115,7 +115,7 @@ gsem_release_slow(go_sem *s, uint32_t n)
 	GList wake = {0};
 	mutex_lock(&root->lock);
 	for (Waiter *w; n > 0 && (w = sema_pop(root, s, WAITER_SEM)) != NULL; n--)
-		wake_later(&wake, w->sg.g);
+		glist_push(&wake, w->sg.g);
 	uint64_t waiters = sema_waits(root, s, WAITER_SEM) ? WAITERS : 0;
 	uint64_t state = load_rlx(state_of(s)); // order: hint, checked by the CAS
 	while (!add_permits(s, &state, n, waiters))

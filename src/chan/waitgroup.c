@@ -50,9 +50,9 @@ gwg_wake(go_waitgroup *wg)
 	// left at its deadline, having seen our 0, and somebody waits there anew.
 	if (sema_waits(root, wg, WAITER_WG) &&          // I2
 	    count_of(load_rlx(state_of(wg))) == 0) { // order: lock
-		store_rlx(state_of(wg), 0); // order: own, all others wait
+		store_rel(state_of(wg), 0); // order: publish -> gwg_done, what adds gathered
 		for (Waiter *w; (w = sema_pop(root, wg, WAITER_WG)) != NULL;)
-			wake_later(&wake, w->sg.g);
+			glist_push(&wake, w->sg.g);
 	}
 	mutex_unlock(&root->lock);
 	if (wake.n != 0)
@@ -73,7 +73,7 @@ enqueue(go_waitgroup *wg, SemaRoot *root, Waiter *w)
 	do {
 		if (count_of(state) == 0)
 			return false;
-	} while (!cas_ar(state_of(wg), &state, state | 1)); // order: both ways, one location
+	} while (!cas_acq(state_of(wg), &state, state | 1)); // order: observe <- gwg_add_fast
 	sema_push(root, w, false);
 	return true;
 }
@@ -112,10 +112,10 @@ gwg_wait(go_waitgroup *wg, int64_t deadline)
 		sched_wait_end(&w);
 		return 0;
 	}
-	Claim by = sched_wait_park(&w, WAIT_waitgroup_wait, chan_unlock_after, &root->lock);
+	Claim by = sched_wait_park(&w, WAIT_waitgroup_wait, sched_unlock_after, &root->lock);
 	if (by != CLAIM_PEER)
 		return leave(wg, root, &waiter, sched_claim_error(by));
-	if (load_acq(state_of(wg)) != 0) // order: observe <- gwg_add_fast
+	if (load_rlx(state_of(wg)) != 0) // order: after sched_ready
 		panic("sync: WaitGroup is reused before previous Wait has returned");
 	return 0;
 }

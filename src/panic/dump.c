@@ -159,24 +159,34 @@ print_other(Dump *d, G *gp)
 	print_creator(gp);
 }
 
-// The goroutine with the lowest number above `id`.
+// The goroutine with the lowest number above `id` and up to `last`.
 static NO_TSAN G *
-next_by_id(uint64_t id)
+next_by_id(uint64_t id, uint64_t last)
 {
 	G *best = NULL;
-	for (G *gp = sched_all_first(); gp != NULL; gp = gp->all_next)
-		if (gp->id > id && (best == NULL || gp->id < best->id))
+	uint64_t lowest = last + 1;
+	for (G *gp = sched_all_first(); gp != NULL; gp = gp->all_next) {
+		uint64_t its = gp->id;
+		if (its > id && its < lowest) {
 			best = gp;
+			lowest = its;
+		}
+	}
 	return best;
 }
 
-// Few of them by rising number, many in the order of the list.
+// Few of them by rising number, many in the order of the list. Those that start meanwhile are left out of
+// the former, or a program that keeps starting some would never see the end.
 static NO_TSAN void
 print_others(Dump *d, const G *me)
 {
 	unsigned n = 0;
-	for (G *gp = sched_all_first(); gp != NULL && n <= SORTED_MAX; gp = gp->all_next)
+	uint64_t last = 0;
+	for (G *gp = sched_all_first(); gp != NULL && n <= SORTED_MAX; gp = gp->all_next) {
 		n++;
+		if (gp->id > last)
+			last = gp->id;
+	}
 	if (n > SORTED_MAX) {
 		for (G *gp = sched_all_first(); gp != NULL; gp = gp->all_next)
 			if (gp != me)
@@ -184,9 +194,11 @@ print_others(Dump *d, const G *me)
 		return;
 	}
 	uint64_t id = 0;
-	for (G *gp; (gp = next_by_id(id)) != NULL; id = gp->id)
+	for (G *gp; (gp = next_by_id(id, last)) != NULL;) {
+		id = gp->id > id ? gp->id : id + 1; // it may end meanwhile, and its record serve another
 		if (gp != me)
 			print_other(d, gp);
+	}
 }
 
 // A goroutine that ran into its guard is still on its stack.

@@ -2,7 +2,7 @@
 // Switching stacks with the sanitizers told; see fiber.h. Without sanitizers this file is empty.
 #include "sched/fiber.h"
 
-#if defined(FIBER_TSAN)
+#if SANITIZE_THREAD
 
 // Not instrumented itself: the shadow call stack changes under it. In a function of its own, right
 // before the switch, or the leaving context's shadow stack would not balance.
@@ -36,7 +36,7 @@ fiber_reset(G *gp)
 	gp->fiber = NULL;
 }
 
-#elif defined(FIBER_ASAN)
+#elif SANITIZE_ADDRESS
 
 void
 fiber_switch(M *mp, G *from, G *to, bool ends, void (*entry)(void *))

@@ -9,29 +9,14 @@
 
 #include "sched/sched.h"
 
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define FIBER_TSAN 1
-#endif
-#if __has_feature(address_sanitizer)
-#define FIBER_ASAN 1
-#endif
-#endif
-#ifdef __SANITIZE_THREAD__
-#define FIBER_TSAN 1
-#endif
-#ifdef __SANITIZE_ADDRESS__
-#define FIBER_ASAN 1
-#endif
-
-#ifdef FIBER_TSAN
+#if SANITIZE_THREAD
 void *__tsan_get_current_fiber(void);
 void *__tsan_create_fiber(unsigned flags);
 void __tsan_destroy_fiber(void *fiber);
 void __tsan_switch_to_fiber(void *fiber, unsigned flags);
 enum { TSAN_SWITCH_SYNC = 0 };
 #endif
-#ifdef FIBER_ASAN
+#if SANITIZE_ADDRESS
 void __sanitizer_start_switch_fiber(void **fake_save, const void *bottom, size_t size);
 void __sanitizer_finish_switch_fiber(void *fake, const void **bottom, size_t *size);
 #endif
@@ -55,7 +40,7 @@ fiber_jump(void **save, void *load, G *to, void (*entry)(void *))
 // From mp's running G (NULL: its scheduler) to `to` (NULL: its scheduler), which begins with entry
 // if it has never run. `ends`: the leaving context will not run again. Returns when somebody
 // switches back, perhaps on another M.
-#if defined(FIBER_TSAN) || defined(FIBER_ASAN)
+#if SANITIZE_THREAD || SANITIZE_ADDRESS
 void fiber_switch(M *mp, G *from, G *to, bool ends, void (*entry)(void *));
 // First thing on a stack that was switched to for the first time.
 void fiber_arrived(void);

@@ -211,7 +211,7 @@ look_at_home(P *pp)
 
 // --- going idle -------------------------------------------------------------------------------
 
-static bool
+bool
 work_anywhere(ProcSnapshot procs)
 {
 	for (uint32_t i = 0; i < procs.n; i++)

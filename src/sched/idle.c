@@ -120,15 +120,13 @@ p_hand_off(P *pp)
 		thread_start(pp, false);
 		return;
 	}
-	int64_t when = load_rlx(&pp->timer_when); // order: hint; later ones: sched_timer_moved
 	pidle_put(pp);
 	mutex_unlock(&sched.lock);
+	int64_t when = first_timer(); // others' too: that all are busy no longer holds
 	if (when != INT64_MAX)
 		sched_timer_moved(when);
-	// Somebody may have put work into the global queue and found no idle P before we gave this
-	// one.
-	fence_heavy(); // order: dekker with sched_wake_after_put: P idle, then queue read
-	if (load_rlx(&sched.globq_n) != 0)
+	fence_heavy(); // order: dekker with sched_wake_after_put (find.c, F2): P idle, queues read
+	if (work_anywhere(sched_procs()))
 		sched_wake();
 }
 

@@ -35,7 +35,9 @@ lease_grab(Lease *l, uint32_t who)
 	uint32_t s = LEASE_LOOSE;
 	if (cas_acq(&l->state, &s, LEASE_FROZEN)) // order: claim, observe <- lease_loosen
 		return true;
-	if (s != LEASE_HELD || !cas_rlx(&l->state, &s, mine)) // order: claim, no data yet
+	// order: claim, observe <- lease_thaw: another party may have had the P since the M was
+	// inside
+	if (s != LEASE_HELD || !cas_acq(&l->state, &s, mine))
 		return false;
 	fence_heavy(); // order: dekker with lease_enter: REVOKING stored, then inrt read
 	bool outside = load_acq(&l->inrt) == 0; // order: observe <- lease_leave
@@ -65,5 +67,7 @@ lease_loosen(Lease *l)
 void
 lease_renew(Lease *l)
 {
-	store_rlx(&l->state, LEASE_HELD); // order: own, nobody grabs a REVOKED lease
+	// order: own. A REVOKED lease nobody grabs; an idle M's may be REVOKING, and that grabber's
+	// last CAS fails then.
+	store_rlx(&l->state, LEASE_HELD);
 }

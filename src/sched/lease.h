@@ -19,8 +19,8 @@
 //   L1  Only the M itself, while inrt = 1 and the lease is HELD, or the party that moved its lease
 //       to FROZEN, touches M.p and the fields of its P that belong to the owner.
 //   L2  An M changes its P only inside the runtime. So who froze it reads, and may clear, M.p.
-//   L3  Nobody waits for a lease state that its peer need not leave: FROZEN is left within a few
-//       instructions; REVOKING can be taken back by the entering M itself.
+//   L3  Nobody waits for a lease state that its peer need not leave: FROZEN is left without waiting
+//       for the M; REVOKING can be taken back by the entering M itself.
 // Order:  O1  dekker: the M stores inrt, light fence, loads lease; the revoker stores REVOKING,
 //             heavy fence, loads inrt. One of them sees the other.
 //         O2  publish inrt = 0 -> revoker's acquire load: all the M did to its P is visible.

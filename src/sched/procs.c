@@ -27,7 +27,7 @@ static uint32_t capacity;        // sched.lock
 ProcSnapshot
 sched_procs(void)
 {
-	uint32_t n = load_acq(&sched_n_procs);          // order: observe <- set_count, O1
+	uint32_t n = load_acq(&sched_n_procs);          // order: observe <- resize, O1
 	return (ProcSnapshot){n, load_acq(&procs_array)}; // order: observe <- grow_array
 }
 
@@ -163,9 +163,8 @@ stop_leased(ProcSnapshot procs)
 }
 
 void
-sched_stop_world(const char *why)
+sched_stop_world(void)
 {
-	(void)why;
 	world_enter();
 	M *mp = sched_m();
 	ProcSnapshot procs = sched_procs();
@@ -260,7 +259,7 @@ sched_gomaxprocs(int n)
 	int before = (int)load_acq(&sched_n_procs); // order: observe <- resize
 	if (n < 1 || n == before)
 		return before;
-	sched_stop_world("GOMAXPROCS");
+	sched_stop_world();
 	before = (int)load_rlx(&sched_n_procs); // order: own, world stopped
 	resize(n > MAX_PROCS ? MAX_PROCS : (uint32_t)n);
 	sched_start_world();

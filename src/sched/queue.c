@@ -10,31 +10,6 @@
 #include "sched/sched_impl.h"
 
 void
-glist_push(GList *l, G *gp)
-{
-	gp->link = NULL;
-	if (l->last != NULL)
-		l->last->link = gp;
-	else
-		l->first = gp;
-	l->last = gp;
-	l->n++;
-}
-
-G *
-glist_pop(GList *l)
-{
-	G *gp = l->first;
-	if (gp == NULL)
-		return NULL;
-	l->first = gp->link;
-	if (l->first == NULL)
-		l->last = NULL;
-	l->n--;
-	return gp;
-}
-
-void
 glist_append(GList *l, GList *tail)
 {
 	if (tail->first == NULL)

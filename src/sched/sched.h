@@ -20,8 +20,9 @@ typedef struct P P;
 
 // --- G ----------------------------------------------------------------------------------------
 
-// Who owns a G and its stack, by status. A status is stored by the owner alone, with release, after
-// what it says has become true; no locked instruction is spent on it.
+// Who owns a G and its stack, by status. A status is stored by the owner alone, after what it
+// says has become true (with release where others act on it without a queue between); no locked
+// instruction is spent on it.
 //
 //   Gidle      the creator, no stack yet
 //   Grunnable  the queue it is in; whoever takes it out
@@ -77,7 +78,7 @@ struct G {
 	ATOMIC_U32 wait;     // WaitReason, while Gwaiting; count for dumps
 	bool thread;         // set before publication: a foreign thread; parks on note, has no P
 	bool keeps_stack;    // owner: its stack is of the default size and stays with it
-	ATOMIC_I64 wait_since; // when it parked, filled in lazily by sysmon; 0 not known
+	ATOMIC_I64 wait_since; // about when it parked, noted by the monitor; 0 not yet
 	struct Scope *scope; // owner: the scope it runs in, NULL none
 	struct Locals *locals; // owner: goroutine-local values
 	char *name;          // owner; G_NAME_BYTES, allocated on demand
@@ -88,7 +89,50 @@ struct G {
 	void *fiber;         // owner: what the sanitizers call this context
 	void *fake_stack;    // owner: AddressSanitizer's, while it does not run
 	G *all_next;         // allg lock; set once
+#ifndef NDEBUG
+	bool queued;         // owner: it is in a run queue, just one; checked at each put and take
+#endif
 };
+
+// G lists, first in first out.
+static inline void
+glist_push(GList *l, G *gp)
+{
+	gp->link = NULL;
+	if (l->last != NULL)
+		l->last->link = gp;
+	else
+		l->first = gp;
+	l->last = gp;
+	l->n++;
+}
+
+static inline G *
+glist_pop(GList *l)
+{
+	G *gp = l->first;
+	if (gp == NULL)
+		return NULL;
+	l->first = gp->link;
+	if (l->first == NULL)
+		l->last = NULL;
+	l->n--;
+	return gp;
+}
+
+// The oracle that each runnable G is in exactly one queue: told when gp enters one, and when it
+// runs.
+static inline void
+sched_note_queued(G *gp, bool queued)
+{
+#ifndef NDEBUG
+	check(gp->queued != queued, queued ? "goroutine queued twice" : "goroutine runs unqueued");
+	gp->queued = queued;
+#else
+	(void)gp;
+	(void)queued;
+#endif
+}
 
 // --- M ----------------------------------------------------------------------------------------
 
@@ -187,10 +231,16 @@ sched_enter(void)
 	return mp->curg;
 }
 
+void sched_block_begin(void);
+
 // And ends here. Runs on whatever M the G is on by then.
 static inline void
 sched_leave(void)
 {
+	if (CHAOS("lose_lease", 32)) {
+		sched_block_begin();
+		return;
+	}
 	lease_leave(&sched_m()->lease);
 	os_sim_point();
 }
@@ -211,6 +261,7 @@ void sched_set_name(G *gp, const char *name);
 void sched_park(WaitReason why, void (*after)(void *), void *arg);
 // The same with the commonest `after`: mutex_unlock(m).
 void sched_park_unlock(WaitReason why, Mutex *m);
+void sched_unlock_after(void *mutex); // that `after`, for sched_wait_park
 
 // Makes a parked G runnable; it runs next on this P. Exactly one party may call it per park.
 // Stack: any, with or without a P, also on threads that are no M's (sysmon).
@@ -271,13 +322,15 @@ void sched_block_begin(void);
 
 int sched_gomaxprocs(int n);
 // Stops every P, the caller's included in the sense that it goes on alone; and lets them go again.
-void sched_stop_world(const char *why);
+void sched_stop_world(void);
 void sched_start_world(void);
 // Runs fn once for every P, at its next safe point, or on its behalf while its M is in user code.
 // Returns when all are done.
 void sched_for_each_p(SafePointFn *fn);
 
 // The scan bit: true when the caller holds gp's stack, false when gp runs (now or by then).
+// While it holds the bit the caller takes no lock and waits for nobody: who is about to run gp waits
+// for it, perhaps before the lock of the G that gp replaces has been given up.
 bool sched_scan_begin(G *gp);
 void sched_scan_end(G *gp);
 
@@ -290,8 +343,8 @@ struct go_stats;
 void sched_stats(struct go_stats *st);
 int sched_run_main(int (*fn)(void *), void *arg);
 
-// Names the parties of a wait for the next wake-up of timers: the earliest time now is `when`, tell
-// whoever sleeps longer than that. Called by timer after it has published P.timer_when.
+// Some P's earliest timer is due at `when`: wakes the sleeper if it would sleep longer. Called by
+// timer after it has published P.timer_when.
 void sched_timer_moved(int64_t when);
 
 #endif

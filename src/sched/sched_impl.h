@@ -21,18 +21,8 @@ enum {
 	DEAD_LOOKS = 8,          // how often the monitor looks again, 10 ms to 1.3 s apart
 };
 
-// Threads of the process that no runtime call will ever come from.
-#if defined(__SANITIZE_THREAD__)
-enum { STRANGE_THREADS = 1 };
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-enum { STRANGE_THREADS = 1 };
-#else
-enum { STRANGE_THREADS = 0 };
-#endif
-#else
-enum { STRANGE_THREADS = 0 };
-#endif
+// Threads of the process that no call of the runtime will ever come from: ThreadSanitizer's own.
+enum { STRANGE_THREADS = SANITIZE_THREAD };
 
 // The whole scheduler. Fields are grouped by who guards them.
 typedef struct Sched {
@@ -46,7 +36,7 @@ typedef struct Sched {
 	uint64_t threads_made;
 	int32_t stop_wait;       // Ps that have not stopped yet
 	M *sleeper;              // the idle M that sleeps until the next timer
-	M *all_m;                // every M ever made; also read without the lock (set once per M)
+	M *all_m;                // every M ever made, for debuggers and leak checkers
 	M *m_free;               // records of ended threads
 
 	// Read by everyone, written under sched.lock or as stated.
@@ -61,7 +51,7 @@ typedef struct Sched {
 	ATOMIC_U32 n_run_main;    // threads that wait in go_run
 	ATOMIC_U32 n_foreign;    // attached threads
 	ATOMIC_U32 n_foreign_parked; // of these, asleep with no deadline of their own
-	ATOMIC_U32 started;      // 0 no, 1 under way, 2 yes, 3 it failed
+	ATOMIC_U32 started;      // start.c: NOT_STARTED, STARTING, STARTED
 	ATOMIC_U64 id_gen;
 	ATOMIC_U64 m_id_gen;
 	ATOMIC_U64 wakeups;
@@ -86,7 +76,6 @@ extern Sched sched;
 
 // procs.c
 extern ATOMIC_U32 sched_n_procs;
-uint32_t procs_made(void); // Ps that exist, dead ones too
 ProcSnapshot procs_all(void); // dead ones too
 int procs_init(int n);
 void world_p_stopped(P *pp); // a P has come to the stop; sched.lock held
@@ -100,13 +89,12 @@ void sched_wait_for_p(G *gp, void (*after)(void *)); // the running G has lost i
 G *find_runnable(M *mp); // NULL: this M shall end
 void sched_wake(void);   // one more spinning M if a P is idle and none is spinning
 void stop_spinning(M *mp);
+bool work_anywhere(ProcSnapshot procs); // in any P's queue, or the global one
 
 // queue.c
 void globq_put(G *gp);             // sched.lock held
 void globq_put_list(GList *l);     // sched.lock held
 uint32_t globq_take(P *pp, uint32_t max, G **first); // sched.lock held
-void glist_push(GList *l, G *gp);
-G *glist_pop(GList *l);
 void glist_append(GList *l, GList *tail);
 void p_put_tail(P *pp, G *gp);
 G *p_refill(P *pp);
@@ -184,7 +172,6 @@ void threads_init(void);
 void foreign_sleeps(G *gp); // it can be woken now, and sleeps with no deadline
 
 // g.c
-G *g_new(P *pp, size_t stack_bytes);
 void g_retire(void *gp);    // after(): a dead G's record and stack go back
 void g_flush_free(P *pp);   // to the global lists
 uint64_t g_next_id(P *pp);
@@ -201,7 +188,8 @@ static inline void
 sched_wake_after_put(void)
 {
 	fence_light(); // order: dekker with go_idle (find.c, O1): work stored, then the counts read
-	if (unlikely(load_rlx(&sched.n_pidle) != 0) && load_rlx(&sched.n_spinning) == 0)
+	if (unlikely(load_rlx(&sched.n_pidle) != 0) &&
+	    (load_rlx(&sched.n_spinning) == 0 || CHAOS("false_wake", 8)))
 		sched_wake();
 }
 

@@ -74,6 +74,7 @@ static void
 wait_for_p(void *v)
 {
 	M *mp = sched_m();
+	sched_note_queued(v, true);
 	mutex_lock(&sched.lock);
 	P *pp = pidle_get();
 	if (pp == NULL)

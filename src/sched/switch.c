@@ -40,6 +40,8 @@ take_local(P *pp)
 	store_rlx(&pp->tick, tick);              // order: own; sysmon reads it
 	if (unlikely(load_rlx(&pp->attention) != 0)) // order: hint, the scheduler looks closer
 		return NULL;
+	if (CHAOS("detour", 8))
+		return NULL;
 	if (tick % GLOBAL_EVERY == 0 && load_rlx(&sched.globq_n) != 0) // order: hint
 		return NULL;
 	if (load_rlx(&pp->timer_when) != INT64_MAX && ++pp->timer_look >= TIMER_LOOK_EVERY)
@@ -63,6 +65,7 @@ wait_for_scan(G *gp)
 static inline void
 prepare(M *mp, G *gp)
 {
+	sched_note_queued(gp, false);
 	store_rlx(&gp->m, mp);          // order: hint
 	mp->curg = gp;
 	store_rlx(&gp->status, Grunning); // order: dekker with sched_scan_begin, O2
@@ -123,6 +126,7 @@ thread_park(G *gp, WaitReason why, void (*after)(void *), void *arg)
 {
 	note_clear(&gp->note);
 	store_rlx(&gp->wait, why);        // order: count
+	store_rlx(&gp->wait_since, 0);    // order: count
 	foreign_parks(gp);
 	store_rel(&gp->status, Gwaiting); // order: publish -> dumps
 	if (after != NULL)
@@ -140,12 +144,13 @@ sched_park(WaitReason why, void (*after)(void *), void *arg)
 		thread_park(gp, why, after, arg);
 		return;
 	}
-	store_rlx(&gp->wait, why); // order: count
+	store_rlx(&gp->wait, why);     // order: count
+	store_rlx(&gp->wait_since, 0); // order: count
 	leave_cpu(gp, Gwaiting, after, arg);
 }
 
-static void
-unlock_after(void *m)
+void
+sched_unlock_after(void *m)
 {
 	mutex_unlock(m);
 }
@@ -153,7 +158,7 @@ unlock_after(void *m)
 void
 sched_park_unlock(WaitReason why, Mutex *m)
 {
-	sched_park(why, unlock_after, m);
+	sched_park(why, sched_unlock_after, m);
 }
 
 // --- waking -----------------------------------------------------------------------------------
@@ -171,8 +176,8 @@ static inline void
 make_runnable(G *gp)
 {
 	assert(load_rlx(&gp->status) == Gwaiting || load_rlx(&gp->status) == Gidle); // order: own
-	store_rlx(&gp->wait_since, 0);     // order: count
 	store_rlx(&gp->status, Grunnable); // order: published by the queue
+	sched_note_queued(gp, true);
 }
 
 void
@@ -224,13 +229,15 @@ sched_ready_list(GList *l)
 static void
 requeue(void *v)
 {
+	sched_note_queued(v, true);
 	if (likely(load_rlx(&sched.globq_n) == 0)) { // order: hint
 		p_put_tail(sched_m()->p, v);
-		return;
+	} else {
+		GList l = {v, v, 1};
+		((G *)v)->link = NULL;
+		put_global(&l);
 	}
-	GList l = {v, v, 1};
-	((G *)v)->link = NULL;
-	put_global(&l);
+	sched_wake_after_put();
 }
 
 void

@@ -19,14 +19,28 @@ enum {
 	EAGER_LOOKS = 50,              // this many vain looks at LOOK_MIN_NS, then doubling
 	SLICE_NS = 10 * 1000 * 1000,
 	SCAVENGE_NS = 1000 * 1000 * 1000,
+	STAMP_S = 20,
+	LOST_NS = 10 * 1000 * 1000,
+	WATCHED_PROCS = 64,
 	SCAVENGES_IDLE = 8, // so often more after the last work, for the memory of a peak
 };
+
+// What stands first in a queue, and since when.
+typedef struct QueueWatch {
+	uint64_t oldest;
+	int64_t since;
+	bool waits;
+} QueueWatch;
 
 typedef struct Monitor {
 	uint32_t vain;         // looks in a row that took nothing
 	uint32_t dead_looks;   // how often check_dead was asked again
+	int64_t next_dead_look;
 	int64_t next_scavenge;
 	uint32_t scavenges_left; // before it sleeps without a limit
+	int64_t next_stamp;      // of waits
+	QueueWatch global;       // see watch_conservation
+	QueueWatch local[WATCHED_PROCS];
 } Monitor;
 
 void
@@ -44,21 +58,23 @@ sleep_while_idle(Monitor *mon)
 {
 	mutex_lock(&sched.lock);
 	bool idle = load_rlx(&sched.n_pidle) == load_rlx(&sched_n_procs) && // order: sched.lock
-		    load_rlx(&sched.stopping) == 0 && load_rlx(&sched.thread_wanted) == 0 &&
-		    load_rlx(&sched.dead_suspect) == 0;
+		    load_rlx(&sched.stopping) == 0 && load_rlx(&sched.thread_wanted) == 0;
 	if (idle) {
 		store_rlx(&sched.monitor_asleep, 1); // order: own, under sched.lock
 		note_clear(&sched.monitor_note);
 	}
 	mutex_unlock(&sched.lock);
-	if (!idle)
+	if (!idle) {
+		mon->scavenges_left = SCAVENGES_IDLE;
 		return;
+	}
 	// The memory of a peak is perhaps still to go back: a few more looks.
 	int64_t until = mon->scavenges_left != 0 ? mon->next_scavenge : INT64_MAX;
+	if (load_rlx(&sched.dead_suspect) != 0 && mon->next_dead_look < until) // order: hint
+		until = mon->next_dead_look;
 	if (note_sleep(&sched.monitor_note, until)) {
 		mon->scavenges_left = SCAVENGES_IDLE;
 	} else {
-		mon->scavenges_left--;
 		mutex_lock(&sched.lock);
 		store_rlx(&sched.monitor_asleep, 0); // order: own, under sched.lock
 		mutex_unlock(&sched.lock);
@@ -169,33 +185,84 @@ try_threads_again(void)
 		thread_start(pp, false); // it finds the work of the others in the global queue
 }
 
+// Notes for dumps since when, about, each goroutine has been waiting: those not yet noted, from time
+// to time and once more before a long sleep. A stamp that lands just after its G has woken and
+// parked again is too early by that much.
+static void
+stamp_waits(Monitor *mon, int64_t now)
+{
+	if (now < mon->next_stamp && mon->scavenges_left != 1)
+		return;
+	mon->next_stamp = now + STAMP_S * GO_SEC;
+	for (G *gp = sched_all_first(); gp != NULL; gp = gp->all_next)
+		if (load_rlx(&gp->status) == Gwaiting && // order: count
+		    load_rlx(&gp->wait_since) == 0)      // order: count
+			store_rlx(&gp->wait_since, now);
+}
+
 static void
 scavenge(Monitor *mon, int64_t now)
 {
 	if (now < mon->next_scavenge)
 		return;
 	mon->next_scavenge = now + SCAVENGE_NS;
+	stamp_waits(mon, now);
+	if (mon->scavenges_left != 0)
+		mon->scavenges_left--;
 	g_scavenge();
 	stack_scavenge();
 }
 
 // All seemed asleep but for a thread we do not know. Is it still there?
 static void
-look_for_dead(Monitor *mon)
+look_for_dead(Monitor *mon, int64_t now)
 {
 	if (load_rlx(&sched.dead_suspect) == 0) { // order: hint
 		mon->dead_looks = 0;
 		return;
 	}
-	os_sleep((10 * GO_MSEC) << mon->dead_looks);
+	if (mon->dead_looks != 0 && now < mon->next_dead_look)
+		return;
+	mon->next_dead_look = now + ((10 * GO_MSEC) << mon->dead_looks);
 	mutex_lock(&sched.lock);
 	store_rlx(&sched.dead_suspect, 0); // order: own, under sched.lock
-	check_dead();
-	if (load_rlx(&sched.dead_suspect) != 0 && ++mon->dead_looks == DEAD_LOOKS) {
-		store_rlx(&sched.dead_suspect, 0); // it is a thread of the program: let it be
-		mon->dead_looks = 0;
-	}
+	if (mon->dead_looks < DEAD_LOOKS)
+		check_dead(); // suspects again, or finds the deadlock proved
+	if (load_rlx(&sched.dead_suspect) != 0) // order: own, under sched.lock
+		mon->dead_looks++;
+	else
+		mon->dead_looks = 0; // after DEAD_LOOKS it is a thread of the program: let it be
 	mutex_unlock(&sched.lock);
+}
+
+// The oracle of work conservation, where time is virtual and waiting costs nothing: the oldest G of
+// a queue may not stand there for LOST_NS beside an idle P. It would be a lost wake-up.
+static void
+watch_queue(QueueWatch *w, uint64_t oldest, bool waits, int64_t now)
+{
+	if (!waits || !w->waits || oldest != w->oldest)
+		*w = (QueueWatch){oldest, now, waits};
+	check(!waits || now - w->since < LOST_NS,
+	      "lost wake-up: a runnable goroutine waits beside an idle P");
+}
+
+static void
+watch_conservation(Monitor *mon, ProcSnapshot procs, int64_t now)
+{
+	if (!os_simulated)
+		return;
+	mutex_lock(&sched.lock);
+	bool idle = load_rlx(&sched.n_pidle) != 0 && // order: own, under sched.lock
+		    load_rlx(&sched.n_spinning) == 0 && // else somebody is on the way
+		    load_rlx(&sched.thread_wanted) == 0 && load_rlx(&sched.stopping) == 0;
+	watch_queue(&mon->global, (uintptr_t)sched.globq.first, idle && sched.globq.n != 0, now);
+	mutex_unlock(&sched.lock);
+	for (uint32_t i = 0; i < procs.n && i < WATCHED_PROCS; i++) {
+		P *pp = procs.p[i];
+		// order: hint, all three
+		bool waits = idle && load_rlx(&pp->m) != NULL && !runq_empty(&pp->runq);
+		watch_queue(&mon->local[i], load_rlx(&pp->runq.head), waits, now);
+	}
 }
 
 static void
@@ -223,8 +290,9 @@ monitor_main(void *unused)
 		mon.vain = took ? 0 : mon.vain + 1;
 		if (load_rlx(&sched.n_pidle) != 0 && first_timer() <= now) // order: hint
 			sched_wake();
+		watch_conservation(&mon, procs, now);
 		try_threads_again();
-		look_for_dead(&mon);
+		look_for_dead(&mon, now);
 		scavenge(&mon, now);
 	}
 }

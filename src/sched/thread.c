@@ -200,25 +200,20 @@ lie_down(M *mp, int64_t deadline)
 	return minds;
 }
 
-// Takes mp out of the idle list unless somebody else has, who then is about to wake it.
+// Takes mp out of the idle list unless somebody else has, who then is about to wake it. `ends`: the
+// thread will end, in one step with that: in between check_dead would take it for somebody awake.
 static bool
-get_up(M *mp)
+get_up(M *mp, bool ends)
 {
 	mutex_lock(&sched.lock);
 	bool ours = mp->idle;
-	if (ours)
+	if (ours) {
 		midle_remove(mp);
+		if (ends)
+			sched.n_threads--;
+	}
 	mutex_unlock(&sched.lock);
 	return ours;
-}
-
-static void
-thread_ends(M *mp)
-{
-	check(mp->p == NULL && !mp->spinning, "thread_ends: busy");
-	mutex_lock(&sched.lock);
-	sched.n_threads--;
-	mutex_unlock(&sched.lock);
 }
 
 bool
@@ -234,11 +229,8 @@ m_stop(M *mp, int64_t deadline)
 		deadline = base_deadline(os_nanotime(), IDLE_EXIT_MS * GO_MSEC);
 	}
 	if (!note_sleep(&mp->park, deadline)) {
-		if (get_up(mp)) {
-			if (!minds)
-				thread_ends(mp);
+		if (get_up(mp, !minds))
 			return minds;
-		}
 		note_sleep(&mp->park, INT64_MAX);
 	}
 	P *pp = mp->next_p;
@@ -301,8 +293,11 @@ m_attach(void)
 {
 	M *mp = record_get();
 	G *gp = mp != NULL ? g_for_thread() : NULL;
-	if (gp == NULL)
+	if (gp == NULL) {
+		if (mp != NULL)
+			record_put(mp);
 		return NULL;
+	}
 	mp->foreign = true;
 	mp->curg = gp;
 	store_rlx(&gp->m, mp); // order: hint

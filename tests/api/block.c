@@ -121,7 +121,8 @@ GO_TEST(block_announced, 1)
 	until(count_of(&readers_done) == 10);
 }
 
-// Two processes' worth of blocking talk over a socket pair, on one P: each byte needs the other side.
+// Two processes' worth of blocking talk over a socket pair, on one P: each byte needs the
+// other side.
 static int pair[2];
 
 static void

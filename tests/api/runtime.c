@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The runtime as a whole: GOMAXPROCS while everything runs, numbers, memory after a peak, and that an
-// idle process is idle.
+// The runtime as a whole: GOMAXPROCS while everything runs, numbers, memory after a peak, and that
+// an idle process is idle.
 #include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>

@@ -9,8 +9,20 @@
 
 #include "explore_lock.h"
 
+#include "undergo/sync.h"
+
+// The words of the mutex lie outside of it: the engine's are larger.
+static go_mutex mutex;
+static ATOMIC_U32 held_word, slow_word, other_word;
+
+static ATOMIC_U32 *
+explore_word(const void *p)
+{
+	return p == &mutex.held ? &held_word : p == &mutex.slow ? &slow_word : &other_word;
+}
+#define ATOMIC_WORD(p) explore_word(p)
+
 #include "chan/sema.c"
-#include "sched/waitq.c"
 
 static int64_t fake_nanotime(void);
 #define os_nanotime fake_nanotime
@@ -21,20 +33,19 @@ static int64_t fake_nanotime(void);
 
 enum { THREADS = 4 };
 
-static go_mutex m;
 static G gs[THREADS];
 static M ms[THREADS];
 static ATOMIC_U32 woken_flag[THREADS];
 static int guarded;
-static int64_t now;
+static int64_t fake_now;
 
 // --- what lies around the code under test -----------------------------------------------------
 
 static int64_t
 fake_nanotime(void)
 {
-	now += explore_random(2) * (starving_ns + 1);
-	return now;
+	fake_now += explore_random(2) * (starving_ns + 1);
+	return fake_now;
 }
 
 void
@@ -82,13 +93,14 @@ static void
 init(void)
 {
 	explore_thread_local(&explore_words, sizeof(explore_words));
-	memset(&m, 0, sizeof(m));
+	memset(&held_word, 0, sizeof(held_word));
+	memset(&slow_word, 0, sizeof(slow_word));
 	memset(gs, 0, sizeof(gs));
 	memset(ms, 0, sizeof(ms));
 	memset(woken_flag, 0, sizeof(woken_flag));
 	memset(roots, 0, sizeof(roots));
 	guarded = 0;
-	now = 1;
+	fake_now = 1;
 }
 
 static void
@@ -103,9 +115,9 @@ begin(int id)
 static void
 count_once(void)
 {
-	gmutex_lock(&m, WAIT_mutex_lock);
+	gmutex_lock(&mutex, WAIT_mutex_lock);
 	PLAIN_WRITE(guarded, PLAIN_READ(guarded) + 1);
-	gmutex_unlock(&m);
+	gmutex_unlock(&mutex);
 }
 
 static void
@@ -129,12 +141,12 @@ try_or_lock(int id)
 {
 	begin(id);
 	if (id == 0) {
-		if (!gmutex_try_lock(&m)) {
+		if (!gmutex_try_lock(&mutex)) {
 			explore_outcome(1);
 			return;
 		}
 		PLAIN_WRITE(guarded, PLAIN_READ(guarded) + 1);
-		gmutex_unlock(&m);
+		gmutex_unlock(&mutex);
 	} else {
 		count_once();
 		count_once();
@@ -143,14 +155,40 @@ try_or_lock(int id)
 		explore_outcome(0);
 }
 
+// The last of three to be inside takes the mutex's memory for something else once it has unlocked,
+// while others may still be on their way out. Nobody writes there any more.
+enum { ELSE = 0x55 };
+
+static void
+use_and_free(int id)
+{
+	begin(id);
+	gmutex_lock(&mutex, WAIT_mutex_lock);
+	PLAIN_WRITE(guarded, PLAIN_READ(guarded) + 1);
+	bool last = PLAIN_READ(guarded) == 3;
+	gmutex_unlock(&mutex);
+	if (last) {
+		store_rlx(&held_word, ELSE);
+		store_rlx(&slow_word, ELSE);
+	}
+}
+
+static void
+still_else(void)
+{
+	EXPLORE_CHECK(guarded == 3, "a count was lost");
+	EXPLORE_CHECK(EXPLORE_RAW(&held_word) == ELSE && EXPLORE_RAW(&slow_word) == ELSE,
+		      "freed memory was written");
+}
+
 static void
 at_rest(int count)
 {
 	EXPLORE_CHECK(guarded == count, "a count was lost");
-	EXPLORE_CHECK(EXPLORE_RAW(ATOMIC_WORD(&m.held)) == 0, "it is still held");
-	EXPLORE_CHECK((EXPLORE_RAW(ATOMIC_WORD(&m.slow)) & (WOKEN | STARVING)) == 0,
+	EXPLORE_CHECK(EXPLORE_RAW(&held_word) == 0, "it is still held");
+	EXPLORE_CHECK((EXPLORE_RAW(&slow_word) & (WOKEN | STARVING)) == 0,
 		      "somebody was woken who never came");
-	EXPLORE_CHECK(sema_root(&m)->tree == NULL, "somebody is still queued");
+	EXPLORE_CHECK(sema_root(&mutex)->tree == NULL, "somebody is still queued");
 }
 
 static void
@@ -169,6 +207,11 @@ static const struct ExploreTest tests[] = {
     {.name = "two, thrice each", .threads = 2, .init = init, .thread = thrice, .final = six},
     {.name = "three, twice each", .threads = 3, .init = init, .thread = twice, .final = six},
     {.name = "four, twice each", .threads = 4, .init = init, .thread = twice, .final = eight},
+    {.name = "freed by the last",
+     .threads = 3,
+     .init = init,
+     .thread = use_and_free,
+     .final = still_else},
     {.name = "trylock", .threads = 3, .init = init, .thread = try_or_lock, .must = 3},
     {0},
 };

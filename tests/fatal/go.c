@@ -71,7 +71,7 @@ test_stack_overflow_is_fatal(void)
 	expect_death(overflow_in_spawned, .status = 2, .err_has = {"stack overflow", "goroutine "});
 }
 
-// --- GOMAXPROCS in the environment ----------------------------------------------------------------
+// --- GOMAXPROCS in the environment ---------------------------------------------------------------
 
 static int
 print_procs(void *unused)

@@ -57,7 +57,8 @@ system_allows(void)
 {
 	struct rlimit r;
 	long need = MORE + 2000;
-	if (getrlimit(RLIMIT_NPROC, &r) == 0 && r.rlim_cur != RLIM_INFINITY && (long)r.rlim_cur < need)
+	if (getrlimit(RLIMIT_NPROC, &r) == 0 && r.rlim_cur != RLIM_INFINITY &&
+	    (long)r.rlim_cur < need)
 		return false;
 	if (getrlimit(RLIMIT_AS, &r) == 0 && r.rlim_cur != RLIM_INFINITY)
 		return false;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The system refuses something, once or for a while or for good. A program of goroutines, channels and
-// timers then comes to its end, or is told by an error code, or dies with one clean line. It never
-// hangs, never crashes, and nothing that was accepted is lost.
+// The system refuses something, once or for a while or for good. A program of goroutines, channels
+// and timers then comes to its end, or is told by an error code, or dies with one clean line. It
+// never hangs, never crashes, and nothing that was accepted is lost.
 #include "child.h"
 #include "goroutines.h"
 

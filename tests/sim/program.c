@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Whole programs in the deterministic mode: a seed makes a random program and decides every switch of its
-// run, an oracle checks what it does, and the same seed has to give the same run once more.
+// Whole programs in the deterministic mode: a seed makes a random program and decides every switch
+// of its run, an oracle checks what it does, and the same seed has to give the same run once more.
 //
 // The program, sim_program below, is built so that it ends whatever the scheduler does: senders
-// send a fixed number of values, channels are closed when all have been sent, receivers go on until their
-// channels are closed, and beside them run sleepers, lockers, scopes, timers, and changes of GOMAXPROCS.
+// send a fixed number of values, channels are closed when all have been sent, receivers go on until
+// their channels are closed, and beside them run sleepers, lockers, scopes, timers, and changes of
+// GOMAXPROCS.
 // The oracle:
-//   - every value sent is received once, and those of one sender over one channel arrive in order at
-//     each receiver;
+//   - every value sent is received once, and those of one sender over one channel arrive in order
+//     at each receiver;
 //   - locks exclude, semaphores limit, once happens once, a condition that was signalled is seen;
 //   - no sleep is short, no timer fires early, each fires as often as it was set and not stopped;
 //   - a cancelled scope ends its children's waits, with the right results;
@@ -25,7 +26,7 @@ enum {
 	LIMIT_MS = 20000, // of one run
 };
 
-// --- the program's plan ---------------------------------------------------------------------------
+// --- the program's plan ------------------------------------------------------------------------
 
 typedef struct Value {
 	int sender;
@@ -128,8 +129,9 @@ send_one(uint64_t *rand, int me)
 			go_yield();
 		break;
 	case 2:
-		while ((err = go_select(cases, 2, below(rand, 2) == 0 ? GO_NEVER : go_in(4 * GO_USEC)))
-		       == GO_ETIMEDOUT)
+		while ((err = go_select(cases, 2,
+					below(rand, 2) == 0 ? GO_NEVER : go_in(4 * GO_USEC))) ==
+		       GO_ETIMEDOUT)
 			;
 		if (err == 1)
 			done = b;
@@ -409,7 +411,7 @@ timer_user(void *unused)
 	go_wg_done(&all);
 }
 
-// --- scopes, spawning, GOMAXPROCS -------------------------------------------------------------------
+// --- scopes, spawning, GOMAXPROCS --------------------------------------------------------------
 
 static int
 wait_for_cancel(void *arg)
@@ -447,7 +449,8 @@ scope_user(void *unused)
 		int want = GO_ECANCELED, children = 1 + below(&rand, 4), how = below(&rand, 3);
 		go_scope_open(&s, how == 0 ? go_in(30 * GO_USEC) : GO_NEVER);
 		for (int k = 0; k < children; k++) {
-			int err = go_scope_spawn(&s, wait_for_cancel, (void *)(uintptr_t)test_rand(&rand));
+			int err = go_scope_spawn(&s, wait_for_cancel,
+						 (void *)(uintptr_t)test_rand(&rand));
 			expect(err == 0 || (how == 0 && err == GO_ECANCELED));
 		}
 		if (how == 0) {
@@ -547,15 +550,76 @@ DEATH(sim_program)
 	printf("digest %016llx at %lld\n", (unsigned long long)os_sim_hash(), (long long)go_now());
 }
 
-// --- many runs ------------------------------------------------------------------------------------
+// --- a thread alone -----------------------------------------------------------------------------
+//
+// A thread of the program, in no go_run, starts goroutines and waits for them. Between, all is idle,
+// now and then for so long that the runtime's threads end. Whoever hands over work here finds nobody
+// awake, and somebody about to sleep.
+
+typedef struct Errand {
+	go_chan *answer;
+	uint64_t rand;
+	int value;
+} Errand;
+
+static void
+run_errand(void *arg)
+{
+	Errand *e = arg;
+	for (int i = below(&e->rand, 3); i > 0; i--)
+		pass_time(&e->rand);
+	expect_eq(go_chan_send(e->answer, &e->value, GO_NEVER), 0);
+}
+
+static void
+send_out(uint64_t *rand, go_chan *answer)
+{
+	Errand errands[6];
+	int n = 1 + below(rand, 6), sum = 0, v;
+	for (int i = 0; i < n; i++) {
+		errands[i] = (Errand){answer, test_rand(rand), i + 1};
+		expect_eq(go_spawn(run_errand, &errands[i]), 0);
+		if (below(rand, 3) == 0)
+			pass_time(rand);
+	}
+	for (int got = 0; got < n;) {
+		int err = go_chan_recv(answer, &v, below(rand, 3) == 0 ? go_in(9 * GO_USEC) : GO_NEVER);
+		expect(err == 0 || err == GO_ETIMEDOUT);
+		if (err != 0)
+			continue;
+		sum += v;
+		got++;
+	}
+	expect_eq(sum, n * (n + 1) / 2);
+}
+
+DEATH(sim_thread_program)
+{
+	const char *seed = getenv("UNDERGO_SEED");
+	uint64_t rand = seed != NULL ? strtoull(seed, NULL, 0) : 1;
+	go_chan *answer = go_chan_new(sizeof(int), (size_t)below(&rand, 3));
+	go_gomaxprocs(1 + below(&rand, 6));
+	for (int i = 0; i < 12; i++) {
+		send_out(&rand, answer);
+		if (below(&rand, 3) == 0)
+			go_sleep(4990 * GO_MSEC + below(&rand, 30) * GO_MSEC); // idle threads end now
+		else
+			pass_time(&rand);
+		if (below(&rand, 6) == 0)
+			go_gomaxprocs(1 + below(&rand, 6));
+	}
+	printf("digest %016llx at %lld\n", (unsigned long long)os_sim_hash(), (long long)go_now());
+}
+
+// --- many runs ---------------------------------------------------------------------------------
 
 static ChildEnd end;
 
 static void
-show_and_fail(const char *what, uint64_t seed)
+show_and_fail(const char *what, const char *program, uint64_t seed)
 {
 	const char *argv[HARNESS_ARGV];
-	harness_argv(argv, "--child", "sim_program");
+	harness_argv(argv, "--child", program);
 	printf("%s. To see it again: UNDERGO_SEED=%llu", what, (unsigned long long)seed);
 	for (int i = 0; argv[i] != NULL; i++)
 		printf(" %s", argv[i]);
@@ -566,16 +630,16 @@ show_and_fail(const char *what, uint64_t seed)
 
 // The line with the digest of a run that was right.
 static void
-run_seed(uint64_t seed, char line[80])
+run_seed(const char *program, uint64_t seed, char line[80])
 {
 	char text[64];
 	snprintf(text, sizeof(text), "UNDERGO_SEED=%llu", (unsigned long long)seed);
 	char *env[] = {text, NULL};
-	child_run(&end, "sim_program", env, LIMIT_MS);
+	child_run(&end, program, env, LIMIT_MS);
 	if (end.status == CHILD_HUNG)
-		show_and_fail("It hangs", seed);
+		show_and_fail("It hangs", program, seed);
 	if (end.status != 0 || strncmp(end.text, "digest ", 7) != 0)
-		show_and_fail("It went wrong", seed);
+		show_and_fail("It went wrong", program, seed);
 	snprintf(line, 80, "%.79s", end.text);
 }
 
@@ -586,16 +650,17 @@ compare_lines(const void *a, const void *b)
 }
 
 static void
-run_seeds(uint64_t first, long n)
+run_seeds(const char *program, uint64_t first, long n)
 {
 	char(*lines)[80] = calloc((size_t)n, sizeof(*lines)), again[80];
 	expect(lines != NULL);
 	for (long i = 0; i < n; i++) {
-		run_seed(first + (uint64_t)i, lines[i]);
-		run_seed(first + (uint64_t)i, again);
+		run_seed(program, first + (uint64_t)i, lines[i]);
+		run_seed(program, first + (uint64_t)i, again);
 		if (strcmp(lines[i], again) != 0) {
 			printf("%s", lines[i]);
-			show_and_fail("The second run differs from the first", first + (uint64_t)i);
+			show_and_fail("The second run differs from the first", program,
+				      first + (uint64_t)i);
 		}
 	}
 	qsort(lines, (size_t)n, sizeof(*lines), compare_lines);
@@ -608,12 +673,24 @@ run_seeds(uint64_t first, long n)
 void
 test_sim_first_seeds(void)
 {
-	run_seeds(1, test_scale(1000));
+	run_seeds("sim_program", 1, test_scale(1000));
 }
 
 // And others each time.
 void
 test_sim_fresh_seeds(void)
 {
-	run_seeds(test_seed() >> 16, test_scale(1000));
+	run_seeds("sim_program", test_seed() >> 16, test_scale(1000));
+}
+
+void
+test_sim_thread_first_seeds(void)
+{
+	run_seeds("sim_thread_program", 1, test_scale(1000));
+}
+
+void
+test_sim_thread_fresh_seeds(void)
+{
+	run_seeds("sim_thread_program", test_seed() >> 16, test_scale(1000));
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Storms: everything at once, while GOMAXPROCS changes and signals interrupt whatever they can.
 //
-// A test starts some of the loads below and lets them run for a while. Each load keeps books, and when
-// all have come to an end the books must be right: every message sent was received once and in
+// A test starts some of the loads below and lets them run for a while. Each load keeps books, and
+// when all have come to an end the books must be right: every message sent was received once and in
 // order, every goroutine started has ended, every timer has fired or was stopped.
 #include <dirent.h>
 #include <poll.h>
@@ -349,7 +349,7 @@ load_locks(void)
 		load_start(lock_and_block, NULL);
 }
 
-// --- threads of the program -----------------------------------------------------------------------
+// --- threads of the program --------------------------------------------------------------------
 
 static go_chan *mail;
 static Count mailed;
@@ -371,7 +371,8 @@ make_threads(void *unused)
 	while (!stopped()) {
 		pthread_t threads[8];
 		for (uintptr_t i = 0; i < 8; i++)
-			expect(pthread_create(&threads[i], NULL, mail_and_leave, (void *)(i + 1)) == 0);
+			expect(pthread_create(&threads[i], NULL, mail_and_leave,
+					      (void *)(i + 1)) == 0);
 		for (int i = 0; i < 8; i++)
 			pthread_join(threads[i], NULL);
 		block_thread_for(8 * GO_MSEC);
@@ -457,7 +458,7 @@ load_signals(void)
 	expect(pthread_create(&signaller, NULL, send_signals, NULL) == 0);
 }
 
-// --- the storms -----------------------------------------------------------------------------------
+// --- the storms --------------------------------------------------------------------------------
 
 static void
 weather(void (*const start[])(void))

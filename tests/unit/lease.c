@@ -116,7 +116,8 @@ test_lease_excludes(void)
 	long mine = 0;
 	os_init();
 	for (uintptr_t i = 0; i < GRABBERS; i++)
-		expect(pthread_create(&threads[i], NULL, grab_again_and_again, (void *)(rand + i)) == 0);
+		expect(pthread_create(&threads[i], NULL, grab_again_and_again,
+				      (void *)(rand + i)) == 0);
 	for (long i = 0; i < test_scale(300000); i++) {
 		if (!lease_enter(&lease) && !lease_enter_slow(&lease)) {
 			expect(!has_p); // nobody else touches it now

@@ -171,7 +171,8 @@ test_runq_with_thieves(void)
 			if (runq_put(&owned, fake(next)))
 				next++;
 			else
-				for (uint32_t i = 0, k = runq_shed(&owned, out); i < k; i++, shed_count++)
+				for (uint32_t i = 0, k = runq_shed(&owned, out); i < k;
+				     i++, shed_count++)
 					got(out[i], &last);
 		for (uint64_t n = test_rand(&rand) % RUNQ_SIZE; n > 0; n--)
 			if ((gp = runq_take(&owned)) != NULL)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// sched_for_each_p calls its function once for each P, whatever their goroutines do; the scan bit is
-// never granted on a goroutine that runs.
+// sched_for_each_p calls its function once for each P, whatever their goroutines do; the scan bit
+// is never granted on a goroutine that runs.
 #include <pthread.h>
 
 #include "goroutines.h"

@@ -55,7 +55,8 @@ model_pop(void)
 void
 test_waitq_matches_model(void)
 {
-	static const Claim claims[] = {CLAIM_OPEN, CLAIM_OPEN, CLAIM_DEADLINE, CLAIM_CANCEL, CLAIM_PEER};
+	static const Claim claims[] = {CLAIM_OPEN, CLAIM_OPEN, CLAIM_DEADLINE, CLAIM_CANCEL,
+				       CLAIM_PEER};
 	WaitQ q = {0};
 	uint64_t rand = test_seed();
 	for (long step = 0; step < test_scale(300000); step++) {
