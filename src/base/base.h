@@ -46,6 +46,8 @@
 COLD NORETURN void throw(const char *why);
 // The program raced or deadlocked: "fatal error: why", then the goroutines.
 COLD NORETURN void fatal(const char *why);
+// The same, with lines in front that tell(arg) prints: "runtime: ...".
+COLD NORETURN void fatal_after(void (*tell)(const void *arg), const void *arg, const char *why);
 // The program broke a rule of Go: "panic: why". Until panics can be recovered from, this ends
 // the process as an uncaught panic does.
 COLD NORETURN void panic(const char *why);

@@ -24,6 +24,8 @@ typedef struct Death {
 	const char *kind; // begins the headline
 	const char *why;
 	int all; // print all goroutines
+	void (*tell)(const void *arg); // prints lines in front; NULL none
+	const void *arg;
 } Death;
 
 ATOMIC_U32 base_dying;
@@ -85,6 +87,8 @@ die(const Death *d)
 		up_hold_still();
 
 	print_to(2);
+	if (d->tell != NULL)
+		d->tell(d->arg);
 	print_headline(d);
 	print_str("\n");
 	up_print_goroutines(d->all);
@@ -95,17 +99,23 @@ die(const Death *d)
 void
 throw(const char *why)
 {
-	die(&(Death){"fatal error: ", why, 1});
+	die(&(Death){"fatal error: ", why, 1, NULL, NULL});
 }
 
 void
 fatal(const char *why)
 {
-	die(&(Death){"fatal error: ", why, 1});
+	die(&(Death){"fatal error: ", why, 1, NULL, NULL});
+}
+
+void
+fatal_after(void (*tell)(const void *arg), const void *arg, const char *why)
+{
+	die(&(Death){"fatal error: ", why, 1, tell, arg});
 }
 
 void
 panic(const char *why)
 {
-	die(&(Death){"panic: ", why, 0});
+	die(&(Death){"panic: ", why, 0, NULL, NULL});
 }

@@ -19,8 +19,8 @@ enum { READERS_MAX = 1 << 30 };
 bool
 grwmutex_rlock_fast(go_rwmutex *rw)
 {
-	return likely(add_acq(ATOMIC_INT(&rw->readers), 1) >=
-		      0); // order: claim, pairs with grwmutex_unlock
+	// order: claim, pairs with grwmutex_unlock
+	return likely(add_acq(ATOMIC_INT(&rw->readers), 1) >= 0);
 }
 
 void
@@ -33,9 +33,8 @@ bool
 grwmutex_try_rlock(go_rwmutex *rw)
 {
 	int32_t n = load_rlx(ATOMIC_INT(&rw->readers)); // order: hint, claimed below
-	while (n >= 0)
-		if (cas_acq(ATOMIC_INT(&rw->readers), &n,
-			    n + 1)) // order: claim, pairs with grwmutex_unlock
+	while (n >= 0) // order: claim, pairs with grwmutex_unlock
+		if (cas_acq(ATOMIC_INT(&rw->readers), &n, n + 1))
 			return true;
 	return false;
 }

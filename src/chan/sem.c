@@ -6,7 +6,7 @@
 //
 // Invariants:
 //   I1  WAITERS is set and cleared under root->lock: set exactly while somebody is queued.
-//   I2  A permit with nobody to take it only: while WAITERS is set there are no permits.
+//   I2  While WAITERS is set there are no permits: they go to who waits.
 // Order:  A permit carries what its releaser did, by the word (release, acquire) or by root->lock.
 #include "chan/chan_impl.h"
 

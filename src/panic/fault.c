@@ -104,25 +104,35 @@ overflowed(const char *addr)
 	return NULL;
 }
 
+typedef struct Overflow {
+	const G *gp;
+	uintptr_t sp;
+} Overflow;
+
+static void
+tell_overflow(const void *v)
+{
+	const Overflow *o = v;
+	Line l = {0};
+	line_str(&l, "runtime: goroutine stack exceeds ");
+	line_u64(&l, (uint64_t)(o->gp->stack.hi - o->gp->stack.lo));
+	line_str(&l, "-byte limit");
+	line_end(&l);
+	line_str(&l, "runtime: sp=");
+	line_hex(&l, o->sp);
+	line_str(&l, " stack=[");
+	line_hex(&l, (uintptr_t)o->gp->stack.lo);
+	line_str(&l, ", ");
+	line_hex(&l, (uintptr_t)o->gp->stack.hi);
+	line_str(&l, "]");
+	line_end(&l);
+}
+
 static NORETURN void
 die_of_overflow(const G *gp, uintptr_t sp)
 {
-	if (load_rlx(&base_dying) == 0) { // order: hint, else another death is being printed
-		Line l = {0};
-		line_str(&l, "runtime: goroutine stack exceeds ");
-		line_u64(&l, (uint64_t)(gp->stack.hi - gp->stack.lo));
-		line_str(&l, "-byte limit");
-		line_end(&l);
-		line_str(&l, "runtime: sp=");
-		line_hex(&l, sp);
-		line_str(&l, " stack=[");
-		line_hex(&l, (uintptr_t)gp->stack.lo);
-		line_str(&l, ", ");
-		line_hex(&l, (uintptr_t)gp->stack.hi);
-		line_str(&l, "]");
-		line_end(&l);
-	}
-	fatal("stack overflow");
+	Overflow o = {gp, sp};
+	fatal_after(tell_overflow, &o, "stack overflow");
 }
 
 static char *

@@ -88,13 +88,13 @@ thread_main(void *v)
 	record_put(mp);
 }
 
-static COLD NORETURN void
-too_many_threads(void)
+static void
+tell_thread_limit(const void *unused)
 {
+	(void)unused;
 	print_str("runtime: program exceeds ");
 	print_u64(MAX_THREADS);
 	print_str("-thread limit\n");
-	fatal("thread exhaustion");
 }
 
 // pp could not get a thread: it idles, and its work waits for all, until the monitor gets one.
@@ -125,7 +125,7 @@ thread_new(P *pp, bool spinning)
 	sched.threads_made++;
 	mutex_unlock(&sched.lock);
 	if (!room)
-		too_many_threads();
+		fatal_after(tell_thread_limit, NULL, "thread exhaustion");
 	M *mp = record_get();
 	if (mp != NULL) {
 		mp->foreign = false;
