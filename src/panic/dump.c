@@ -175,8 +175,8 @@ next_by_id(uint64_t id, uint64_t last)
 	return best;
 }
 
-// Few of them by rising number, many in the order of the list. Those that start meanwhile are left out of
-// the former, or a program that keeps starting some would never see the end.
+// Few of them by rising number, many in the order of the list. Those that start meanwhile are
+// left out of the former, or a program that keeps starting some would never see the end.
 static NO_TSAN void
 print_others(Dump *d, const G *me)
 {
@@ -195,7 +195,7 @@ print_others(Dump *d, const G *me)
 	}
 	uint64_t id = 0;
 	for (G *gp; (gp = next_by_id(id, last)) != NULL;) {
-		id = gp->id > id ? gp->id : id + 1; // it may end meanwhile, and its record serve another
+		id = gp->id > id ? gp->id : id + 1; // its record may serve another G now
 		if (gp != me)
 			print_other(d, gp);
 	}

@@ -329,8 +329,8 @@ void sched_start_world(void);
 void sched_for_each_p(SafePointFn *fn);
 
 // The scan bit: true when the caller holds gp's stack, false when gp runs (now or by then).
-// While it holds the bit the caller takes no lock and waits for nobody: who is about to run gp waits
-// for it, perhaps before the lock of the G that gp replaces has been given up.
+// While it holds the bit the caller takes no lock and waits for nobody: who is about to run gp
+// waits for it, perhaps before the lock of the G that gp replaces has been given up.
 bool sched_scan_begin(G *gp);
 void sched_scan_end(G *gp);
 

@@ -185,8 +185,8 @@ try_threads_again(void)
 		thread_start(pp, false); // it finds the work of the others in the global queue
 }
 
-// Notes for dumps since when, about, each goroutine has been waiting: those not yet noted, from time
-// to time and once more before a long sleep. A stamp that lands just after its G has woken and
+// Notes for dumps since when, about, each goroutine has been waiting: those not yet noted, from
+// time to time and once more before a long sleep. A stamp that lands just after its G has woken and
 // parked again is too early by that much.
 static void
 stamp_waits(Monitor *mon, int64_t now)

@@ -120,7 +120,7 @@ static void
 overflow(int id)
 {
 	if (id == 0) {
-		p_put(&ps[0], make(), false);
+		p_put_tail(&ps[0], make());
 	} else if (id == 1) {
 		if (runq_steal_half(&ps[0].runq, &thief) != 0)
 			got(runq_take(&thief));
@@ -135,8 +135,8 @@ static void
 next(int id)
 {
 	if (id == 0) {
-		p_put(&ps[0], make(), true);
-		p_put(&ps[0], make(), true);
+		p_put_next(&ps[0], make());
+		p_put_next(&ps[0], make());
 		(void)p_has_work(&ps[0]);
 	} else if (runq_steal_half(&ps[0].runq, &thief) != 0) {
 		got(runq_take(&thief));

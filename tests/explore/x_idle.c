@@ -233,7 +233,7 @@ ready(void)
 	Lease *l = &ms[0].lease;
 	if (!lease_enter(l))
 		EXPLORE_CHECK(lease_enter_slow(l), "nobody revokes here");
-	p_put(&ps[0], make(), false);
+	p_put_tail(&ps[0], make());
 	sched_wake_after_put();
 	lease_leave(l);
 }

@@ -552,9 +552,9 @@ DEATH(sim_program)
 
 // --- a thread alone -----------------------------------------------------------------------------
 //
-// A thread of the program, in no go_run, starts goroutines and waits for them. Between, all is idle,
-// now and then for so long that the runtime's threads end. Whoever hands over work here finds nobody
-// awake, and somebody about to sleep.
+// A thread of the program, in no go_run, starts goroutines and waits for them. Between, all is
+// idle, now and then for so long that the runtime's threads end. Whoever hands over work here finds
+// nobody awake, and somebody about to sleep.
 
 typedef struct Errand {
 	go_chan *answer;
@@ -583,7 +583,8 @@ send_out(uint64_t *rand, go_chan *answer)
 			pass_time(rand);
 	}
 	for (int got = 0; got < n;) {
-		int err = go_chan_recv(answer, &v, below(rand, 3) == 0 ? go_in(9 * GO_USEC) : GO_NEVER);
+		int err = go_chan_recv(answer, &v,
+				       below(rand, 3) == 0 ? go_in(9 * GO_USEC) : GO_NEVER);
 		expect(err == 0 || err == GO_ETIMEDOUT);
 		if (err != 0)
 			continue;
@@ -602,7 +603,7 @@ DEATH(sim_thread_program)
 	for (int i = 0; i < 12; i++) {
 		send_out(&rand, answer);
 		if (below(&rand, 3) == 0)
-			go_sleep(4990 * GO_MSEC + below(&rand, 30) * GO_MSEC); // idle threads end now
+			go_sleep(4990 * GO_MSEC + below(&rand, 30) * GO_MSEC); // threads end now
 		else
 			pass_time(&rand);
 		if (below(&rand, 6) == 0)
