@@ -18,6 +18,17 @@
 #define GO_VERSION_MINOR 1
 #define GO_VERSION_PATCH 0
 
+/* What the tags of these headers mean:
+ *
+ *   Blocks: no   does not wait for another goroutine or for time. A call may still have to wait for
+ *                a processor when the goroutine's was taken back meanwhile, and then return on
+ *                another thread: after any call of this library but go_now, go_in, go_strerror,
+ *                go_chan_len, go_chan_cap and go_errno_location, an address of a thread-local variable
+ *                and a lock that belongs to a thread are not to be counted on.
+ *   Panics:      the process ends with Go's text and exit status 2.
+ *   Fatal:       the same, as an error that Go never lets a program recover from.
+ */
+
 /* Time is int64_t nanoseconds throughout. A deadline is a point on go_now's clock. */
 #define GO_NSEC ((int64_t)1)
 #define GO_USEC ((int64_t)1000)

@@ -101,6 +101,7 @@ typedef struct go_case {
  * Blocks:    this goroutine only, until the deadline; for ever with n = 0 and GO_NEVER.
  * Errors:    GO_EAGAIN (deadline is GO_POLL), GO_ETIMEDOUT, GO_ECANCELED: no case was done.
  *            GO_EINVAL: n is negative or above 65536, or cases is NULL with n > 0.
+ *            GO_ENOMEM: more than 16 cases, and no memory to sort them.
  * Panics:    "send on closed channel", when the chosen case sends to a closed channel.
  * Call from: a goroutine or a thread; not from a signal handler.
  */

@@ -31,7 +31,7 @@ typedef struct go_stats {
 	uint64_t threads_made;   /* ever started */
 	uint64_t goroutines;     /* alive now */
 	uint64_t spawned;        /* ever started */
-	uint64_t switches;       /* times a goroutine was put on a processor */
+	uint64_t switches;       /* times a goroutine gave the processor up or stayed by yielding */
 	uint64_t steals;         /* goroutines taken from another processor's queue */
 	uint64_t wakeups;        /* sleeping threads woken for work */
 	uint64_t retakes;        /* leases taken back from blocked or long-running goroutines */

@@ -9,8 +9,8 @@
  *
  * When a scope is cancelled, by hand, by its deadline, by a child that returns an error, or with
  * the scope around it, every blocking call of its children returns GO_ECANCELED: a wait in progress
- * ends, and later ones do not begin. Locks (go_mutex_lock, go_rwmutex_*, go_once_do) are not
- * cancelled.
+ * ends, and later ones do not begin; calls that need not wait succeed, and GO_POLL tells GO_EAGAIN.
+ * Locks (go_mutex_lock, go_rwmutex_*, go_once_do) are not cancelled.
  */
 #ifndef UNDERGO_SCOPE_H
 #define UNDERGO_SCOPE_H

@@ -123,7 +123,7 @@ typedef struct go_cond {
  * There are no spurious wake-ups, yet the condition may have changed again: test it in a loop.
  * Returns 0 when signalled. m is held on return whatever the result.
  * Blocks:    this goroutine only, until the deadline.
- * Errors:    GO_ETIMEDOUT, GO_ECANCELED.
+ * Errors:    GO_ETIMEDOUT (GO_POLL counts as a deadline that has passed), GO_ECANCELED.
  * Call from: a goroutine or a thread that holds m.
  */
 GO_API int go_cond_wait(go_cond *c, go_mutex *m, int64_t deadline);
@@ -214,6 +214,7 @@ GO_API int go_sem_acquire(go_sem *s, int64_t deadline);
 /* go_sem_release - give n permits back or anew.
  *
  * Blocks:    no.
+ * Panics:    "sync: semaphore count out of range", beyond 2^32 - 1 permits.
  * Call from: a goroutine or a thread.
  */
 GO_API void go_sem_release(go_sem *s, uint32_t n);

@@ -52,6 +52,9 @@ COLD NORETURN void fatal_after(void (*tell)(const void *arg), const void *arg, c
 // the process as an uncaught panic does.
 COLD NORETURN void panic(const char *why);
 
+// Another thread is dying: wait for it to end the process.
+NORETURN void base_hold_still(void);
+
 // Always on, for corrupt state. Parameters and numbered invariants use assert (debug builds).
 #define check(c, why)               \
 	do {                        \

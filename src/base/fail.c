@@ -119,3 +119,9 @@ panic(const char *why)
 {
 	die(&(Death){"panic: ", why, 0, NULL, NULL});
 }
+
+void
+base_hold_still(void)
+{
+	up_hold_still();
+}

@@ -179,6 +179,8 @@ sched_run_main(int (*fn)(void *), void *arg)
 	add_rlx(&sched.n_run_main, 1); // order: count
 	sched_park(WAIT_run_main, ready_main, gp);
 	sub_rlx(&sched.n_run_main, 1); // order: count
+	if (load_rlx(&base_dying) != 0) // order: hint
+		base_hold_still(); // or the end of main would cut the text of a panic off
 	return mn.result;
 }
 
