@@ -3,8 +3,8 @@
  *
  * A goroutine is a function running on its own stack. Thousands to millions of them share
  * GOMAXPROCS threads; whichever blocks lets another run. Ordinary blocking calls (read,
- * getaddrinfo, a database client) may be made from any goroutine: the runtime notices within
- * microseconds and gives the processor to somebody else.
+ * getaddrinfo, a database client) may be made from any goroutine: the runtime notices, mostly
+ * within a millisecond, and gives the processor to somebody else.
  *
  * Any thread of the process may call this library. A thread that the runtime did not make is
  * attached at its first call and detached when it ends; it may do everything a goroutine may.

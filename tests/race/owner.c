@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Two parties meet on purpose, at moments that are drawn anew each time: a goroutine that comes back
-// into the runtime and the monitor that takes its P; a sender and the deadline of its receiver.
+// Two parties meet on purpose, at moments that are drawn anew each time: a goroutine that comes
+// back into the runtime and the monitor that takes its P; a sender and its receiver's deadline.
 #include <pthread.h>
 
 #include "goroutines.h"
@@ -10,7 +10,7 @@
 static Count ended;
 static atomic_bool stop;
 
-// --- who enters owns its P ------------------------------------------------------------------------
+// --- who enters owns its P --------------------------------------------------------------------
 
 enum { PS = 16, WORKERS = 12 };
 static long entries[PS]; // plain, each guarded by the P: whoever is inside with it owns it
@@ -47,7 +47,7 @@ come_and_go(void *arg)
 			break;
 		case 2: // about a slice
 			if (test_rand(&rand) % 16 == 0)
-				compute_for(9900 * GO_USEC + (int64_t)(test_rand(&rand) % 200) * GO_USEC);
+				compute_for((9900 + (int64_t)(test_rand(&rand) % 200)) * GO_USEC);
 			break;
 		case 3:
 			go_block_begin();
@@ -103,7 +103,7 @@ GO_TEST(race_owner_while_ps_change, 4)
 	own_while(PS);
 }
 
-// --- a sender and a deadline ----------------------------------------------------------------------
+// --- a sender and a deadline ------------------------------------------------------------------
 
 static go_chan *line;
 static long next_value; // of the sender
@@ -145,7 +145,7 @@ GO_TEST(race_sender_meets_deadline, 2)
 	expect(late > 0 || expected > 0);
 }
 
-// --- who starts the runtime -----------------------------------------------------------------------
+// --- who starts the runtime -------------------------------------------------------------------
 
 static pthread_barrier_t together;
 
