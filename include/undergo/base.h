@@ -20,11 +20,11 @@
 
 /* What the tags of these headers mean:
  *
- *   Blocks: no   does not wait for another goroutine or for time. A call may still have to wait for
- *                a processor when the goroutine's was taken back meanwhile, and then return on
- *                another thread: after any call of this library but go_now, go_in, go_strerror,
- *                go_chan_len, go_chan_cap and go_errno_location, an address of a thread-local variable
- *                and a lock that belongs to a thread are not to be counted on.
+ *   Blocks: no   does not wait for another goroutine or for time. A call may still have to wait
+ *                for a processor, when the goroutine's was taken back meanwhile, and then return
+ *                on another thread. So after any call of this library but go_now, go_in,
+ *                go_strerror, go_chan_len, go_chan_cap and go_errno_location, do not count on
+ *                the address of a thread-local variable, or on a lock that belongs to a thread.
  *   Panics:      the process ends with Go's text and exit status 2.
  *   Fatal:       the same, as an error that Go never lets a program recover from.
  */
