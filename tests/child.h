@@ -19,8 +19,8 @@
 enum { CHILD_TEXT_BYTES = 64 * 1024 };
 
 typedef struct ChildEnd {
-	int status;   // exit status; -signal when a signal ended it; CHILD_HUNG
-	size_t bytes; // of text
+	int status;                      // exit status; -signal when a signal ended it; CHILD_HUNG
+	size_t bytes;                    // of text
 	char text[CHILD_TEXT_BYTES + 1]; // stdout and stderr
 } ChildEnd;
 

@@ -29,7 +29,8 @@ lease_enter_slow(Lease *l)
 }
 
 // HELD to REVOKING. order: claim, observe <- lease_thaw: another party may have used the P since
-// the M was inside last. (The heavy fence that follows acquires too; ThreadSanitizer sees no fences.)
+// the M was inside last. (The heavy fence that follows acquires too, but ThreadSanitizer sees no
+// fences.)
 static bool
 announce(Lease *l, uint32_t mine)
 {

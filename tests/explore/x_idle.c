@@ -16,7 +16,9 @@
 #include "sched/queue.c"
 #include "sched/runq.c"
 #include "sched/thread.c"
+#define announce note_announce // lease.c has one, too
 #include "sync/note.c"
+#undef announce
 
 #include <string.h>
 

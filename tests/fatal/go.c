@@ -14,8 +14,8 @@ DEATH(exit_on_thread)
 void
 test_go_exit_on_thread_is_fatal(void)
 {
-	expect_death(exit_on_thread, .status = 2, .err = "fatal error: ",
-		     .err_has = {"go_exit", "goroutine"});
+	expect_death(exit_on_thread, .status = 2,
+		     .err = "fatal error: ", .err_has = {"go_exit", "goroutine"});
 }
 
 // --- stack overflow -----------------------------------------------------------------------------

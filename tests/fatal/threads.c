@@ -67,8 +67,8 @@ system_allows(void)
 	long pids = number_in("/proc/sys/kernel/pid_max");
 	long group = number_in("/sys/fs/cgroup/pids.max");
 	long group_v1 = number_in("/sys/fs/cgroup/pids/pids.max");
-	return maps >= 3 * need && tids >= need && pids >= need && (group < 0 || group >= need)
-	       && (group_v1 < 0 || group_v1 >= need);
+	return maps >= 3 * need && tids >= need && pids >= need && (group < 0 || group >= need) &&
+	       (group_v1 < 0 || group_v1 >= need);
 }
 
 void

@@ -137,7 +137,8 @@ each_call(const char *kind, const char *error, bool must_succeed, Forms forms)
 		judge(run_with("fault_program", plan), must_succeed);
 	}
 	static const char *const when[] = {"%2", "%3", "~3", "~10", "5+", "20+", "*"};
-	for (size_t i = 0; i < (forms == FOR_GOOD_TOO ? 7 : 4); i += step > 4 ? 3 : 1) {
+	size_t forms_tried = forms == FOR_GOOD_TOO ? 7 : 4;
+	for (size_t i = 0; i < forms_tried; i += step > 4 ? 3 : 1) {
 		char plan[64];
 		snprintf(plan, sizeof(plan), "%s:%s:%s", kind, when[i], error);
 		judge(run_with("fault_program", plan), must_succeed);
@@ -252,10 +253,10 @@ void
 test_fault_threads_come_back(void)
 {
 	static const char *const plans[] = {
-		"thread:1:EAGAIN",
-		"thread:1:EAGAIN,thread:2:EAGAIN,thread:3:EAGAIN",
-		"thread:2:EAGAIN,thread:3:EAGAIN,thread:4:EAGAIN",
-		"thread:3:EAGAIN,thread:4:EAGAIN,thread:5:EAGAIN,thread:6:EAGAIN,thread:7:EAGAIN",
+	    "thread:1:EAGAIN",
+	    "thread:1:EAGAIN,thread:2:EAGAIN,thread:3:EAGAIN",
+	    "thread:2:EAGAIN,thread:3:EAGAIN,thread:4:EAGAIN",
+	    "thread:3:EAGAIN,thread:4:EAGAIN,thread:5:EAGAIN,thread:6:EAGAIN,thread:7:EAGAIN",
 	};
 	for (size_t i = 0; i < sizeof(plans) / sizeof(plans[0]); i++)
 		judge(run_with("fault_recovering", plans[i]), true);

@@ -182,8 +182,8 @@ use_timers(void *unused)
 		int64_t delay = below(&rand, 300) * GO_USEC, before = go_now();
 		expect(!go_timer_reset(t, delay));
 		go_case cases[] = {
-			GO_CASE_RECV(go_timer_chan(t), &when),
-			GO_CASE_RECV(go_timer_chan(ticker), &when),
+		    GO_CASE_RECV(go_timer_chan(t), &when),
+		    GO_CASE_RECV(go_timer_chan(ticker), &when),
 		};
 		int got;
 		while ((got = go_select(cases, 2, GO_NEVER)) == 1) {
@@ -371,8 +371,8 @@ make_threads(void *unused)
 	while (!stopped()) {
 		pthread_t threads[8];
 		for (uintptr_t i = 0; i < 8; i++)
-			expect(pthread_create(&threads[i], NULL, mail_and_leave,
-					      (void *)(i + 1)) == 0);
+			expect(pthread_create(&threads[i], NULL, mail_and_leave, (void *)(i + 1)) ==
+			       0);
 		for (int i = 0; i < 8; i++)
 			pthread_join(threads[i], NULL);
 		block_thread_for(8 * GO_MSEC);
@@ -483,11 +483,11 @@ weather(void (*const start[])(void))
 
 typedef void (*const Loads[])(void);
 
-#define STORM(name, ...)                                  \
-	GO_TEST(name, 0)                                  \
-	{                                                 \
-		first_seed = test_seed();                 \
-		weather((Loads){__VA_ARGS__, NULL});      \
+#define STORM(name, ...)                             \
+	GO_TEST(name, 0)                             \
+	{                                            \
+		first_seed = test_seed();            \
+		weather((Loads){__VA_ARGS__, NULL}); \
 	}
 
 STORM(storm_pairs, load_procs, load_timers, load_pairs)

@@ -104,7 +104,7 @@ test_runq_matches_model(void)
 	static Model m[QUEUES];
 	uint64_t rand = test_seed(), next = 0;
 	for (int i = 0; i < QUEUES; i++) {
-		uint32_t start = (uint32_t)-(i * 1000);
+		uint32_t start = UINT32_MAX - (uint32_t)i * 1000;
 		store_rlx(&q[i].head, start);
 		store_rlx(&q[i].tail, start);
 	}
@@ -162,8 +162,8 @@ test_runq_with_thieves(void)
 	G *out[RUNQ_SIZE], *gp;
 	seen = calloc(total, 1);
 	expect(seen != NULL);
-	store_rlx(&owned.head, (uint32_t)-5000);
-	store_rlx(&owned.tail, (uint32_t)-5000);
+	store_rlx(&owned.head, UINT32_MAX - 5000);
+	store_rlx(&owned.tail, UINT32_MAX - 5000);
 	for (int i = 0; i < THIEVES; i++)
 		expect(pthread_create(&threads[i], NULL, steal, NULL) == 0);
 	while (next < total) {
