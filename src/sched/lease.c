@@ -32,7 +32,7 @@ lease_enter_slow(Lease *l)
 // the M was inside last. (The heavy fence that follows acquires too, but ThreadSanitizer sees no
 // fences.)
 static bool
-announce(Lease *l, uint32_t mine)
+begin_revoking(Lease *l, uint32_t mine)
 {
 	uint32_t s = LEASE_HELD;
 	return cas_acq(&l->state, &s, mine);
@@ -45,7 +45,7 @@ lease_grab(Lease *l, uint32_t who)
 	uint32_t s = LEASE_LOOSE;
 	if (cas_acq(&l->state, &s, LEASE_FROZEN)) // order: claim, observe <- lease_loosen
 		return true;
-	if (s != LEASE_HELD || !announce(l, mine))
+	if (s != LEASE_HELD || !begin_revoking(l, mine))
 		return false;
 	fence_heavy(); // order: dekker with lease_enter: REVOKING stored, then inrt read
 	bool outside = load_acq(&l->inrt) == 0; // order: observe <- lease_leave

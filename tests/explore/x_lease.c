@@ -156,7 +156,7 @@ static const struct ExploreTest tests[] = {
 static const struct ExploreAllowed allowed[] = {
     {"lease_loosen", "store_rel(&l->inrt)", "release",
      "who grabs LOOSE has acquired state; inrt is read by those who found HELD before"},
-    {"announce", "cas_acq(&l->state)", "acquire",
+    {"begin_revoking", "cas_acq(&l->state)", "acquire",
      "the heavy fence that follows acquires too; ThreadSanitizer sees no fences"},
     {0},
 };

@@ -137,8 +137,8 @@ each_call(const char *kind, const char *error, bool must_succeed, Forms forms)
 		judge(run_with("fault_program", plan), must_succeed);
 	}
 	static const char *const when[] = {"%2", "%3", "~3", "~10", "5+", "20+", "*"};
-	size_t forms_tried = forms == FOR_GOOD_TOO ? 7 : 4;
-	for (size_t i = 0; i < forms_tried; i += step > 4 ? 3 : 1) {
+	size_t n_when = forms == FOR_GOOD_TOO ? 7 : 4, stride = step > 4 ? 3 : 1;
+	for (size_t i = 0; i < n_when; i += stride) {
 		char plan[64];
 		snprintf(plan, sizeof(plan), "%s:%s:%s", kind, when[i], error);
 		judge(run_with("fault_program", plan), must_succeed);
