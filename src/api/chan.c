@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The C face of channels.
 #include "chan/chan.h"
+#include "chan/chan_front.h"
 
 go_chan *
 go_chan_new(size_t elem_bytes, size_t cap)

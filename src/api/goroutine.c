@@ -54,7 +54,7 @@ void
 go_yield(void)
 {
 	sched_enter();
-	sched_yield();
+	sched_gosched();
 	sched_leave();
 }
 

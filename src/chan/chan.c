@@ -270,23 +270,6 @@ send_hopeless(Hchan *c)
 	return load_rlx(&c->count) == c->cap; // order: O2
 }
 
-bool
-chan_send_front(Hchan *c, const void *elem)
-{
-	if (load_rlx(&c->state) != 0 || load_rlx(&c->count) >= c->cap) // order: hint
-		return false;
-	bool done = false;
-	mutex_lock(&c->lock);
-	size_t n = load_rlx(&c->count);                        // order: lock
-	if (likely(load_rlx(&c->state) == 0 && n < c->cap)) { // order: lock
-		ring_put(c, elem);
-		set_count(c, n + 1);
-		done = true;
-	}
-	mutex_unlock(&c->lock);
-	return done;
-}
-
 int
 chan_send(Hchan *c, const void *elem, int64_t deadline)
 {
@@ -407,23 +390,6 @@ recv_unlocked(Hchan *c, void *elem, int64_t deadline, int *err)
 		zero_elem(c, elem);
 	*err = look == LOOK_DRAINED ? GO_ECLOSED : GO_EAGAIN;
 	return look == LOOK_DRAINED || (look == LOOK_EMPTY && deadline == GO_POLL);
-}
-
-bool
-chan_recv_front(Hchan *c, void *elem)
-{
-	if (load_rlx(&c->count) == 0 || has(c, CHAN_SENDERS)) // order: hint
-		return false;
-	bool done = false;
-	mutex_lock(&c->lock);
-	size_t n = load_rlx(&c->count); // order: lock
-	if (likely(n != 0 && !has(c, CHAN_SENDERS))) {
-		ring_take(c, elem);
-		set_count(c, n - 1);
-		done = true;
-	}
-	mutex_unlock(&c->lock);
-	return done;
 }
 
 int

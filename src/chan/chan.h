@@ -28,12 +28,6 @@ int chan_send(Hchan *c, const void *elem, int64_t deadline);
 // The same, and GO_ECLOSED with *elem zeroed. elem may be NULL.
 int chan_recv(Hchan *c, void *elem, int64_t deadline);
 
-// The commonest send and receive, a place or an element in the ring and nobody waiting: true when
-// that is all there was to do. It wakes nobody, so it need not be inside the runtime. c is not
-// NULL.
-bool chan_send_front(Hchan *c, const void *elem);
-bool chan_recv_front(Hchan *c, void *elem);
-
 static inline bool
 chan_try_send(Hchan *c, const void *elem)
 {

@@ -235,7 +235,7 @@ gmutex_unlock_held(go_mutex *m)
 	if (heir != NULL) {
 		sched_ready(heir);
 		if (!sched_g()->thread)
-			sched_yield(); // it has waited long, and all others wait for it
+			sched_gosched(); // it has waited long, and all others wait for it
 	} else if ((was & WAKE) != 0) {
 		gmutex_unlock_released(m);
 	}

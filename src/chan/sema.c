@@ -185,5 +185,5 @@ sema_release(uint32_t *addr, bool handoff)
 		return;
 	sched_ready(gp);
 	if (handoff && !sched_g()->thread)
-		sched_yield();
+		sched_gosched();
 }

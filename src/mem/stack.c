@@ -58,6 +58,7 @@ enum {
 	GUARD_BUDGET = 8000, // PROT_NONE guards split mappings, of which a process has 65530
 	PEAKS = 3,           // periods a peak is remembered for
 	SCAVENGE_BATCH = 32,
+	WORTH_BYTES = 1 << 20,
 	COLOUR_STEP = CACHE_LINE,
 	COLOURS = 16,
 	COLOUR_BYTES = COLOUR_STEP * COLOURS,
@@ -643,6 +644,18 @@ stack_scavenge(void)
 	}
 	store_rel(&scavenging, false); // order: release
 	return bytes;
+}
+
+bool
+stack_worth_scavenging(void)
+{
+	size_t bytes = 0;
+	for (unsigned k = 0; k < STACK_CLASSES; k++) {
+		mutex_lock(&classes[k].lock);
+		bytes += classes[k].warm.n * os_page_bytes(); // at least one page of each was touched
+		mutex_unlock(&classes[k].lock);
+	}
+	return bytes >= WORTH_BYTES;
 }
 
 void

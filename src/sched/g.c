@@ -185,6 +185,15 @@ g_scavenge(void)
 	mutex_unlock(&sched.gfree_lock);
 }
 
+bool
+g_worth_scavenging(void)
+{
+	mutex_lock(&sched.gfree_lock);
+	bool worth = sched.gfree.n > GFREE_MAX;
+	mutex_unlock(&sched.gfree_lock);
+	return worth;
+}
+
 // --- starting ---------------------------------------------------------------------------------
 
 void

@@ -121,7 +121,7 @@ world_enter(void)
 		if (sched_g()->thread)
 			os_sleep(20 * GO_USEC);
 		else
-			sched_yield();
+			sched_gosched();
 	}
 }
 

@@ -269,7 +269,7 @@ void sched_ready(G *gp);
 // Makes all of them runnable, last in the queue.
 void sched_ready_list(GList *l);
 
-void sched_yield(void);
+void sched_gosched(void);
 NORETURN void sched_exit(void);
 
 // --- waits that several parties may end ---------------------------------------------------------

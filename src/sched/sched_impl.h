@@ -176,6 +176,7 @@ void g_retire(void *gp);    // after(): a dead G's record and stack go back
 void g_flush_free(P *pp);   // to the global lists
 uint64_t g_next_id(P *pp);
 void g_scavenge(void);
+bool g_worth_scavenging(void);
 G *g_for_thread(void);
 void g_thread_done(G *gp);
 

@@ -241,7 +241,7 @@ requeue(void *v)
 }
 
 void
-sched_yield(void)
+sched_gosched(void)
 {
 	M *mp = sched_m();
 	G *gp = mp->curg;

@@ -39,6 +39,7 @@ typedef struct Monitor {
 	int64_t next_scavenge;
 	uint32_t scavenges_left; // before it sleeps without a limit
 	int64_t next_stamp;      // of waits
+	bool stamped;            // since the last work
 	QueueWatch global;       // see watch_conservation
 	QueueWatch local[WATCHED_PROCS];
 } Monitor;
@@ -66,14 +67,22 @@ sleep_while_idle(Monitor *mon)
 	mutex_unlock(&sched.lock);
 	if (!idle) {
 		mon->scavenges_left = SCAVENGES_IDLE;
+		mon->stamped = false;
 		return;
 	}
 	// The memory of a peak is perhaps still to go back: a few more looks.
-	int64_t until = mon->scavenges_left != 0 ? mon->next_scavenge : INT64_MAX;
+	if (!g_worth_scavenging() && !stack_worth_scavenging())
+		mon->scavenges_left = 0;
+	int64_t until = INT64_MAX;
+	if (mon->scavenges_left != 0)
+		until = mon->next_scavenge;
+	else if (!mon->stamped)
+		until = mon->next_stamp;
 	if (load_rlx(&sched.dead_suspect) != 0 && mon->next_dead_look < until) // order: hint
 		until = mon->next_dead_look;
 	if (note_sleep(&sched.monitor_note, until)) {
 		mon->scavenges_left = SCAVENGES_IDLE;
+		mon->stamped = false;
 	} else {
 		mutex_lock(&sched.lock);
 		store_rlx(&sched.monitor_asleep, 0); // order: own, under sched.lock
@@ -185,18 +194,18 @@ try_threads_again(void)
 		thread_start(pp, false); // it finds the work of the others in the global queue
 }
 
-// Notes for dumps since when, about, each goroutine has been waiting: those not yet noted, from
-// time to time and once more before a long sleep. A stamp that lands just after its G has woken and
-// parked again is too early by that much.
+// Notes for dumps since when, about, each goroutine has been waiting: now and then, and once more
+// before a sleep without a limit. A stamp that lands just after its G has woken and parked again is
+// too early by that much.
 static void
 stamp_waits(Monitor *mon, int64_t now)
 {
-	if (now < mon->next_stamp && mon->scavenges_left != 1)
+	if (now < mon->next_stamp)
 		return;
 	mon->next_stamp = now + STAMP_S * GO_SEC;
+	mon->stamped = true;
 	for (G *gp = sched_all_first(); gp != NULL; gp = gp->all_next)
-		if (load_rlx(&gp->status) == Gwaiting && // order: count
-		    load_rlx(&gp->wait_since) == 0)      // order: count
+		if (load_rlx(&gp->status) == Gwaiting && load_rlx(&gp->wait_since) == 0) // order: count
 			store_rlx(&gp->wait_since, now);
 }
 
@@ -206,7 +215,6 @@ scavenge(Monitor *mon, int64_t now)
 	if (now < mon->next_scavenge)
 		return;
 	mon->next_scavenge = now + SCAVENGE_NS;
-	stamp_waits(mon, now);
 	if (mon->scavenges_left != 0)
 		mon->scavenges_left--;
 	g_scavenge();
@@ -294,6 +302,7 @@ monitor_main(void *unused)
 		try_threads_again();
 		look_for_dead(&mon, now);
 		scavenge(&mon, now);
+		stamp_waits(&mon, now);
 	}
 }
 

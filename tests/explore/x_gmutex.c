@@ -69,7 +69,7 @@ sched_ready(G *gp)
 }
 
 void
-sched_yield(void)
+sched_gosched(void)
 {
 	explore_yield();
 }

@@ -102,7 +102,7 @@ sched_ready_list(GList *l)
 }
 
 void
-sched_yield(void)
+sched_gosched(void)
 {
 	explore_yield();
 }

@@ -4,7 +4,6 @@
 #include <pthread.h>
 
 #include "goroutines.h"
-#define sched_yield runtime_sched_yield // ours is not the one of <sched.h>
 #include "sched/sched.h"
 
 static Count ended;
