@@ -41,7 +41,8 @@ GO_API void *go_ctx_value(go_ctx *ctx, const void *key);
 
 /* go_ctx_cancel - end a context and all below it with GO_ECANCELED. NULL is allowed.
  *
- * The first end counts; later ones change nothing.
+ * The first end counts; later ones change nothing. What is below ends one after the other: a call
+ * that finds another one at it returns at once, perhaps before all have ended.
  * Blocks:    no.
  * Call from: a goroutine or a thread.
  */

@@ -51,6 +51,7 @@ GO_API int go_scope_spawn_with(go_scope *s, const go_attr *attr, int (*fn)(void 
 
 /* go_scope_cancel - cancel the scope and the scopes inside it. Children end in their own time.
  *
+ * A call that finds another one at it returns at once, perhaps before all inner scopes know.
  * Blocks:    no.
  * Call from: any goroutine or thread while the scope is open.
  */

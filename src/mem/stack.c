@@ -652,7 +652,7 @@ stack_worth_scavenging(void)
 	size_t bytes = 0;
 	for (unsigned k = 0; k < STACK_CLASSES; k++) {
 		mutex_lock(&classes[k].lock);
-		bytes += classes[k].warm.n * os_page_bytes(); // at least one page of each was touched
+		bytes += classes[k].warm.n * os_page_bytes(); // at least a page of each
 		mutex_unlock(&classes[k].lock);
 	}
 	return bytes >= WORTH_BYTES;

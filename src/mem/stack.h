@@ -34,8 +34,8 @@ size_t stack_round(size_t bytes);
 void stack_decommit_below(Stack s, const char *sp, size_t keep);
 // Returns memory of free slots beyond what recent use needs; called by sysmon. Bytes given back.
 size_t stack_scavenge(void);
-// Whether stack_scavenge may have something to give back, now or some periods later, that is worth a
-// wake-up.
+// Whether stack_scavenge may have something to give back, now or some periods later, that is worth
+// a wake-up.
 bool stack_worth_scavenging(void);
 // Whether addr lies in the guard below s. Signal-safe.
 bool stack_guard_hit(Stack s, const char *addr);

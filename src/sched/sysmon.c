@@ -205,7 +205,8 @@ stamp_waits(Monitor *mon, int64_t now)
 	mon->next_stamp = now + STAMP_S * GO_SEC;
 	mon->stamped = true;
 	for (G *gp = sched_all_first(); gp != NULL; gp = gp->all_next)
-		if (load_rlx(&gp->status) == Gwaiting && load_rlx(&gp->wait_since) == 0) // order: count
+		if (load_rlx(&gp->status) == Gwaiting && // order: count
+		    load_rlx(&gp->wait_since) == 0)
 			store_rlx(&gp->wait_since, now);
 }
 

@@ -143,6 +143,19 @@ next(int id)
 	}
 }
 
+// The ring's Gs pass through the hand, as nobody is hungry, while a thief takes what is in the ring.
+static void
+refill(int id)
+{
+	if (id == 0) {
+		got(p_take(&ps[0]));
+		p_put_tail(&ps[0], make());
+		got(p_take(&ps[0]));
+	} else if (runq_steal_half(&ps[0].runq, &thief) != 0) {
+		got(runq_take(&thief));
+	}
+}
+
 static void
 shares(int id)
 {
@@ -159,6 +172,7 @@ shares(int id)
 static const struct ExploreTest tests[] = {
     {.name = "overflow", .threads = 3, .init = init_full, .thread = overflow, .final = final},
     {.name = "next", .threads = 2, .init = init_empty, .thread = next, .final = final},
+    {.name = "refill", .threads = 2, .init = init_full, .thread = refill, .final = final},
     {.name = "shares", .threads = 3, .init = init_queued, .thread = shares, .final = final},
     {0},
 };

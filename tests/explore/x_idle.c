@@ -328,6 +328,5 @@ const struct ExploreDriver explore_driver = {
     .name = "idle",
     .tests = tests,
     .allowed = allowed,
-    .cost = 10,
     .sources = sources,
 };
