@@ -80,8 +80,8 @@ set_count(Hchan *c, size_t n)
 	store_rel(&c->count, n); // order: publish -> recv_look: empty, after the close if it was
 }
 
-// The commonest send, a place in the ring and nobody waiting: true when that is all there was to do.
-// c is not NULL.
+// The commonest send, a place in the ring and nobody waiting: true when that is all there was to
+// do. c is not NULL.
 static inline bool
 chan_send_front(Hchan *c, const void *elem)
 {

@@ -143,7 +143,7 @@ next(int id)
 	}
 }
 
-// The ring's Gs pass through the hand, as nobody is hungry, while a thief takes what is in the ring.
+// The ring's Gs pass through the hand, as nobody is hungry, while a thief takes from the ring.
 static void
 refill(int id)
 {
