@@ -38,7 +38,7 @@ static void
 count_post(void *arg)
 {
 	P *pp = arg;
-	mutex_lock(&pp->timers->lock); // for ever if the caller holds it; another M may for a moment
+	mutex_lock(&pp->timers->lock); // for ever if the caller holds it
 	mutex_unlock(&pp->timers->lock);
 	add_rlx(&posted, 1);
 }
