@@ -41,8 +41,8 @@ GO_API void *go_ctx_value(go_ctx *ctx, const void *key);
 
 /* go_ctx_cancel - end a context and all below it with GO_ECANCELED. NULL is allowed.
  *
- * The first end counts; later ones change nothing. What is below ends one after the other: a call
- * that finds another one at it returns at once, perhaps before all have ended.
+ * The first end counts; later ones change nothing. When the call returns, ctx and all below it have
+ * ended, whoever ended them.
  * Blocks:    no.
  * Call from: a goroutine or a thread.
  */
@@ -59,6 +59,7 @@ GO_API go_chan *go_ctx_done(go_ctx *ctx);
 
 /* go_ctx_err - 0 while the context lives, then GO_ECANCELED or GO_ETIMEDOUT for ever.
  *
+ * Once it is not 0, go_ctx_done is closed, and the other way round.
  * Blocks:    no.
  * Call from: a goroutine or a thread.
  */

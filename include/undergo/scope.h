@@ -34,6 +34,7 @@ GO_API void go_scope_open(go_scope *s, int64_t deadline);
 /* go_scope_spawn - start a child that runs fn(arg) inside the scope.
  *
  * A negative result of fn cancels the scope; the first such result is the scope's.
+ * Fatal:     "scope: spawn in a closed scope", while the memory of s still tells.
  * Errors:    GO_EINVAL when fn is NULL, GO_ENOMEM; GO_ECANCELED when the scope has been cancelled.
  *            Nothing was started.
  * Blocks:    no.
@@ -51,7 +52,7 @@ GO_API int go_scope_spawn_with(go_scope *s, const go_attr *attr, int (*fn)(void 
 
 /* go_scope_cancel - cancel the scope and the scopes inside it. Children end in their own time.
  *
- * A call that finds another one at it returns at once, perhaps before all inner scopes know.
+ * When it returns, the scope and all inside it are cancelled, whoever began that.
  * Blocks:    no.
  * Call from: any goroutine or thread while the scope is open.
  */
@@ -62,6 +63,7 @@ GO_API void go_scope_cancel(go_scope *s);
  * Returns 0, or the first negative result of a child, GO_ETIMEDOUT when the deadline came
  * first, or GO_ECANCELED when the scope was cancelled.
  * Blocks:    this goroutine; the wait itself is not cut short, since children must not outlive it.
+ * Fatal:     "scope: wait by a goroutine that did not open it", "scope: wait for a closed scope".
  * Call from: the goroutine that opened the scope, once.
  * Order:     what the children did is visible.
  */

@@ -80,6 +80,7 @@ struct G {
 	bool keeps_stack;    // owner: its stack is of the default size and stays with it
 	ATOMIC_I64 wait_since; // about when it parked, noted by the monitor; 0 not yet
 	struct Scope *scope; // owner: the scope it runs in, NULL none
+	int (*scope_fn)(void *); // set before publication: the body of a scope's child
 	struct Locals *locals; // owner: goroutine-local values
 	char *name;          // owner; G_NAME_BYTES, allocated on demand
 	G *scope_next;       // scope's lock

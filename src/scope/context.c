@@ -5,22 +5,24 @@
 // it keeps alive, and its children, which it does not.
 //
 // Invariants:
-//   C1  err goes from 0 to GO_ECANCELED or GO_ETIMEDOUT, once, under the lock. Who moves it closes
-//       the done channel that is there, and ends the children; each context is walked once.
-//   C2  The done channel is installed once, under the lock. Who installs it when err is already set
-//       closes it. So it is closed once.
+//   C1  err goes from 0 over ENDING to GO_ECANCELED or GO_ETIMEDOUT, once, under the lock.
+//       Between the two steps the done channel is closed. So ctx_err never tells of an end that
+//       ctx_done does not show, nor the other way round.
+//   C2  Who ends a context holds its lock until all below it have ended. So whoever finds it ended
+//       and holds its lock, or waits for it, finds all below it ended too.
 //   C3  A context is in its parent's list until it is freed, unless the parent had ended before it
-//       came. A walker may find one there whose count is 0: it is being freed, and
-//       whoever does waits for the list's lock.
+//       came. Its memory is good while somebody holds the parent's lock and finds it there.
 //   C4  deadline is the earliest on the way up. Only who is earlier than his parent has a timer.
-// Locks:  Ctx.lock, rank scope, one at a time, nothing under it. Timers are added and stopped,
-//         channels closed and freed, without it. The timer takes a reference and posts the end.
+// Locks:  Ctx.lock, rank scope, several along one path, parents first. Under it those of the done
+//         channel and of the timer, whose function takes none: it posts.
 // Order:  O1  publish err -> ctx_err; done -> ctx_done.
 //         O2  publish count - 1 -> the last one, who frees.
 #include "scope/scope.h"
 
 #include "undergo/base.h"
 #include "undergo/context.h"
+
+enum { ENDING = 1 }; // errors are negative
 
 struct go_ctx {
 	Mutex lock;
@@ -32,8 +34,7 @@ struct go_ctx {
 	Ctx *children;        // lock; no references
 	Ctx *next;            // parent's lock
 	Ctx *prev;            // parent's lock
-	Ctx *walk_next;       // who ended the parent
-	ATOMIC(Hchan *) done; // lock writes, all read; C2
+	ATOMIC(Hchan *) done; // lock writes, all read; C1
 	int64_t deadline;     // set before publication; C4
 	const void *key;      // set before publication
 	void *value;          // set before publication
@@ -42,7 +43,7 @@ struct go_ctx {
 
 // --- references and lists -----------------------------------------------------------------------
 
-// One more, for somebody who found c in a list or a timer. False: it is being freed.
+// One more, for the timer, which has none. False: it is being freed.
 static bool
 try_ref(Ctx *c)
 {
@@ -119,41 +120,45 @@ ctx_unref(Ctx *c)
 
 // --- ending -----------------------------------------------------------------------------------
 
-// Ends c alone, and puts its children, referenced, on the list of those to end next.
-static Ctx *
-end_one(Ctx *c, int err, Ctx *walk)
+// Locks c and ends it alone. False, and not locked: it had ended before, and so have all below it.
+static bool
+lock_and_end(Ctx *c, int err)
 {
 	mutex_lock(&c->lock);
 	if (load_rlx(&c->err) != 0) { // order: own, under the lock
 		mutex_unlock(&c->lock);
-		return walk;
+		return false;
 	}
-	store_rel(&c->err, err); // order: publish -> ctx_err, O1
-	for (Ctx *k = c->children; k != NULL; k = k->next) {
-		if (!try_ref(k)) // C3
-			continue;
-		k->walk_next = walk;
-		walk = k;
-	}
+	store_rlx(&c->err, ENDING); // order: published by the close; who sees it takes the lock
 	Hchan *done = load_rlx(&c->done); // order: own, under the lock
-	mutex_unlock(&c->lock);
-
 	if (done != NULL)
 		chan_close(done);
+	store_rel(&c->err, err); // order: publish -> ctx_err, O1
 	timer_stop(&c->timer);
-	return walk;
+	return true;
 }
 
-// Ends c and all below it.  Locks: takes scope, chan, timers, one at a time.  Blocks: no.
+// Ends top and all below it, a parent before its children; C2. A loop, as chains may be long.
+// Locks: takes scope, several; chan, timers.  Blocks: no.  Time: O(contexts below).
 static void
-ctx_end(Ctx *c, int err)
+ctx_end(Ctx *top, int err)
 {
-	Ctx *walk = end_one(c, err, NULL);
-	while (walk != NULL) {
-		Ctx *k = walk;
-		walk = end_one(k, err, k->walk_next);
-		ctx_unref(k);
+	if (!lock_and_end(top, err))
+		return;
+	Ctx *c = top, *next = top->children;
+	while (c != top || next != NULL) {
+		if (next == NULL) {
+			next = c->next;
+			mutex_unlock(&c->lock);
+			c = c->parent;
+		} else if (lock_and_end(next, err)) {
+			c = next;
+			next = c->children;
+		} else {
+			next = next->next;
+		}
 	}
+	mutex_unlock(&top->lock);
 }
 
 void
@@ -248,7 +253,13 @@ ctx_value(const Ctx *c, const void *key)
 int
 ctx_err(Ctx *c)
 {
-	return load_acq(&c->err); // order: observe <- end_one, O1
+	int err = load_acq(&c->err); // order: observe <- lock_and_end, O1
+	if (likely(err != ENDING))
+		return err;
+	mutex_lock(&c->lock);
+	err = load_rlx(&c->err); // order: own, under the lock
+	mutex_unlock(&c->lock);
+	return err;
 }
 
 int64_t
@@ -262,18 +273,17 @@ static Hchan *
 install_done(Ctx *c, Hchan *mine)
 {
 	mutex_lock(&c->lock);
-	Hchan *done = load_rlx(&c->done);    // order: own, under the lock
-	bool ended = load_rlx(&c->err) != 0; // order: own, under the lock
-	if (done == NULL)
+	Hchan *done = load_rlx(&c->done); // order: own, under the lock
+	if (done == NULL) {
+		if (load_rlx(&c->err) != 0) // order: own, under the lock
+			chan_close(mine);
 		store_rel(&c->done, mine); // order: publish -> ctx_done, O1
-	mutex_unlock(&c->lock);
-	if (done != NULL) {
-		chan_free(mine);
-		return done;
 	}
-	if (ended)
-		chan_close(mine); // C2
-	return mine;
+	mutex_unlock(&c->lock);
+	if (done == NULL)
+		return mine;
+	chan_free(mine);
+	return done;
 }
 
 Hchan *

@@ -5,19 +5,21 @@
 // that a child opens is an inner scope of the one the child runs in.
 //
 // Invariants:
-//   S1  Scope.err goes from 0 to the first cause, once: a child's error, GO_ETIMEDOUT or
-//       GO_ECANCELED. From then on the scope is cancelled. Who moved err walks it (scope_end).
-//   S2  refs counts the opener, the children, and those who look after the scope from outside: its
-//       deadline, and a walk that came from the scope around it. At 0 nobody but the opener touches
-//       the scope, and it never rises again. Giving up a reference is the last touch.
+//   S1  Scope.err goes from 0 to the first cause, once, under the lock: a child's error,
+//       GO_ETIMEDOUT or GO_ECANCELED. From then on the scope is cancelled. Who moves err ends the
+//       children's waits and cancels what is inside before he lets go of the lock. So whoever finds
+//       the scope cancelled and holds its lock, or waits for it, finds all inside cancelled too.
+//   S2  refs counts the opener, the children, and the deadline while it cancels. At 0 the scope is
+//       closed: nobody but the opener touches it, and refs never rises again. Giving up a reference
+//       is the last touch.
 //   S3  A child is in the list of its scope from before it can run until its values are destroyed.
 //       So a canceller that holds the lock may use every G of the list.
 //   S4  An inner scope is in its outer scope's list until its refs are 0, and its memory is good
 //       while somebody holds the outer scope's lock and finds it there.
 //   S5  A scope is not older than the one around it, and is gone before it: its opener is a child
 //       of that scope and cannot end before it has waited.
-// Locks:  Scope.lock, rank scope, one at a time. Under it only sched_ready's. The deadline's timer
-//         takes none: it moves err and posts the walk.
+// Locks:  Scope.lock, rank scope, several along one path, outer ones first. Under it sched_ready's.
+//         The deadline's timer takes none: it takes a reference and posts.
 // Order:  O1  dekker between a cancellation (err stored, then each child's claim tried) and the
 //             begin of a wait (claim PREPARED, then err read, sched/wait.c): fence_seq at both.
 //         O2  publish refs - 1 -> the opener: what a child did is visible when scope_wait returns.
@@ -31,7 +33,7 @@
 
 struct Scope {
 	Mutex lock;
-	ATOMIC(int32_t) err; // atomic; S1
+	ATOMIC(int32_t) err; // lock writes, all read; S1
 	ATOMIC_U32 refs;     // atomic; S2
 	G *opener;           // set before publication
 	Scope *outer;        // set before publication; NULL: none
@@ -39,7 +41,6 @@ struct Scope {
 	Scope *inner;        // lock
 	Scope *next;         // outer's lock
 	Scope *prev;         // outer's lock
-	Scope *walk_next;    // who moved err
 	Timer deadline;
 };
 static_assert(sizeof(Scope) <= sizeof(go_scope), "a scope fits into its place");
@@ -47,7 +48,7 @@ static_assert(_Alignof(Scope) <= _Alignof(go_scope), "a scope fits into its plac
 
 // --- references -------------------------------------------------------------------------------
 
-// One more, for somebody who found s in a list or a timer. False: the opener is about to close it.
+// One more, for the deadline, which has none. False: the opener is about to close s.
 static bool
 scope_pin(Scope *s)
 {
@@ -128,65 +129,57 @@ unlink_inner(Scope *outer, Scope *s)
 
 // --- cancelling -------------------------------------------------------------------------------
 
-// True for the one who gives the scope its first cause (S1); he then calls scope_end.
+// Locks s, gives it its first cause and ends its children's waits. False, and not locked: it had
+// been cancelled before, and so have those inside.
 static bool
-set_cause(Scope *s, int err)
+lock_and_cancel(Scope *s, int err)
 {
-	int32_t none = 0;
-	return cas_ar(&s->err, &none, err); // order: claim
+	mutex_lock(&s->lock);
+	if (load_rlx(&s->err) != 0) { // order: own, under the lock
+		mutex_unlock(&s->lock);
+		return false;
+	}
+	store_rel(&s->err, err); // order: publish -> scope_wait
+	fence_seq();             // order: dekker with sched_wait_begin, O1
+	for (G *gp = s->children; gp != NULL; gp = gp->scope_next) // S3
+		sched_claim_and_ready(gp, CLAIM_CANCEL);
+	return true;
 }
 
-// Puts the inner scopes that nobody has cancelled yet on the list of those to walk, pinned.
-// Locks: s held.
-static Scope *
-take_inner(Scope *s, Scope *walk)
+// Cancels top because of err, and all scopes inside; S1. A loop, as scopes may be deep.
+// Locks: takes scope, several.  Stack: any.  Blocks: no.  Time: O(children and inner scopes).
+static void
+scope_end(Scope *top, int err)
 {
-	for (Scope *c = s->inner; c != NULL; c = c->next) {
-		if (!scope_pin(c)) // S4
-			continue;
-		if (set_cause(c, GO_ECANCELED)) {
-			c->walk_next = walk;
-			walk = c;
+	if (!lock_and_cancel(top, err))
+		return;
+	Scope *s = top, *next = top->inner;
+	while (s != top || next != NULL) {
+		if (next == NULL) {
+			next = s->next;
+			mutex_unlock(&s->lock);
+			s = s->outer;
+		} else if (lock_and_cancel(next, GO_ECANCELED)) { // S4
+			s = next;
+			next = s->inner;
 		} else {
-			scope_unref(c);
+			next = next->next;
 		}
 	}
-	return walk;
-}
-
-// Ends the waits of everyone in s and in the scopes within, whose err is set.
-// Locks: takes scope.  Stack: any.  Blocks: no.  Time: O(children and inner scopes).
-static void
-scope_end(Scope *s)
-{
-	Scope *walk = s;
-	s->walk_next = NULL;
-	while (walk != NULL) {
-		Scope *w = walk;
-		walk = w->walk_next;
-		fence_seq(); // order: dekker with sched_wait_begin, O1
-		mutex_lock(&w->lock);
-		for (G *gp = w->children; gp != NULL; gp = gp->scope_next) // S3
-			sched_claim_and_ready(gp, CLAIM_CANCEL);
-		walk = take_inner(w, walk);
-		mutex_unlock(&w->lock);
-		if (w != s)
-			scope_unref(w);
-	}
+	mutex_unlock(&top->lock);
 }
 
 void
 scope_cancel(Scope *s)
 {
-	if (set_cause(s, GO_ECANCELED))
-		scope_end(s);
+	scope_end(s, GO_ECANCELED);
 }
 
 static void
 deadline_post(void *v)
 {
 	Scope *s = v;
-	scope_end(s);
+	scope_end(s, GO_ETIMEDOUT);
 	scope_unref(s);
 }
 
@@ -195,12 +188,8 @@ static int64_t
 deadline_fire(Timer *t, Firing *f)
 {
 	Scope *s = container_of(t, Scope, deadline);
-	if (scope_pin(s)) {
-		if (set_cause(s, GO_ETIMEDOUT))
-			timer_post(f, deadline_post, s);
-		else
-			scope_unref(s);
-	}
+	if (scope_pin(s))
+		timer_post(f, deadline_post, s);
 	return TIMER_DONE;
 }
 
@@ -246,53 +235,44 @@ close_at_once(Scope *s)
 int
 scope_wait(Scope *s)
 {
-	check(s->opener == sched_g(), "scope_wait: the scope was opened by another goroutine");
+	if (unlikely(s->opener != sched_g()))
+		fatal("scope: wait by a goroutine that did not open it");
+	if (unlikely(load_rlx(&s->refs) == 0)) // order: own, 0 only by misuse; S2
+		fatal("scope: wait for a closed scope");
 	if (!close_at_once(s))
 		sched_park(WAIT_scope_wait, opener_unref, s);
 	timer_stop(&s->deadline);
 	if (s->outer != NULL)
 		unlink_inner(s->outer, s);
-	return load_acq(&s->err); // order: observe <- set_cause
+	return load_acq(&s->err); // order: observe <- lock_and_cancel
 }
 
 // --- children -----------------------------------------------------------------------------------
 
-typedef struct Child {
-	int (*fn)(void *);
-	void *arg;
-} Child;
-
 // The body of a child, outside the runtime as all bodies are.
 static void
-child_main(void *v)
+child_main(void *arg)
 {
-	Child c = *(Child *)v;
-	os_free(v);
-	int err = c.fn(c.arg);
+	int err = sched_g()->scope_fn(arg);
 	if (err >= 0)
 		return;
-	Scope *s = sched_enter()->scope;
-	if (set_cause(s, err))
-		scope_end(s);
+	scope_end(sched_enter()->scope, err);
 	sched_leave();
 }
 
 int
 scope_spawn(Scope *s, SpawnAttr attr, int (*fn)(void *), void *arg)
 {
+	if (unlikely(load_rlx(&s->refs) == 0)) // order: own, 0 only by misuse; S2
+		fatal("scope: spawn in a closed scope");
 	// A cancellation from here on is one that comes right after; the child will notice it.
 	if (load_rlx(&s->err) != 0) // order: hint
 		return GO_ECANCELED;
-	Child *c = os_alloc(sizeof(*c));
-	if (c == NULL)
+	G *gp = sched_spawn_held(child_main, arg, attr.stack_bytes, attr.name);
+	if (gp == NULL)
 		return GO_ENOMEM;
-	*c = (Child){fn, arg};
-	G *gp = sched_spawn_held(child_main, c, attr.stack_bytes, attr.name);
-	if (gp == NULL) {
-		os_free(c);
-		return GO_ENOMEM;
-	}
 	gp->scope = s;
+	gp->scope_fn = fn;
 	add_rlx(&s->refs, 1); // order: count; the caller has a reference or knows who has
 	link_child(s, gp);
 	sched_ready(gp);

@@ -4,7 +4,9 @@
 // Each thread keeps a list of the locks it holds. A new one may be taken when the order allows its
 // rank after that of every lock in the list. Locks of rank chan may be held together, taken by
 // rising address, because select locks all its channels; so may locks of rank timers, when a P
-// hands its timers on. They share one entry, which remembers the highest, and how many.
+// hands its timers on. Locks of rank scope are taken together from the root of a tree to its
+// leaves, which cannot be checked here. Those of one rank share one entry, which remembers the last
+// taken, and how many.
 //
 // A lock may be released out of order, and by another goroutine than took it, never by another
 // thread: a parking goroutine's lock is given up by who runs next on the same thread.
@@ -17,8 +19,9 @@
 enum { HELD_MAX = 16 }; // more would mean a chain of as many ranks
 
 typedef struct Entry {
-	Mutex *lock; // the one with the highest address, of several
-	uint32_t n;  // how many; more than 1 for ranks chan and timers only
+	const Mutex *lock; // the last taken, of several; maybe released and freed since
+	uint32_t n;        // how many; more than 1 only where together
+	uint8_t rank;      // LockRank
 } Entry;
 
 typedef struct Held {
@@ -53,23 +56,24 @@ held_here(void)
 	return &held_locks;
 }
 
-// Whether two locks share a rank of which several may be held.
+// Whether m and the locks of e share a rank of which several may be held.
 static bool
-together(const Mutex *a, const Mutex *b)
+together(const Entry *e, const Mutex *m)
 {
-	return a->rank == b->rank && (a->rank == RANK_chan || a->rank == RANK_timers);
+	bool several = m->rank == RANK_chan || m->rank == RANK_timers || m->rank == RANK_scope;
+	return several && e->rank == m->rank;
 }
 
 static bool
-in_order(const Mutex *held, const Mutex *m)
+in_order(const Entry *held, const Mutex *m)
 {
 	if (together(held, m))
-		return held < m;
+		return m->rank == RANK_scope || held->lock < m;
 	return may_hold[held->rank][m->rank];
 }
 
 COLD NORETURN static void
-out_of_order(const Mutex *held, const Mutex *m)
+out_of_order(const Entry *held, const Mutex *m)
 {
 	print_str("runtime: acquiring a lock of rank ");
 	print_str(rank_names[m->rank]);
@@ -85,7 +89,7 @@ find(Held *h, const Mutex *m)
 {
 	for (uint32_t i = h->n; i > 0; i--) {
 		Entry *e = &h->entries[i - 1];
-		if (e->lock == m || together(e->lock, m))
+		if (e->lock == m || together(e, m))
 			return e;
 	}
 	return NULL;
@@ -97,8 +101,8 @@ lockrank_acquire(Mutex *m)
 {
 	Held *h = held_here();
 	for (uint32_t i = 0; i < h->n; i++)
-		if (unlikely(!in_order(h->entries[i].lock, m)))
-			out_of_order(h->entries[i].lock, m);
+		if (unlikely(!in_order(&h->entries[i], m)))
+			out_of_order(&h->entries[i], m);
 
 	Entry *e = find(h, m);
 	if (e != NULL) {
@@ -107,7 +111,7 @@ lockrank_acquire(Mutex *m)
 		return;
 	}
 	check(h->n < HELD_MAX, "lockrank: too many locks held");
-	h->entries[h->n++] = (Entry){m, 1};
+	h->entries[h->n++] = (Entry){m, 1, m->rank};
 }
 
 // Locks: m.  Stack: any.

@@ -242,3 +242,99 @@ test_ctx_races(void)
 {
 	expect_eq(go_run(races, NULL), 0);
 }
+
+// --- two who cancel -----------------------------------------------------------------------------
+
+enum { BELOW = 300 };
+
+typedef struct Tree {
+	go_ctx *root, *leaf;
+	go_waitgroup *cancelled;
+} Tree;
+
+static void
+cancel_and_look(void *arg)
+{
+	Tree *t = arg;
+	go_ctx_cancel(t->root);
+	expect_eq(go_ctx_err(t->leaf), GO_ECANCELED);
+	go_wg_done(t->cancelled);
+}
+
+static int
+second_waits(void *arg)
+{
+	(void)arg;
+	go_gomaxprocs(4);
+	for (long round = 0, n = test_scale(300); round < n; round++) {
+		go_waitgroup cancelled = {0};
+		Tree t = {.root = go_ctx_new(NULL, GO_NEVER), .cancelled = &cancelled};
+		t.leaf = go_ctx_ref(t.root);
+		for (int i = 0; i < BELOW; i++) {
+			go_ctx *c = go_ctx_new(t.leaf, GO_NEVER);
+			go_ctx_unref(t.leaf);
+			t.leaf = c;
+		}
+		go_wg_add(&cancelled, 3);
+		for (int i = 0; i < 3; i++)
+			expect_eq(go_spawn(cancel_and_look, &t), 0);
+		expect_eq(go_wg_wait(&cancelled, GO_NEVER), 0);
+		go_ctx_unref(t.root);
+		go_ctx_unref(t.leaf);
+	}
+	return 0;
+}
+
+// Who cancels what another one is cancelling returns when all below has ended, too.
+void
+test_ctx_second_cancel_waits(void)
+{
+	expect_eq(go_run(second_waits, NULL), 0);
+}
+
+static void
+look_at_err(void *arg)
+{
+	Tree *t = arg;
+	while (go_ctx_err(t->root) == 0)
+		go_yield();
+	expect_eq(go_chan_recv(go_ctx_done(t->root), NULL, GO_POLL), GO_ECLOSED);
+	go_wg_done(t->cancelled);
+}
+
+static void
+look_at_done(void *arg)
+{
+	Tree *t = arg;
+	while (go_chan_recv(go_ctx_done(t->root), NULL, GO_POLL) != GO_ECLOSED)
+		go_yield();
+	expect_eq(go_ctx_err(t->root), GO_ECANCELED);
+	go_wg_done(t->cancelled);
+}
+
+static int
+err_and_done(void *arg)
+{
+	(void)arg;
+	go_gomaxprocs(4);
+	for (long round = 0, n = test_scale(2000); round < n; round++) {
+		go_waitgroup cancelled = {0};
+		Tree t = {.root = go_ctx_new(NULL, GO_NEVER), .cancelled = &cancelled};
+		go_wg_add(&cancelled, 2);
+		expect_eq(go_spawn(look_at_err, &t), 0);
+		expect_eq(go_spawn(look_at_done, &t), 0);
+		for (long i = 0; i < round % 5; i++)
+			go_yield();
+		go_ctx_cancel(t.root);
+		expect_eq(go_wg_wait(&cancelled, GO_NEVER), 0);
+		go_ctx_unref(t.root);
+	}
+	return 0;
+}
+
+// The error and the closed channel are never seen apart.
+void
+test_ctx_err_agrees_with_done(void)
+{
+	expect_eq(go_run(err_and_done, NULL), 0);
+}

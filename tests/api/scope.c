@@ -601,3 +601,65 @@ test_scope_on_a_thread(void)
 	pthread_join(other, NULL);
 	expect_eq(atomic_load(&count), 20 + atomic_load(&spawned));
 }
+
+// --- two who cancel -----------------------------------------------------------------------------
+
+enum { DEPTH = 200 };
+
+static atomic_int cancels_returned;
+static atomic_bool at_bottom;
+
+// Goes down DEPTH scopes, and looks from the innermost one.
+static int
+go_down(void *arg)
+{
+	intptr_t depth = (intptr_t)arg;
+	if (depth < DEPTH) {
+		go_scope s;
+		go_scope_open(&s, GO_NEVER);
+		(void)go_scope_spawn(&s, go_down, (void *)(depth + 1));
+		return go_scope_wait(&s);
+	}
+	atomic_store(&at_bottom, true);
+	while (atomic_load(&cancels_returned) == 0)
+		if (!go_canceled())
+			go_yield();
+	expect(go_canceled());
+	return 0;
+}
+
+static int
+cancel_top(void *arg)
+{
+	while (!atomic_load(&at_bottom))
+		go_yield();
+	go_scope_cancel(arg);
+	atomic_fetch_add(&cancels_returned, 1);
+	return 0;
+}
+
+static int
+second_waits(void *arg)
+{
+	(void)arg;
+	go_gomaxprocs(4);
+	for (long round = 0, n = test_scale(100); round < n; round++) {
+		atomic_store(&cancels_returned, 0);
+		atomic_store(&at_bottom, false);
+		go_scope top;
+		go_scope_open(&top, GO_NEVER);
+		expect_eq(go_scope_spawn(&top, go_down, NULL), 0);
+		for (int i = 0; i < 2; i++)
+			expect_eq(go_scope_spawn(&top, cancel_top, &top), 0);
+		expect_eq(go_scope_wait(&top), GO_ECANCELED);
+		expect_eq(atomic_load(&cancels_returned), 2);
+	}
+	return 0;
+}
+
+// Who cancels what another one is cancelling returns when all inside is cancelled, too.
+void
+test_scope_second_cancel_waits(void)
+{
+	expect_eq(go_run(second_waits, NULL), 0);
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Misuse of scopes: the text and the exit status of each way to die.
+#include "harness.h"
+#include "undergo.h"
+
+static int
+nothing(void *arg)
+{
+	(void)arg;
+	return 0;
+}
+
+static int
+spawn_closed(void *arg)
+{
+	(void)arg;
+	go_scope s;
+	go_scope_open(&s, GO_NEVER);
+	go_scope_wait(&s);
+	return go_scope_spawn(&s, nothing, NULL);
+}
+
+DEATH(scope_spawn_closed)
+{
+	go_run(spawn_closed, NULL);
+}
+
+static int
+wait_twice(void *arg)
+{
+	(void)arg;
+	go_scope s;
+	go_scope_open(&s, GO_NEVER);
+	(void)go_scope_spawn(&s, nothing, NULL);
+	go_scope_wait(&s);
+	return go_scope_wait(&s);
+}
+
+DEATH(scope_wait_twice)
+{
+	go_run(wait_twice, NULL);
+}
+
+static int
+wait_inside(void *arg)
+{
+	return go_scope_wait(arg);
+}
+
+static int
+wait_by_child(void *arg)
+{
+	(void)arg;
+	go_scope s;
+	go_scope_open(&s, GO_NEVER);
+	(void)go_scope_spawn(&s, wait_inside, &s);
+	return go_scope_wait(&s);
+}
+
+DEATH(scope_wait_by_child)
+{
+	go_run(wait_by_child, NULL);
+}
+
+void
+test_fatal_scope(void)
+{
+	expect_death(scope_spawn_closed, .status = 2,
+		     .err = "fatal error: scope: spawn in a closed scope\n");
+	expect_death(scope_wait_twice, .status = 2,
+		     .err = "fatal error: scope: wait for a closed scope\n");
+	expect_death(scope_wait_by_child, .status = 2,
+		     .err = "fatal error: scope: wait by a goroutine that did not open it\n");
+}
