@@ -15,7 +15,7 @@ void
 test_go_exit_on_thread_is_fatal(void)
 {
 	expect_death(exit_on_thread, .status = 2,
-		     .err = "fatal error: ", .err_has = {"go_exit", "goroutine"});
+		     .err = "fatal error: go_exit on a thread that is no goroutine\n");
 }
 
 // --- stack overflow -----------------------------------------------------------------------------

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Misuse of scopes: the text and the exit status of each way to die.
+// Misuse of scopes, and a context without memory: the text and the exit status of each death.
 #include "harness.h"
 #include "undergo.h"
 
@@ -71,4 +71,29 @@ test_fatal_scope(void)
 		     .err = "fatal error: scope: wait for a closed scope\n");
 	expect_death(scope_wait_by_child, .status = 2,
 		     .err = "fatal error: scope: wait by a goroutine that did not open it\n");
+}
+
+// --- contexts -----------------------------------------------------------------------------------
+
+// Under a plan that refuses all memory after a while.
+static int
+no_memory(void *arg)
+{
+	(void)arg;
+	go_ctx *c = go_ctx_new(NULL, GO_NEVER);
+	while (go_ctx_new(c, GO_NEVER) != NULL) {
+	}
+	return go_ctx_done(c) == NULL;
+}
+
+DEATH(ctx_no_memory)
+{
+	go_run(no_memory, NULL);
+}
+
+void
+test_fatal_ctx_no_memory(void)
+{
+	expect_death(ctx_no_memory, .status = 2, .env = "UNDERGO_FAULT=alloc:1000+:ENOMEM",
+		     .err = "fatal error: no memory for a context's channel\n");
 }
