@@ -13,6 +13,7 @@
 #include "undergo/context.h"
 #include "undergo/errno.h"
 #include "undergo/goroutine.h"
+#include "undergo/heap.h"
 #include "undergo/local.h"
 #include "undergo/runtime.h"
 #include "undergo/scope.h"

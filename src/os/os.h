@@ -26,6 +26,12 @@ void os_init(void);
 // of two of at least a page.
 void *os_map(size_t bytes, size_t align);
 int os_unmap(void *p, size_t bytes);
+// Address space alone: any touch faults, nothing counts as used. NULL when refused.
+void *os_reserve(size_t bytes, size_t align);
+// Makes part of a reservation zeroed pages as os_map gives them. 0 or -ENOMEM.
+int os_commit(void *p, size_t bytes);
+// Makes part of a reservation read as zero; writing still faults. 0 or -ENOMEM.
+int os_commit_zero(void *p, size_t bytes);
 // Makes [p, p+bytes) fault on touch without a mapping of its own (MADV_GUARD_INSTALL).
 // -EINVAL where the kernel cannot: use os_protect_none then.
 int os_guard(void *p, size_t bytes);

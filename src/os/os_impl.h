@@ -29,6 +29,9 @@ void sys_fence_all_threads(void);
 
 void *sys_map(size_t bytes, size_t align);
 int sys_unmap(void *p, size_t bytes);
+void *sys_reserve(size_t bytes, size_t align);
+int sys_commit(void *p, size_t bytes);
+int sys_commit_zero(void *p, size_t bytes);
 int sys_guard(void *p, size_t bytes);
 int sys_protect_none(void *p, size_t bytes);
 int sys_decommit(void *p, size_t bytes);

@@ -92,6 +92,26 @@ os_map(size_t bytes, size_t align)
 	return fault(FAULT_map) == 0 ? sys_map(bytes, align) : NULL;
 }
 
+void *
+os_reserve(size_t bytes, size_t align)
+{
+	return fault(FAULT_reserve) == 0 ? sys_reserve(bytes, align) : NULL;
+}
+
+int
+os_commit(void *p, size_t bytes)
+{
+	int err = fault(FAULT_commit);
+	return err != 0 ? err : sys_commit(p, bytes);
+}
+
+int
+os_commit_zero(void *p, size_t bytes)
+{
+	int err = fault(FAULT_commit);
+	return err != 0 ? err : sys_commit_zero(p, bytes);
+}
+
 int
 os_unmap(void *p, size_t bytes)
 {

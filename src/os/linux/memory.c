@@ -27,10 +27,10 @@ advise(void *p, size_t bytes, int advice)
 
 // Plain mmap of any alignment the kernel likes; NULL when refused.
 static char *
-map_pages(size_t bytes)
+map_pages(size_t bytes, int prot)
 {
 	int saved = errno;
-	char *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+	char *p = mmap(NULL, bytes, prot,
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	errno = saved;
 	return p != MAP_FAILED ? p : NULL;
@@ -38,8 +38,8 @@ map_pages(size_t bytes)
 
 // More is mapped than asked for when the kernel aligns to pages only, and what lies outside the
 // aligned part goes back.
-void *
-sys_map(size_t bytes, size_t align)
+static void *
+map_aligned(size_t bytes, size_t align, int prot)
 {
 	size_t page = os_page_bytes();
 	assert(bytes > 0 && align >= page && (align & (align - 1)) == 0);
@@ -51,7 +51,7 @@ sys_map(size_t bytes, size_t align)
 	if (__builtin_add_overflow(rounded, align - page, &total))
 		return NULL;
 
-	char *p = map_pages(total);
+	char *p = map_pages(total, prot);
 	if (p == NULL || align == page)
 		return p;
 	size_t before = (size_t)-(uintptr_t)p & (align - 1);
@@ -61,6 +61,39 @@ sys_map(size_t bytes, size_t align)
 	if (after > 0)
 		sys_unmap(p + before + rounded, after);
 	return p + before;
+}
+
+void *
+sys_map(size_t bytes, size_t align)
+{
+	return map_aligned(bytes, align, PROT_READ | PROT_WRITE);
+}
+
+void *
+sys_reserve(size_t bytes, size_t align)
+{
+	return map_aligned(bytes, align, PROT_NONE);
+}
+
+static int
+protect(void *p, size_t bytes, int prot)
+{
+	int saved = errno;
+	int err = mprotect(p, bytes, prot) == 0 ? 0 : -errno;
+	errno = saved;
+	return err;
+}
+
+int
+sys_commit(void *p, size_t bytes)
+{
+	return protect(p, bytes, PROT_READ | PROT_WRITE);
+}
+
+int
+sys_commit_zero(void *p, size_t bytes)
+{
+	return protect(p, bytes, PROT_READ);
 }
 
 int
@@ -81,7 +114,7 @@ try_guards(void)
 {
 	Guards found = GUARDS_MISSING;
 	size_t page = os_page_bytes();
-	char *p = map_pages(page);
+	char *p = map_pages(page, PROT_READ | PROT_WRITE);
 	if (p == NULL)
 		return GUARDS_UNKNOWN;
 	if (advise(p, page, ADVICE_GUARD_INSTALL) == 0
@@ -106,10 +139,7 @@ sys_guard(void *p, size_t bytes)
 int
 sys_protect_none(void *p, size_t bytes)
 {
-	int saved = errno;
-	int err = mprotect(p, bytes, PROT_NONE) == 0 ? 0 : -errno;
-	errno = saved;
-	return err;
+	return protect(p, bytes, PROT_NONE);
 }
 
 int

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* undergo/heap.h - memory that is freed when nothing points to it any more.
+ *
+ *   struct node { struct node *left, *right; long value; };
+ *   static const go_type node_type = GO_TYPE(struct node, left, right);
+ *
+ *   struct node *n = go_new(struct node);             // each word may be a pointer
+ *   struct node *t = go_new_typed(struct node, &node_type); // pointers where the type says
+ *   char *buf = go_alloc_data(4096);                  // no pointers inside
+ *
+ * Objects never move. What keeps one alive is a pointer to it, or into it, in: a global or static
+ * variable of any loaded object, a thread's stack, registers or thread-local variables, a
+ * goroutine's stack or local values, what waits in a channel, what go_root_add named, or another
+ * live object. Memory from malloc and mmap is not looked at. Pointers must be stored whole and
+ * aligned to their size.
+ *
+ * All objects begin zeroed. Without memory these functions end the process with "fatal error:
+ * runtime: out of memory", but those that say they return NULL.
+ */
+#ifndef UNDERGO_HEAP_H
+#define UNDERGO_HEAP_H
+
+#include <stddef.h>
+
+#include "base.h"
+
+/* Where objects of one type have pointers. Constant while objects of it live. */
+typedef struct go_type {
+	size_t bytes;           /* of one object */
+	size_t scan_bytes;      /* no pointers from here on */
+	uint64_t mask;          /* bit i: word i is a pointer; the first 64 words */
+	const uint64_t *bitmap; /* the same for all words, when scan_bytes is more than 512 */
+	const char *name;       /* for reports */
+} go_type;
+
+/* go_alloc - an object of n bytes, each aligned word of which may be a pointer.
+ *
+ * A pointer to its end, one past the last byte, keeps it alive too. Aligned to 16 bytes.
+ * Blocks:    this goroutine, while a collection runs.
+ * Call from: a goroutine or a thread.
+ */
+GO_API void *go_alloc(size_t n);
+
+/* go_alloc_data - an object of n bytes that holds no pointers: buffers, text, numbers.
+ *
+ * The collector never looks inside, so this is the cheapest memory there is. Otherwise as go_alloc.
+ * Blocks:    this goroutine, while a collection runs.
+ * Call from: a goroutine or a thread.
+ */
+GO_API void *go_alloc_data(size_t n);
+
+/* go_alloc_object - as go_alloc, but a pointer to its end does not keep it alive. See go_new.
+ *
+ * Blocks:    this goroutine, while a collection runs.
+ * Call from: a goroutine or a thread.
+ */
+GO_API void *go_alloc_object(size_t n);
+
+/* go_alloc_typed - an array of n objects of type t, which has pointers where it says.
+ *
+ * Blocks:    this goroutine, while a collection runs.
+ * Call from: a goroutine or a thread.
+ */
+GO_API void *go_alloc_typed(const go_type *t, size_t n);
+
+/* What go_try_alloc makes. */
+typedef enum go_alloc_kind {
+	GO_ALLOC_SCAN,  /* as go_alloc */
+	GO_ALLOC_DATA,  /* as go_alloc_data */
+	GO_ALLOC_PINNED /* as go_alloc, but lives until go_free, whoever points to it */
+} go_alloc_kind;
+
+/* go_try_alloc - n bytes aligned to align, or NULL when there is no memory or n is absurd.
+ *
+ * align is a power of two up to 1 GiB; 0 means 16. NULL for any other.
+ * Blocks:    this goroutine, while a collection runs.
+ * Call from: a goroutine or a thread.
+ */
+GO_API void *go_try_alloc(size_t n, size_t align, go_alloc_kind kind);
+
+/* go_free - give an object back before the collector finds it dead. NULL is allowed.
+ *
+ * Never needed but for GO_ALLOC_PINNED. p is what the allocation returned. Its finalizer and
+ * cleanups are dropped.
+ * Fatal:     "go_free: not the beginning of an object", "go_free: object is free already" (found
+ *            while nothing else lies there).
+ * Blocks:    no.
+ * Call from: a goroutine or a thread.
+ */
+GO_API void go_free(void *p);
+
+/* go_new - an object of type T, each word of which may be a pointer. */
+#define go_new(T) ((T *)go_alloc_object(sizeof(T)))
+/* go_new_typed - an object of type T with the pointers that the go_type at t names. */
+#define go_new_typed(T, t) ((T *)go_alloc_typed((t), 1))
+
+/* GO_TYPE - an initializer of the go_type of T, whose pointers are the fields named, one to eight;
+ * all within its first 512 bytes. */
+#define GO_TYPE(T, ...)                                                               \
+	{                                                                             \
+		sizeof(T), sizeof(T),                                                 \
+			GO_TYPE_N_(__VA_ARGS__, 8, 7, 6, 5, 4, 3, 2, 1, 0)(T, __VA_ARGS__), \
+			NULL, #T                                                      \
+	}
+#define GO_TYPE_1_(T, f) ((uint64_t)1 << (offsetof(T, f) / sizeof(void *)))
+#define GO_TYPE_2_(T, f, ...) (GO_TYPE_1_(T, f) | GO_TYPE_1_(T, __VA_ARGS__))
+#define GO_TYPE_3_(T, f, ...) (GO_TYPE_1_(T, f) | GO_TYPE_2_(T, __VA_ARGS__))
+#define GO_TYPE_4_(T, f, ...) (GO_TYPE_1_(T, f) | GO_TYPE_3_(T, __VA_ARGS__))
+#define GO_TYPE_5_(T, f, ...) (GO_TYPE_1_(T, f) | GO_TYPE_4_(T, __VA_ARGS__))
+#define GO_TYPE_6_(T, f, ...) (GO_TYPE_1_(T, f) | GO_TYPE_5_(T, __VA_ARGS__))
+#define GO_TYPE_7_(T, f, ...) (GO_TYPE_1_(T, f) | GO_TYPE_6_(T, __VA_ARGS__))
+#define GO_TYPE_8_(T, f, ...) (GO_TYPE_1_(T, f) | GO_TYPE_7_(T, __VA_ARGS__))
+#define GO_TYPE_N_(a, b, c, d, e, f, g, h, n, ...) GO_TYPE_##n##_
+
+/* go_object - the beginning of the object that p points to or into; NULL when it is not in one.
+ *
+ * Blocks:    no.
+ * Call from: a goroutine or a thread.
+ */
+GO_API void *go_object(const void *p);
+
+/* go_object_size - the usable bytes of the object that p points to or into; 0 when in none.
+ *
+ * At least what was asked for; all of them belong to the caller.
+ * Blocks:    no.
+ * Call from: a goroutine or a thread.
+ */
+GO_API size_t go_object_size(const void *p);
+
+/* go_keep_alive - p is used up to here, whatever the compiler thinks. */
+static inline void
+go_keep_alive(const void *p)
+{
+	__asm__ volatile("" : : "r"(p) : "memory");
+}
+
+/* go_root_add - look for pointers in [p, p + n) too, memory that is not managed.
+ *
+ * The range stays readable until go_root_remove with the same p.
+ * Errors:    GO_EINVAL, GO_ENOMEM.
+ * Blocks:    no.
+ * Call from: a goroutine or a thread.
+ */
+GO_API int go_root_add(const void *p, size_t n);
+
+/* go_root_remove - forget a range. GO_EINVAL when there is none at p.
+ *
+ * Blocks:    while a collection runs.
+ * Call from: a goroutine or a thread.
+ */
+GO_API int go_root_remove(const void *p);
+
+/* go_gc - collect now: when it returns, what was unreachable at the call is free.
+ *
+ * Blocks:    this goroutine, until it is done.
+ * Call from: a goroutine or a thread.
+ */
+GO_API void go_gc(void);
+
+/* What go_heap_stats tells. Bytes unless it says otherwise; numbers since the start are totals. */
+typedef struct go_heap_stats {
+	uint64_t alloc_bytes;    /* allocated since the start, counted when taken from a span */
+	uint64_t live_bytes;     /* in use: marked by the last collection, and allocated since */
+	uint64_t goal_bytes;     /* the next collection begins before live_bytes gets there */
+	uint64_t spans_bytes;    /* pages in use */
+	uint64_t free_bytes;     /* pages free, with memory behind them */
+	uint64_t released_bytes; /* pages free, given back to the system */
+	uint64_t collections;    /* how many */
+	uint64_t forced;         /* of these, by go_gc */
+	uint64_t pause_ns;       /* all pauses together */
+	uint64_t pause_max_ns;
+	uint64_t pause_last_ns;
+	uint64_t gc_cpu_ns;      /* CPU time of all collecting */
+} go_heap_stats;
+
+/* go_heap_stats_read - the numbers as they are about now.
+ *
+ * Blocks:    no.
+ * Call from: a goroutine or a thread.
+ */
+GO_API void go_heap_stats_read(go_heap_stats *st);
+
+/* go_set_gc_percent - collect when the heap has grown by so many percent since the last collection.
+ *
+ * 100 at the start, or GOGC. Negative: only near the memory limit. Returns the old value.
+ * Blocks:    no.
+ * Call from: a goroutine or a thread.
+ */
+GO_API int go_set_gc_percent(int percent);
+
+/* go_set_memory_limit - try to keep the runtime's memory below n bytes; see GOMEMLIMIT.
+ *
+ * Collections become more frequent near it; they never take more than half of the CPU for it.
+ * Negative: only returns the limit. Returns the old value; INT64_MAX is none.
+ * Blocks:    no.
+ * Call from: a goroutine or a thread.
+ */
+GO_API int64_t go_set_memory_limit(int64_t n);
+
+/* --- the end of objects ------------------------------------------------------------------------ */
+
+/* go_set_finalizer - call fn(p, arg) in a goroutine when nothing but finalizers points to p.
+ *
+ * During the call p is alive again, and its finalizer is gone: set it anew to be called again.
+ * Objects that point to each other are finalized from the outside in; those of a cycle never are.
+ * fn NULL takes the finalizer away. One goroutine runs all finalizers: start another for what takes
+ * long.
+ * Fatal:     "runtime.SetFinalizer: pointer not at beginning of allocated block",
+ *            "runtime.SetFinalizer: pointer not in heap", "runtime.SetFinalizer: finalizer already
+ *            set".
+ * Errors:    GO_ENOMEM.
+ * Owns:      the finalizer keeps arg alive.
+ * Blocks:    no.
+ * Call from: a goroutine or a thread.
+ */
+GO_API int go_set_finalizer(void *p, void (*fn)(void *p, void *arg), void *arg);
+
+/* A cleanup that go_cleanup_stop takes away; 0 is none. */
+typedef uint64_t go_cleanup;
+
+/* go_add_cleanup - call fn(arg) in a goroutine some time after the object at p is unreachable.
+ *
+ * An object may have any number; it is not revived. arg must not keep p alive, or it never dies.
+ * Returns 0 when there is no memory.
+ * Fatal:     as go_set_finalizer.
+ * Owns:      the cleanup keeps arg alive.
+ * Blocks:    no.
+ * Call from: a goroutine or a thread.
+ */
+GO_API go_cleanup go_add_cleanup(void *p, void (*fn)(void *arg), void *arg);
+
+/* go_cleanup_stop - the cleanup shall not run. False when it has been queued, run or stopped.
+ *
+ * Blocks:    no.
+ * Call from: a goroutine or a thread.
+ */
+GO_API bool go_cleanup_stop(void *p, go_cleanup c);
+
+/* A pointer that does not keep its object alive. */
+typedef struct go_weak go_weak;
+
+/* go_weak_new - a weak pointer to the object that p points to or into; NULL without memory.
+ *
+ * All weak pointers made from the same p are the same one, counted; go_weak_free gives each back.
+ * Blocks:    no.
+ * Call from: a goroutine or a thread.
+ */
+GO_API go_weak *go_weak_new(void *p);
+
+/* go_weak_get - p, which is alive from here on as any pointer on the stack keeps it; NULL when the
+ * object is unreachable.
+ *
+ * NULL from the moment its finalizer is queued, even should that revive it.
+ * Blocks:    no.
+ * Call from: a goroutine or a thread.
+ */
+GO_API void *go_weak_get(go_weak *w);
+
+/* go_weak_free - one weak pointer less. NULL is allowed.
+ *
+ * Blocks:    no.
+ * Call from: a goroutine or a thread.
+ */
+GO_API void go_weak_free(go_weak *w);
+
+#endif

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The collector: the face that the layers above see.
+//
+// Stop-the-world, parallel mark, sweep while the program runs. A cycle is begun by whoever
+// allocates beyond the goal; it runs on that goroutine's M and on the collector's own threads.
+#ifndef UNDERGO_GC_GC_H
+#define UNDERGO_GC_GC_H
+
+#include "mem/heap.h"
+
+// --- alloc.c --------------------------------------------------------------------------------------
+
+// A zeroed object; NULL without memory. May collect first.  Blocks: M, G.
+// Called inside the runtime with no lock held.
+void *gc_alloc(size_t bytes, Kind kind);
+void *gc_alloc_typed(const HeapType *t, size_t elems, Kind kind);
+void *gc_alloc_aligned(size_t bytes, size_t align, Kind kind);
+// A record of the runtime in which pointers of the program lie: scanned, freed by gc_free_pinned.
+// Never collects. NULL without memory.  Locks: takes central, heappages.  Blocks: no.
+void *gc_alloc_pinned(size_t bytes);
+void gc_free_pinned(void *p);
+// For misuse that ends the process, and go_free.
+void gc_free(void *p);
+COLD NORETURN void gc_out_of_memory(size_t bytes);
+
+// --- collect.c --------------------------------------------------------------------------------------
+
+// Collects: all that was unreachable at the call is garbage when it returns, and swept if `sweep`.
+// Inside the runtime, no lock held.  Blocks: M, G.
+typedef enum GcWhy { GC_GOAL, GC_FORCED, GC_PERIODIC, GC_LIMIT } GcWhy;
+void gc_collect(GcWhy why);
+
+#endif

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the files of the collector share.
+//
+// A cycle (collect.c), all on the M that began it unless it says otherwise:
+//   1 finish sweeping; take foreign_lock, so that no thread without a P is inside the allocator
+//   2 roots_prepare: what needs locks of libc or of the loader is looked at now
+//   3 sched_stop_world: no P runs, no G is inside the runtime on a P
+//   4 threads_stop: every other thread of the process stands still, wherever it is. From here to 9
+//     nothing of libc is called, and no lock that a stopped thread may hold is taken
+//   5 flush all Mcaches, heap_premark
+//   6 roots_gather: ranges of memory that may hold pointers
+//   7 mark from them, on all workers
+//   8 specials: what is only reachable from finalizers (special.c)
+//   9 heap_start_sweep, threads_resume, sched_start_world, release foreign_lock
+//  10 the workers sweep while the program runs
+#ifndef UNDERGO_GC_GC_IMPL_H
+#define UNDERGO_GC_GC_IMPL_H
+
+#include "gc/gc.h"
+#include "os/os.h"
+
+// --- stop.c: every thread of the process --------------------------------------------------------
+
+// Stops all threads of the process but the caller, the collector's and the runtime's own that hold
+// no pointers of the program (the monitor, Ms without a G in user code). World stopped.
+void threads_stop(void);
+// Lets them go on.
+void threads_resume(void);
+
+// --- roots.c ------------------------------------------------------------------------------------
+
+// Memory that may hold pointers, word by word.
+typedef struct RootRange {
+	const char *lo, *hi;
+} RootRange;
+
+// A growing array in memory of the system's, not of libc's.
+typedef struct RootSet {
+	RootRange *ranges;
+	size_t n, cap;
+} RootSet;
+
+// Before the stop: the writable segments of all loaded objects, their thread-local blocks.
+void roots_prepare(void);
+// After it: globals, stacks, registers, thread-locals, explicit roots. Ranges are cut to at most
+// ROOT_RANGE_MAX bytes. False: a module was loaded or unloaded in between, or there was no memory for
+// the array; start anew.
+enum { ROOT_RANGE_MAX = 128 << 10 };
+bool roots_gather(RootSet *set);
+int root_add(const void *p, size_t n);
+int root_remove(const void *p);
+
+// --- mark.c -------------------------------------------------------------------------------------
+
+typedef struct Marker Marker; // one for each worker
+
+// Marks the object that word points to or into, if it is one, and queues it.
+void mark_word(Marker *m, uintptr_t word);
+// Marks from each aligned word of [lo, hi).
+void mark_range(Marker *m, const char *lo, const char *hi);
+// Marks from what the object in the slot points to, not the object.
+void mark_contents(Marker *m, Slot s);
+// Works until nothing that this worker can find is left to scan.
+void mark_drain(Marker *m);
+// Whether the slot is marked; M2.
+static inline bool
+slot_marked(Slot s)
+{
+	return (load_rlx(slot_mark_word(s)) >> (s.index % 64) & 1) != 0; // order: STW or swept under a lock
+}
+
+// --- special.c: finalizers, cleanups, weak pointers ----------------------------------------------
+
+// Step 7: marks what finalizers and cleanups keep alive: their arguments, and what the object of a
+// finalizer points to. Called by each worker; they share the work.
+void specials_mark_roots(Marker *m);
+// Step 8, one worker: after all else is marked.
+void specials_after_mark(Marker *m);
+// Runs what sweeping has queued: wakes the goroutine that does.
+void specials_wake(void);
+
+#endif

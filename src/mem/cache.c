@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The cache of free slots that a P allocates from, without a lock and without atomics.
+//
+// For each kind and class it has a span, and of that up to 64 neighbouring slots in hand: their free
+// bits are taken out of the span's all at once. What is in hand counts as allocated until it is
+// flushed, which the collector does with the world stopped. An object's own cache line is the only
+// other memory that allocation touches.
+#include <string.h>
+
+#include "mem/heap_impl.h"
+
+Mcache *
+mcache_new(void)
+{
+	return os_alloc(sizeof(Mcache));
+}
+
+// Takes the next free slots of cs's span in hand. False: it has none any more.
+static bool
+take_word(Mcache *c, CacheSlots *cs)
+{
+	Mspan *s = cs->span;
+	size_t page = span_page(s);
+	const PageInfo *pi = &heap.info[page];
+	ATOMIC_U64 *f = &heap.frees[page * PAGE_WORDS];
+	for (uint32_t i = 0; i < span_words(pi); i++) {
+		if (load_rlx(&f[i]) == 0) // order: hint
+			continue;
+		cs->free = xchg_acq(&f[i], 0); // order: claim; observe <- heap_free
+		cs->first = heap_page_addr(page) + (size_t)i * 64 * pi->size;
+		cs->size = pi->size;
+		cs->word = (uint16_t)i;
+		cs->needzero = load_rlx(&s->needzero); // order: observed with the bits
+		c->allocated += (int64_t)__builtin_popcountll(cs->free) * pi->size;
+		return true;
+	}
+	return false;
+}
+
+bool
+mcache_refill(Mcache *c, Kind kind, uint32_t class)
+{
+	CacheSlots *cs = &c->slots[kind][class];
+	if (cs->span != NULL) {
+		if (take_word(c, cs))
+			return true;
+		central_put(cs->span);
+		cs->span = NULL;
+	}
+	cs->span = central_take(kind, class);
+	return cs->span != NULL && take_word(c, cs);
+}
+
+// Puts back what is left of cs, and its span.
+static void
+flush_slots(Mcache *c, CacheSlots *cs)
+{
+	if (cs->span == NULL)
+		return;
+	size_t page = span_page(cs->span);
+	ATOMIC_U64 *f = &heap.frees[page * PAGE_WORDS + cs->word];
+	or_ar(f, cs->free); // order: publish -> who takes it
+	c->allocated -= (int64_t)__builtin_popcountll(cs->free) * cs->size;
+	central_put(cs->span);
+	*cs = (CacheSlots){.span = NULL};
+}
+
+void
+mcache_flush(Mcache *c)
+{
+	for (int k = 0; k < KIND_COUNT; k++)
+		for (int class = 0; class < SIZE_CLASSES; class++)
+			flush_slots(c, &c->slots[k][class]);
+	c->tiny = NULL;
+	c->tiny_left = 0;
+}
+
+char *
+heap_alloc_large(size_t bytes, size_t align, Kind kind, const HeapType *type, size_t elems)
+{
+	Mspan *s = span_new_large(bytes, align, kind);
+	if (s == NULL)
+		return NULL;
+	char *p = heap_page_addr(span_page(s));
+	if (load_rlx(&s->needzero)) // order: own
+		memset(p, 0, bytes);
+	s->type = type;
+	s->elems = elems;
+	central_put(s);
+	return p;
+}
+
+// --- types ----------------------------------------------------------------------------------------
+
+// The words of memory beside a span where its objects' types are: a bit for each word of the heap,
+// or a pointer to its HeapType for each slot.
+static uint64_t *
+type_words(Slot s)
+{
+	return &heap.types[s.page * TYPE_WORDS];
+}
+
+// Stores the low n bits of `bits` at bit `at`. Only the owner of the span writes there.
+static void
+put_bits(uint64_t *words, size_t at, uint64_t bits, uint32_t n)
+{
+	uint64_t keep = n >= 64 ? 0 : ~(uint64_t)0 << n;
+	uint32_t shift = at % 64;
+	words += at / 64;
+	bits &= ~keep;
+	words[0] = (words[0] & ~(~keep << shift)) | bits << shift;
+	if (shift + n > 64)
+		words[1] = (words[1] & ~(uint64_t)0 << (shift + n - 64)) | bits >> (64 - shift);
+}
+
+// The pointer mask of elems elements of t, which fit into 64 words.
+static uint64_t
+repeat_mask(const HeapType *t, size_t elems)
+{
+	uint64_t mask = t->mask;
+	uint32_t step = (uint32_t)(t->bytes / 8);
+	for (size_t i = 1; i < elems; i++)
+		mask |= t->mask << (i * step);
+	return mask;
+}
+
+void
+heap_set_type(Slot s, const HeapType *t, size_t elems)
+{
+	uint32_t size = s.info->size;
+	if (size > MASKED_MAX) {
+		type_words(s)[s.index] = (uintptr_t)t;
+		return;
+	}
+	uint64_t mask = elems == 1 ? t->mask : repeat_mask(t, elems);
+	put_bits(type_words(s), (size_t)s.index * (size / 8), mask, size / 8);
+}
+
+uint64_t
+heap_mask(Slot s)
+{
+	uint32_t n = s.info->size / 8, shift;
+	size_t at = (size_t)s.index * n;
+	const uint64_t *words = type_words(s) + at / 64;
+	shift = at % 64;
+	uint64_t mask = words[0] >> shift;
+	if (shift + n > 64)
+		mask |= words[1] << (64 - shift);
+	return n >= 64 ? mask : mask & (((uint64_t)1 << n) - 1);
+}
+
+const HeapType *
+heap_slot_type(Slot s)
+{
+	return (const HeapType *)type_words(s)[s.index];
+}

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The managed heap: where an object lies, and what the collector knows about it.
+//
+// One reservation of address space holds four regions of equal size, told apart by address. Memory
+// is handed out in pages of 8 KiB; a span is a run of pages that holds objects of one size class
+// and one kind, or a single large object. Everything known about an object lies beside the heap, in
+// arrays with an entry for each page (mem/heap_impl.h), never in the heap's own pages: the collector
+// must not write there, and what a program overwrites there cannot mislead it.
+//
+// From any address to its object:
+//   page = (address - base) / 8 KiB; info[page] tells how far back the span begins, the size of its
+//   slots and their reciprocal; index = offset * magic >> 32; the object's bit is number `index`
+//   of the row of bits that begins at the span's first page.
+//
+// Invariants:
+//   M1  free bit set: the slot is free, and its contents mean nothing. Clear: it is allocated, or an
+//       Mcache has it in hand.
+//   M2  While the collector marks, mark bit set: marked, or free (heap_premark). So one test answers
+//       whether a word from anywhere is worth following, and what is allocated meanwhile is black.
+//   M3  A page's info is complete before its state leaves SPAN_NONE (release), and state is read
+//       (acquire) before the rest of it. Info, spans and bits are never unmapped.
+#ifndef UNDERGO_MEM_HEAP_H
+#define UNDERGO_MEM_HEAP_H
+
+#include "base/base.h"
+#include "sync/sync.h"
+#include "undergo/heap.h"
+
+enum {
+	HEAP_PAGE_SHIFT = 13,
+	HEAP_PAGE = 1 << HEAP_PAGE_SHIFT,
+	SIZE_CLASSES = 68, // Go's; class 0 means large
+	SMALL_MAX = 32768,
+	SLOT_MIN = 16,
+	PAGE_BITS = HEAP_PAGE / SLOT_MIN, // mark and free bits of a page
+	PAGE_WORDS = PAGE_BITS / 64,
+	MASKED_MAX = 512, // larger typed objects have a type word instead of a mask
+};
+
+typedef enum Region {
+	REGION_TRACKED,  // objects of C: written without a barrier
+	REGION_BARRIERED, // objects of Go: the compiler calls the write barrier
+	REGION_NOSCAN,   // no pointers inside
+	REGION_PINNED,   // scanned, never collected: explicit free only
+	REGION_COUNT,
+} Region;
+
+typedef enum Kind {
+	KIND_SCAN,   // tracked, each word may be a pointer
+	KIND_TYPED,  // tracked, pointers where its type says
+	KIND_NOSCAN, // noscan
+	KIND_PINNED, // pinned, each word may be a pointer
+	KIND_GO,     // barriered, pointers where its type says
+	KIND_COUNT,
+} Kind;
+
+static inline bool
+kind_typed(Kind k)
+{
+	return k == KIND_TYPED || k == KIND_GO;
+}
+
+static inline Region
+kind_region(Kind k)
+{
+	static const uint8_t regions[KIND_COUNT] = {
+		[KIND_SCAN] = REGION_TRACKED,   [KIND_TYPED] = REGION_TRACKED,
+		[KIND_NOSCAN] = REGION_NOSCAN,  [KIND_PINNED] = REGION_PINNED,
+		[KIND_GO] = REGION_BARRIERED,
+	};
+	return (Region)regions[k];
+}
+
+// Where an object has pointers.
+typedef struct go_type HeapType;
+
+// --- pages and spans ----------------------------------------------------------------------------
+
+typedef enum SpanState { SPAN_NONE, SPAN_SMALL, SPAN_LARGE } SpanState;
+
+// Of each page, what finding an object needs: four to a cache line.
+typedef struct PageInfo {
+	uint32_t back;     // pages from the span's first page to this one
+	uint32_t magic;    // reciprocal of the slot size; 0 for large
+	uint32_t size;     // bytes of a slot; 0 for large
+	uint16_t nelems;   // slots
+	uint8_t kind;      // Kind
+	ATOMIC(uint8_t) state; // SpanState; M3
+} PageInfo;
+
+// Who has a span.
+typedef enum SpanPlace {
+	PLACE_NONE,    // nobody yet
+	PLACE_CACHED,  // an Mcache allocates from it
+	PLACE_PARTIAL, // in a list of its Mcentral
+	PLACE_FULL,
+} SpanPlace; // the last two, with an old gen: in the list of unswept ones
+
+// Of each span, the rest; at its first page's index.
+typedef struct Mspan {
+	struct Mspan *next;  // central lock, or heap lock for large ones
+	struct Mspan *prev;
+	struct Special *specials; // special lock: finalizers and the like, by rising offset
+	uint32_t npages;     // set before publication
+	uint8_t class;       // set before publication; 0: large
+	uint8_t place;       // SpanPlace; central lock
+	ATOMIC_BOOL needzero; // free slots may hold old bytes; published by their free bits
+	uint8_t gen;         // who sweeps: other than heap_gen: unswept
+	size_t bytes;        // large: what was asked for, rounded up to 8
+	const HeapType *type; // large typed: its type
+	size_t elems;        // large typed: how many elements
+} Mspan;
+static_assert(sizeof(Mspan) <= 64, "one cache line");
+
+// Constant after heap_init but for used, which grows: read by every marker.
+typedef struct Heap {
+	uintptr_t base;          // of all regions
+	size_t limit;            // bytes of all regions
+	uint32_t region_shift;   // log2 of a region's bytes
+	PageInfo *info;          // arrays by page
+	Mspan *spans;
+	ATOMIC_U64 *marks;       // PAGE_WORDS a page
+	ATOMIC_U64 *frees;       // PAGE_WORDS a page
+	uint64_t *types;         // 16 words a page: a bit per word, or a HeapType for each slot
+} Heap;
+extern Heap heap;
+
+enum { TYPE_WORDS = HEAP_PAGE / 8 / 64 };
+
+static inline bool
+heap_contains(uintptr_t addr)
+{
+	return addr - heap.base < heap.limit;
+}
+
+static inline size_t
+heap_page(uintptr_t addr)
+{
+	return (addr - heap.base) >> HEAP_PAGE_SHIFT;
+}
+
+static inline char *
+heap_page_addr(size_t page)
+{
+	return (char *)(heap.base + (page << HEAP_PAGE_SHIFT));
+}
+
+static inline size_t
+span_page(const Mspan *s)
+{
+	return (size_t)(s - heap.spans);
+}
+
+// An object, or a slot for one.
+typedef struct Slot {
+	size_t page;    // the span's first
+	uint32_t index; // in the span
+	PageInfo *info; // of the span's first page; NULL: no slot here
+} Slot;
+
+// The slot that addr points to or into, allocated or not.  Locks: none.  Signal-safe.
+static inline Slot
+heap_slot(uintptr_t addr)
+{
+	Slot none = {0, 0, NULL};
+	if (!heap_contains(addr))
+		return none;
+	size_t page = heap_page(addr);
+	PageInfo *pi = &heap.info[page];
+	if (load_acq(&pi->state) == SPAN_NONE) // order: observe <- span_publish, M3
+		return none;
+	size_t first = page - pi->back;
+	uintptr_t offset = addr - (uintptr_t)heap_page_addr(first);
+	uint32_t index = (uint32_t)((offset * pi->magic) >> 32);
+	if (index >= pi->nelems)
+		return none;
+	return (Slot){first, index, &heap.info[first]};
+}
+
+static inline char *
+slot_addr(Slot s)
+{
+	return heap_page_addr(s.page) + (size_t)s.index * s.info->size;
+}
+
+// The bytes of a slot, which are at least those asked for.
+static inline size_t
+slot_bytes(Slot s)
+{
+	return s.info->size != 0 ? s.info->size : heap.spans[s.page].bytes;
+}
+
+static inline ATOMIC_U64 *
+slot_mark_word(Slot s)
+{
+	return &heap.marks[s.page * PAGE_WORDS + s.index / 64];
+}
+
+static inline ATOMIC_U64 *
+slot_free_word(Slot s)
+{
+	return &heap.frees[s.page * PAGE_WORDS + s.index / 64];
+}
+
+// --- allocating: mem/cache.c ----------------------------------------------------------------------
+
+// What an Mcache allocates from: up to 64 neighbouring slots of a span.
+typedef struct CacheSlots {
+	uint64_t free;  // owner: bit i: slot i of these is free
+	char *first;    // owner: slot 0 of these
+	uint32_t size;  // owner: bytes of a slot
+	uint16_t word;  // owner: which 64 of the span's
+	bool needzero;  // owner
+	Mspan *span;    // owner; NULL: none
+} CacheSlots;
+
+typedef struct Mcache {
+	CacheSlots slots[KIND_COUNT][SIZE_CLASSES]; // owner: a P, or who holds the lock of the shared one
+	char *tiny;           // owner: rest of a block for tiny objects without pointers
+	uint32_t tiny_left;   // owner
+	int64_t allocated;    // owner: bytes taken in hand, since gc last asked
+} Mcache;
+
+// Reserves address space. 0 or GO_ENOMEM. Call it once; heap_ready tells.
+int heap_init(void);
+static inline bool heap_ready(void) { return heap.base != 0; }
+
+Mcache *mcache_new(void); // NULL without memory
+// Gives back all that c has in hand. STW, or the owner.
+void mcache_flush(Mcache *c);
+
+// Size classes: class_size by class, the others by size. Filled by heap_init, constant then.
+enum { SMALL_STEP = 8, SMALL_STEP_MAX = 1024, LARGE_STEP = 128 };
+extern uint8_t class_of_8[SMALL_STEP_MAX / SMALL_STEP + 1];
+extern uint8_t class_of_128[SMALL_MAX / LARGE_STEP + 1];
+extern const uint16_t class_size[SIZE_CLASSES];
+
+// The class for bytes, at most SMALL_MAX; 0 becomes the smallest.
+static inline uint32_t
+size_class(size_t bytes)
+{
+	if (bytes <= SMALL_STEP_MAX)
+		return class_of_8[(bytes + SMALL_STEP - 1) / SMALL_STEP];
+	return class_of_128[(bytes + LARGE_STEP - 1) / LARGE_STEP];
+}
+
+// Refills cs from its span, or with another one. False: no memory.  Locks: takes central, pages.
+bool mcache_refill(Mcache *c, Kind kind, uint32_t class);
+
+// A free slot with whatever is in it, or NULL when cs is empty.
+static inline char *
+slots_take(CacheSlots *cs)
+{
+	if (unlikely(cs->free == 0))
+		return NULL;
+	uint32_t i = (uint32_t)__builtin_ctzll(cs->free);
+	cs->free &= cs->free - 1;
+	return cs->first + (size_t)i * cs->size;
+}
+
+// A zeroed object of its own span, bytes > SMALL_MAX or aligned to more than its class; NULL without
+// memory. type may be NULL unless the kind is typed.
+char *heap_alloc_large(size_t bytes, size_t align, Kind kind, const HeapType *type, size_t elems);
+
+// Gives the slot back, which is allocated and no longer used. False: it was free.
+bool heap_free(Slot s);
+
+// Of a typed object in a slot: its pointers. elems elements of type t.
+void heap_set_type(Slot s, const HeapType *t, size_t elems);
+uint64_t heap_mask(Slot s);                // of one to MASKED_MAX bytes
+const HeapType *heap_slot_type(Slot s);    // of a larger one that is not large
+
+// --- collecting: for gc ---------------------------------------------------------------------------
+
+// M2: begins a mark. STW; all is swept and all Mcaches are flushed.
+// The heap is walked by chunks, numbered from 0 to heap_chunks() - 1.
+size_t heap_chunks(void);
+void heap_premark(size_t chunk);
+// After a mark, STW: what is not marked is garbage from here on, and is found by sweeping.
+void heap_start_sweep(void);
+// Sweeps a span that nobody has swept yet. False: all is swept.  Any thread.
+bool heap_sweep_one(void);
+// Calls fn for each span that begins in the chunk.  STW.
+void chunk_each_span(size_t chunk, void (*fn)(void *ctx, Mspan *s), void *ctx);
+// Gives free pages back to the system, about as many bytes; returns how many.
+size_t heap_scavenge(size_t bytes);
+
+typedef struct HeapCounts {
+	uint64_t reserved;  // bytes of address space committed
+	uint64_t in_use;    // bytes of spans
+	uint64_t free;      // bytes of free pages that have memory behind them
+	uint64_t released;  // bytes of free pages that have none
+} HeapCounts;
+void heap_counts(HeapCounts *c);
+
+#endif

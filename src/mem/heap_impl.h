@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the files of the heap share: pages of address space, and lists of spans.
+#ifndef UNDERGO_MEM_HEAP_IMPL_H
+#define UNDERGO_MEM_HEAP_IMPL_H
+
+#include "mem/heap.h"
+#include "os/os.h"
+
+// --- heap.c: the reservation ----------------------------------------------------------------------
+
+enum {
+	CHUNK_PAGES = 512, // 4 MiB
+	CHUNK_WORDS = CHUNK_PAGES / 64,
+};
+
+// The pages of 4 MiB, bit by bit, and where in them the free runs are.
+typedef struct Chunk {
+	uint64_t used[CHUNK_WORDS];
+	uint64_t released[CHUNK_WORDS]; // no memory behind it: reads as zero
+	uint16_t lead;                  // free pages at the beginning
+	uint16_t trail;                 // and at the end
+	uint16_t longest;               // run of free pages within
+} Chunk;
+
+// Makes chunks [from, to) of the heap usable, with all that is known about their pages.
+bool heap_commit(size_t from, size_t to);
+extern Chunk *heap_chunk_table;
+
+// --- pages.c --------------------------------------------------------------------------------------
+
+typedef struct PageRun {
+	size_t page;
+	bool ok;
+	bool zeroed; // nobody has written there
+} PageRun;
+
+void pages_init(void);
+// A run of npages pages, in the region if there is room, else in another.  Locks: takes heappages.
+PageRun pages_alloc(size_t npages, Region region);
+void pages_free(size_t page, size_t npages);
+
+// --- size.c ---------------------------------------------------------------------------------------
+
+void sizes_init(void);
+extern uint8_t class_pages[SIZE_CLASSES]; // pages of a span
+
+// --- span.c ---------------------------------------------------------------------------------------
+
+// A span without an owner, all slots free. NULL without memory.  Locks: takes heappages.
+Mspan *span_new(Kind kind, uint32_t class);
+// Frees the pages of a span in no list.
+void span_free(Mspan *s);
+// The number of 64s of slots.
+static inline uint32_t
+span_words(const PageInfo *pi)
+{
+	return (pi->nelems + 63u) / 64;
+}
+bool span_has_free(const Mspan *s);
+Mspan *span_new_large(size_t bytes, size_t align, Kind kind);
+void centrals_init(void);
+
+// A span with free slots to allocate from, PLACE_CACHED; NULL without memory.
+Mspan *central_take(Kind kind, uint32_t class);
+// Gives one back, after allocating from it.
+void central_put(Mspan *s);
+// Enters a large span that is new.
+void central_put_large(Mspan *s);
+
+#endif

@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Pages of the heap: runs of them are found first-fit by address, so that the high end empties.
+//
+// A region grows by committing chunks at its end. Free pages keep their memory until heap_scavenge
+// gives it back; such pages are `released`, and read as zero when they are used again.
+//
+// Invariants, while the lock is held:
+//   P1  lead, trail and longest of each committed chunk describe its used bits.
+//   P2  Chunks below a region's `search` have no free page.
+//   P3  released is set only where used is clear.
+// Locks:  pages_lock, rank heappages, for all here. Memory goes back to the system under it, at
+//         most SCAVENGE_PAGES at a time.
+#include <string.h>
+
+#include "mem/heap_impl.h"
+
+enum {
+	GROW_CHUNKS = 16, // 64 MiB at a time, when the system allows
+	SCAVENGE_PAGES = 256,
+};
+
+typedef struct PageRegion {
+	size_t first;     // its first chunk
+	size_t committed; // one past its last usable chunk
+	size_t end;       // one past its last chunk
+	size_t search;    // P2
+} PageRegion;
+
+static Mutex pages_lock = MUTEX_INIT(heappages);
+static PageRegion regions[REGION_COUNT]; // pages_lock
+static size_t pages_used;                // pages_lock
+static size_t pages_released;            // pages_lock
+static size_t pages_committed;           // pages_lock
+
+void
+pages_init(void)
+{
+	size_t chunks = heap.limit / (CHUNK_PAGES * (size_t)HEAP_PAGE) / REGION_COUNT;
+	for (size_t i = 0; i < REGION_COUNT; i++)
+		regions[i] = (PageRegion){i * chunks, i * chunks, (i + 1) * chunks, i * chunks};
+}
+
+// --- bits of a chunk ------------------------------------------------------------------------------
+
+// The first page from `from` on whose bit is `set`; CHUNK_PAGES when none is.
+static uint32_t
+next_page(const uint64_t *bits, uint32_t from, bool set)
+{
+	while (from < CHUNK_PAGES) {
+		uint64_t w = bits[from / 64];
+		w = (set ? w : ~w) >> (from % 64);
+		if (w != 0)
+			return from + (uint32_t)__builtin_ctzll(w);
+		from = (from / 64 + 1) * 64;
+	}
+	return CHUNK_PAGES;
+}
+
+// P1.
+static void
+summarize(Chunk *c)
+{
+	uint32_t longest = 0, run = 0, at = 0;
+	c->lead = (uint16_t)next_page(c->used, 0, true);
+	while ((at = next_page(c->used, at, false)) < CHUNK_PAGES) {
+		uint32_t end = next_page(c->used, at, true);
+		run = end - at;
+		if (run > longest)
+			longest = run;
+		at = end;
+		if (end < CHUNK_PAGES)
+			run = 0;
+	}
+	c->longest = (uint16_t)longest;
+	c->trail = (uint16_t)run;
+}
+
+// The first page of a free run of n in c, which has one.
+static uint32_t
+find_run(const Chunk *c, uint32_t n)
+{
+	uint32_t at = 0;
+	for (;;) {
+		at = next_page(c->used, at, false);
+		uint32_t end = next_page(c->used, at, true);
+		if (end - at >= n)
+			return at;
+		at = end;
+	}
+}
+
+static uint64_t
+mask_of(uint32_t from, uint32_t n)
+{
+	return (n >= 64 ? ~(uint64_t)0 : ((uint64_t)1 << n) - 1) << from;
+}
+
+// Sets or clears the used bits of a run; returns how many of its pages were released. Those are no
+// longer.
+static size_t
+set_used(size_t page, size_t n, bool used)
+{
+	size_t released = 0;
+	for (size_t end = page + n; page < end;) {
+		Chunk *c = &heap_chunk_table[page / CHUNK_PAGES];
+		uint32_t in_chunk = (uint32_t)(page % CHUNK_PAGES), bit = in_chunk % 64;
+		size_t take = 64 - bit < end - page ? 64 - bit : end - page;
+		uint64_t mask = mask_of(bit, (uint32_t)take);
+		uint64_t *u = &c->used[in_chunk / 64], *r = &c->released[in_chunk / 64];
+		*u = used ? *u | mask : *u & ~mask;
+		released += (size_t)__builtin_popcountll(*r & mask);
+		*r &= ~mask;
+		page += take;
+		if (page == end || page % CHUNK_PAGES == 0)
+			summarize(c);
+	}
+	return released;
+}
+
+// --- finding --------------------------------------------------------------------------------------
+
+// Commits chunks at the end of r, so that n more pages may fit.
+static bool
+grow(PageRegion *r, size_t n)
+{
+	size_t need = (n + CHUNK_PAGES - 1) / CHUNK_PAGES, room = r->end - r->committed;
+	if (need > room)
+		return false;
+	size_t chunks = need > GROW_CHUNKS ? need : room < GROW_CHUNKS ? room : GROW_CHUNKS;
+	if (!heap_commit(r->committed, r->committed + chunks)) {
+		chunks = need;
+		if (!heap_commit(r->committed, r->committed + chunks))
+			return false;
+	}
+	for (size_t i = r->committed; i < r->committed + chunks; i++) {
+		Chunk *c = &heap_chunk_table[i];
+		memset(c->released, 0xff, sizeof(c->released));
+		c->lead = c->trail = c->longest = CHUNK_PAGES;
+	}
+	r->committed += chunks;
+	pages_committed += chunks * CHUNK_PAGES;
+	pages_released += chunks * CHUNK_PAGES;
+	return true;
+}
+
+// The first page of the lowest free run of n in r; SIZE_MAX when there is none.
+static size_t
+find(PageRegion *r, size_t n)
+{
+	while (r->search < r->committed && heap_chunk_table[r->search].longest == 0)
+		r->search++;
+	size_t run = 0; // free pages right before chunk i
+	for (size_t i = r->search; i < r->committed; i++) {
+		const Chunk *c = &heap_chunk_table[i];
+		if (run + c->lead >= n)
+			return i * CHUNK_PAGES - run;
+		if (c->longest >= n)
+			return i * CHUNK_PAGES + find_run(c, (uint32_t)n);
+		run = c->lead == CHUNK_PAGES ? run + CHUNK_PAGES : c->trail;
+	}
+	return SIZE_MAX;
+}
+
+static size_t
+find_or_grow(PageRegion *r, size_t n)
+{
+	size_t page = find(r, n);
+	if (page == SIZE_MAX && grow(r, n))
+		page = find(r, n);
+	return page;
+}
+
+PageRun
+pages_alloc(size_t npages, Region region)
+{
+	mutex_lock(&pages_lock);
+	size_t page = find_or_grow(&regions[region], npages);
+	for (int i = 0; i < REGION_COUNT && page == SIZE_MAX; i++)
+		page = find_or_grow(&regions[i], npages);
+	PageRun run = {page, page != SIZE_MAX, false};
+	if (run.ok) {
+		size_t released = set_used(page, npages, true);
+		pages_used += npages;
+		pages_released -= released;
+		run.zeroed = released == npages;
+	}
+	mutex_unlock(&pages_lock);
+	return run;
+}
+
+static PageRegion *
+region_of(size_t page)
+{
+	size_t chunk = page / CHUNK_PAGES;
+	PageRegion *r = regions;
+	while (chunk >= r->end)
+		r++;
+	return r;
+}
+
+void
+pages_free(size_t page, size_t npages)
+{
+	mutex_lock(&pages_lock);
+	set_used(page, npages, false);
+	pages_used -= npages;
+	PageRegion *r = region_of(page);
+	if (page / CHUNK_PAGES < r->search)
+		r->search = page / CHUNK_PAGES;
+	mutex_unlock(&pages_lock);
+}
+
+// --- giving back ----------------------------------------------------------------------------------
+
+// Releases free pages of one chunk, at most a few; returns how many.
+static size_t
+release_some(size_t chunk)
+{
+	Chunk *c = &heap_chunk_table[chunk];
+	uint64_t busy[CHUNK_WORDS];
+	for (int i = 0; i < CHUNK_WORDS; i++)
+		busy[i] = c->used[i] | c->released[i];
+	uint32_t from = next_page(busy, 0, false);
+	if (from == CHUNK_PAGES)
+		return 0;
+	uint32_t end = next_page(busy, from, true);
+	if (end - from > SCAVENGE_PAGES)
+		end = from + SCAVENGE_PAGES;
+	char *at = heap_page_addr(chunk * CHUNK_PAGES + from);
+	if (os_decommit(at, (size_t)(end - from) * HEAP_PAGE) != 0)
+		return 0;
+	for (uint32_t i = from; i < end; i++)
+		c->released[i / 64] |= (uint64_t)1 << (i % 64);
+	pages_released += end - from;
+	return end - from;
+}
+
+// From the high end down, since low pages are used first.
+size_t
+heap_scavenge(size_t bytes)
+{
+	size_t want = bytes / HEAP_PAGE, got = 0;
+	for (int k = 0; k < REGION_COUNT; k++) {
+		size_t chunk = SIZE_MAX;
+		while (got < want && chunk > regions[k].first) {
+			mutex_lock(&pages_lock);
+			if (chunk > regions[k].committed)
+				chunk = regions[k].committed;
+			size_t n = chunk > regions[k].first ? release_some(chunk - 1) : 0;
+			mutex_unlock(&pages_lock);
+			got += n;
+			if (n == 0 && chunk > regions[k].first)
+				chunk--;
+		}
+	}
+	return got * HEAP_PAGE;
+}
+
+// --- walking ------------------------------------------------------------------------------------
+
+size_t
+heap_chunks(void)
+{
+	mutex_lock(&pages_lock);
+	size_t n = pages_committed / CHUNK_PAGES;
+	mutex_unlock(&pages_lock);
+	return n;
+}
+
+// STW, so without the lock.
+void
+chunk_each_span(size_t chunk, void (*fn)(void *ctx, Mspan *s), void *ctx)
+{
+	const PageRegion *r = regions;
+	while (chunk >= r->committed - r->first) {
+		chunk -= r->committed - r->first;
+		r++;
+	}
+	chunk += r->first;
+	const Chunk *c = &heap_chunk_table[chunk];
+	uint32_t at = 0;
+	while ((at = next_page(c->used, at, true)) < CHUNK_PAGES) {
+		size_t page = chunk * CHUNK_PAGES + at;
+		const PageInfo *pi = &heap.info[page];
+		uint32_t npages = 1;
+		// order: STW. A page in use without a span has just been taken, or is given back
+		if (load_rlx(&pi->state) != SPAN_NONE && pi->back == 0) {
+			npages = heap.spans[page].npages;
+			fn(ctx, &heap.spans[page]);
+		}
+		at += npages < CHUNK_PAGES - at ? npages : CHUNK_PAGES - at;
+	}
+}
+
+// --- numbers ------------------------------------------------------------------------------------
+
+void
+heap_counts(HeapCounts *c)
+{
+	mutex_lock(&pages_lock);
+	*c = (HeapCounts){
+		.reserved = pages_committed * (uint64_t)HEAP_PAGE,
+		.in_use = pages_used * (uint64_t)HEAP_PAGE,
+		.free = (pages_committed - pages_used - pages_released) * (uint64_t)HEAP_PAGE,
+		.released = pages_released * (uint64_t)HEAP_PAGE,
+	};
+	mutex_unlock(&pages_lock);
+}

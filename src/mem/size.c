@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Size classes: Go's, so that what Go rounds up to is the same here.
+//
+// Class 1, of 8 bytes, is served by slots of 16: the bits of a page are laid out for those.
+#include "mem/heap_impl.h"
+
+const uint16_t class_size[SIZE_CLASSES] = {
+	0,     16,    16,    24,    32,    48,    64,    80,    96,    112,   128,   144,
+	160,   176,   192,   208,   224,   240,   256,   288,   320,   352,   384,   416,
+	448,   480,   512,   576,   640,   704,   768,   896,   1024,  1152,  1280,  1408,
+	1536,  1792,  2048,  2304,  2688,  3072,  3200,  3456,  4096,  4864,  5376,  6144,
+	6528,  6784,  6912,  8192,  9472,  9728,  10240, 10880, 12288, 13568, 14336, 16384,
+	18432, 19072, 20480, 21760, 24576, 27264, 28672, 32768,
+};
+
+uint8_t class_of_8[SMALL_STEP_MAX / SMALL_STEP + 1];
+uint8_t class_of_128[SMALL_MAX / LARGE_STEP + 1];
+uint8_t class_pages[SIZE_CLASSES];
+
+enum {
+	SPAN_SLOTS = 16, // so many at least in a span, unless it becomes
+	SPAN_PAGES = 8,  // longer than this
+	WASTE_PART = 8,  // at most so small a part of a span may be left over
+};
+
+// How many pages a span of this class has: few, but enough that refilling is rare.
+static uint32_t
+pages_for(uint32_t size)
+{
+	for (uint32_t n = 1;; n++) {
+		uint32_t bytes = n * HEAP_PAGE;
+		bool enough = bytes / size >= SPAN_SLOTS || n >= SPAN_PAGES;
+		if (bytes >= size && enough && bytes % size <= bytes / WASTE_PART)
+			return n;
+	}
+}
+
+// The lowest class from `c` on that holds bytes.
+static uint32_t
+class_from(uint32_t c, size_t bytes)
+{
+	while (class_size[c] < bytes)
+		c++;
+	return c;
+}
+
+void
+sizes_init(void)
+{
+	enum { FIRST = 2 };
+	for (uint32_t i = 0, c = FIRST; i <= SMALL_STEP_MAX / SMALL_STEP; i++) {
+		c = class_from(c, (size_t)i * SMALL_STEP);
+		class_of_8[i] = (uint8_t)c;
+	}
+	for (uint32_t i = 0, c = FIRST; i <= SMALL_MAX / LARGE_STEP; i++) {
+		c = class_from(c, (size_t)i * LARGE_STEP);
+		class_of_128[i] = (uint8_t)c;
+	}
+	for (uint32_t c = FIRST; c < SIZE_CLASSES; c++)
+		class_pages[c] = (uint8_t)pages_for(class_size[c]);
+}
