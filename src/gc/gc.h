@@ -30,4 +30,12 @@ COLD NORETURN void gc_out_of_memory(size_t bytes);
 typedef enum GcWhy { GC_GOAL, GC_FORCED, GC_PERIODIC, GC_LIMIT } GcWhy;
 void gc_collect(GcWhy why);
 
+// --- roots.c, pace.c: settings and numbers -----------------------------------------------------------
+
+int root_add(const void *p, size_t n); // [p, p + n) may hold pointers. 0, GO_ENOMEM
+int root_remove(const void *p);        // 0, GO_EINVAL
+int pace_set_percent(int percent);
+int64_t pace_set_limit(int64_t bytes);
+void pace_stats(struct go_heap_stats *st);
+
 #endif

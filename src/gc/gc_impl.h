@@ -26,6 +26,8 @@
 void threads_stop(void);
 // Lets them go on.
 void threads_resume(void);
+// The calling thread, whose number this is, is never stopped: one of the collector's.
+void threads_exempt(int tid);
 
 // --- roots.c ------------------------------------------------------------------------------------
 
@@ -47,8 +49,6 @@ void roots_prepare(void);
 // the array; start anew.
 enum { ROOT_RANGE_MAX = 128 << 10 };
 bool roots_gather(RootSet *set);
-int root_add(const void *p, size_t n);
-int root_remove(const void *p);
 
 // --- mark.c -------------------------------------------------------------------------------------
 
@@ -76,6 +76,8 @@ slot_marked(Slot s)
 void specials_mark_roots(Marker *m);
 // Step 8, one worker: after all else is marked.
 void specials_after_mark(Marker *m);
+// What go_free must drop first.  Locks: takes special.
+void specials_drop(Slot s);
 // Runs what sweeping has queued: wakes the goroutine that does.
 void specials_wake(void);
 

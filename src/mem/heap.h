@@ -282,6 +282,8 @@ void heap_start_sweep(void);
 bool heap_sweep_one(void);
 // Calls fn for each span that begins in the chunk.  STW.
 void chunk_each_span(size_t chunk, void (*fn)(void *ctx, Mspan *s), void *ctx);
+// Whether s has been swept since the last mark.
+bool span_swept(const Mspan *s);
 // Gives free pages back to the system, about as many bytes; returns how many.
 size_t heap_scavenge(size_t bytes);
 

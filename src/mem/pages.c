@@ -258,16 +258,16 @@ heap_scavenge(size_t bytes)
 
 // --- walking ------------------------------------------------------------------------------------
 
+// STW, so without the lock.
 size_t
 heap_chunks(void)
 {
-	mutex_lock(&pages_lock);
-	size_t n = pages_committed / CHUNK_PAGES;
-	mutex_unlock(&pages_lock);
+	size_t n = 0;
+	for (int i = 0; i < REGION_COUNT; i++)
+		n += regions[i].committed - regions[i].first;
 	return n;
 }
 
-// STW, so without the lock.
 void
 chunk_each_span(size_t chunk, void (*fn)(void *ctx, Mspan *s), void *ctx)
 {

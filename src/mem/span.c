@@ -261,6 +261,12 @@ span_sweep(Mspan *s)
 	return false;
 }
 
+bool
+span_swept(const Mspan *s)
+{
+	return s->gen == gen_now();
+}
+
 static Mspan *
 pop_unswept(Mcentral *ce)
 {

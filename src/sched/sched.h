@@ -193,6 +193,7 @@ struct P {
 	ATOMIC_U64 ended;      // own
 	ATOMIC_U64 steals;     // own
 	struct Timers *timers; // set before publication
+	struct Mcache *mcache; // owner, made by gc; STW
 	// Shared with thieves and sysmon.
 	RunQ runq CACHE_ALIGNED;
 	ATOMIC(M *) m;         // who holds it
@@ -212,6 +213,7 @@ typedef struct ProcSnapshot {
 	P *const *p;
 } ProcSnapshot;
 ProcSnapshot sched_procs(void);
+ProcSnapshot procs_all(void); // the same of all there ever were
 
 // --- entering and leaving ---------------------------------------------------------------------
 

@@ -76,7 +76,6 @@ extern Sched sched;
 
 // procs.c
 extern ATOMIC_U32 sched_n_procs;
-ProcSnapshot procs_all(void); // dead ones too
 int procs_init(int n);
 void world_p_stopped(P *pp); // a P has come to the stop; sched.lock held
 void p_run_safe_point(P *pp); // what sched_for_each_p left for pp, if anything

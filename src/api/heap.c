@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// undergo/heap.h, but for the end of objects.
+#include "undergo/heap.h"
+
+#include "gc/gc.h"
+#include "sched/sched.h"
+
+enum {
+	ALIGN = 16,           // of what C programs allocate
+	ODD_BYTES = 24,       // the one slot size that is not aligned so
+	ALIGN_MAX = 1 << 30,
+};
+
+// The one byte more makes a pointer to the end one into the object.
+static inline size_t
+with_end(size_t n)
+{
+	size_t bytes = n + 1;
+	return bytes > ODD_BYTES || bytes <= ALIGN ? bytes : ODD_BYTES + 1;
+}
+
+static inline void *
+alloc_or_die(size_t bytes, Kind kind)
+{
+	sched_enter();
+	void *p = gc_alloc(bytes, kind);
+	if (unlikely(p == NULL))
+		gc_out_of_memory(bytes);
+	sched_leave();
+	return p;
+}
+
+void *
+go_alloc(size_t n)
+{
+	return alloc_or_die(with_end(n), KIND_SCAN);
+}
+
+void *
+go_alloc_data(size_t n)
+{
+	return alloc_or_die(with_end(n), KIND_NOSCAN);
+}
+
+void *
+go_alloc_object(size_t n)
+{
+	return alloc_or_die(n, KIND_SCAN);
+}
+
+void *
+go_alloc_typed(const go_type *t, size_t n)
+{
+	sched_enter();
+	void *p = gc_alloc_typed(t, n, KIND_TYPED);
+	if (unlikely(p == NULL))
+		gc_out_of_memory(t->bytes * n);
+	sched_leave();
+	return p;
+}
+
+void *
+go_try_alloc(size_t n, size_t align, go_alloc_kind kind)
+{
+	static const uint8_t kinds[] = {KIND_SCAN, KIND_NOSCAN, KIND_PINNED};
+	if ((align & (align - 1)) != 0 || align > ALIGN_MAX || n > PTRDIFF_MAX)
+		return NULL;
+	if ((unsigned)kind > GO_ALLOC_PINNED)
+		return NULL;
+	sched_enter();
+	void *p = gc_alloc_aligned(with_end(n), align > ALIGN ? align : ALIGN, kinds[kind]);
+	sched_leave();
+	return p;
+}
+
+void
+go_free(void *p)
+{
+	if (p == NULL)
+		return;
+	sched_enter();
+	gc_free(p);
+	sched_leave();
+}
+
+// --- questions ----------------------------------------------------------------------------------------
+
+void *
+go_object(const void *p)
+{
+	Slot s = heap_slot((uintptr_t)p);
+	return s.info != NULL ? slot_addr(s) : NULL;
+}
+
+size_t
+go_object_size(const void *p)
+{
+	Slot s = heap_slot((uintptr_t)p);
+	return s.info != NULL ? slot_bytes(s) : 0;
+}
+
+// --- roots ------------------------------------------------------------------------------------------
+
+int
+go_root_add(const void *p, size_t n)
+{
+	if (p == NULL || n == 0)
+		return GO_EINVAL;
+	sched_enter();
+	int err = root_add(p, n);
+	sched_leave();
+	return err;
+}
+
+int
+go_root_remove(const void *p)
+{
+	sched_enter();
+	int err = root_remove(p);
+	sched_leave();
+	return err;
+}
+
+// --- collecting -------------------------------------------------------------------------------------
+
+void
+go_gc(void)
+{
+	sched_enter();
+	gc_collect(GC_FORCED);
+	sched_leave();
+}
+
+void
+go_heap_stats_read(go_heap_stats *st)
+{
+	sched_enter();
+	pace_stats(st);
+	sched_leave();
+}
+
+int
+go_set_gc_percent(int percent)
+{
+	sched_enter();
+	int before = pace_set_percent(percent);
+	sched_leave();
+	return before;
+}
+
+int64_t
+go_set_memory_limit(int64_t n)
+{
+	sched_enter();
+	int64_t before = pace_set_limit(n);
+	sched_leave();
+	return before;
+}

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The allocating entry: which cache, which class, when to collect first.
+//
+// A goroutine allocates from the cache of its P and needs no lock: it is inside the runtime, so the
+// P is its own and no cycle can stop the world under it. A thread without a P takes the gate and
+// uses the one cache that all such threads share.
+//
+// Locks:  gate, rank heapgate, before all others; see collect.h.
+#include <string.h>
+
+#include "gc/collect.h"
+#include "gc/pace.h"
+#include "sched/sched.h"
+
+enum {
+	COUNT_BYTES = 64 << 10, // a cache tells the pacer each time it has taken so much in hand
+};
+
+static Mutex gate = MUTEX_INIT(heapgate);
+static Mcache *shared_cache; // gate; made by start
+static ATOMIC_BOOL started;
+
+void
+foreign_lock(void)
+{
+	mutex_lock(&gate);
+}
+
+void
+foreign_unlock(void)
+{
+	mutex_unlock(&gate);
+}
+
+Mcache *
+foreign_cache(void)
+{
+	return shared_cache;
+}
+
+// --- the caller's cache -----------------------------------------------------------------------------
+
+// False: no memory. Tried anew by the next caller.
+COLD static bool
+start(void)
+{
+	mutex_lock(&gate);
+	bool ok = load_rlx(&started); // order: own, under the lock
+	if (!ok) {
+		if (shared_cache == NULL)
+			shared_cache = mcache_new();
+		ok = shared_cache != NULL && (heap_ready() || heap_init() == 0);
+		if (ok) {
+			pace_init();
+			store_rel(&started, true); // order: publish -> cache_get
+		}
+	}
+	mutex_unlock(&gate);
+	return ok;
+}
+
+// The cache to allocate from until cache_put; NULL without memory.
+static inline Mcache *
+cache_get(M *mp)
+{
+	P *pp = mp->p;
+	if (likely(pp != NULL) && likely(pp->mcache != NULL))
+		return pp->mcache;
+	if (!load_acq(&started) && !start()) // order: observe <- start
+		return NULL;
+	if (pp != NULL) {
+		pp->mcache = mcache_new();
+		return pp->mcache;
+	}
+	foreign_lock();
+	return shared_cache;
+}
+
+static inline void
+cache_put(const M *mp)
+{
+	if (unlikely(mp->p == NULL))
+		foreign_unlock();
+}
+
+// --- small objects ----------------------------------------------------------------------------------
+
+static inline void
+zero(char *p, size_t bytes)
+{
+	enum { INLINE_MAX = 128, STEP = 16 };
+	if (bytes > INLINE_MAX) {
+		memset(p, 0, bytes);
+		return;
+	}
+	size_t at = 0;
+	for (; at + STEP <= bytes; at += STEP)
+		__builtin_memset(p + at, 0, STEP);
+	if (at < bytes)
+		__builtin_memset(p + at, 0, STEP / 2);
+}
+
+// Takes new slots in hand and one of them; NULL without memory.
+static char *
+take_slow(Mcache *c, Kind kind, uint32_t class)
+{
+	if (!mcache_refill(c, kind, class))
+		return NULL;
+	if (c->allocated >= COUNT_BYTES) {
+		pace_allocated(c->allocated);
+		c->allocated = 0;
+	}
+	return slots_take(&c->slots[kind][class]);
+}
+
+static inline char *
+alloc_small(Mcache *c, Kind kind, uint32_t class)
+{
+	CacheSlots *cs = &c->slots[kind][class];
+	char *p = slots_take(cs);
+	if (unlikely(p == NULL) && (p = take_slow(c, kind, class)) == NULL)
+		return NULL;
+	if (cs->needzero)
+		zero(p, cs->size);
+	return p;
+}
+
+// --- what happens before and after ------------------------------------------------------------------
+
+// What is to be allocated.
+typedef struct Want {
+	size_t bytes;
+	size_t align;      // counts for large objects
+	Kind kind;
+	const HeapType *t; // of typed kinds
+	size_t elems;
+} Want;
+
+static char *
+alloc_large(const Want *w)
+{
+	if (w->bytes > PTRDIFF_MAX - SMALL_MAX)
+		return NULL;
+	size_t bytes = (w->bytes + 7) & ~(size_t)7;
+	char *p = heap_alloc_large(bytes, w->align, w->kind, w->t, w->elems);
+	if (p != NULL)
+		pace_allocated((int64_t)bytes);
+	return p;
+}
+
+// Between taking a slot and setting its type no mark may begin, so both happen with the cache.
+static inline char *
+alloc_once(const Want *w)
+{
+	M *mp = sched_m();
+	Mcache *c = cache_get(mp);
+	if (unlikely(c == NULL))
+		return NULL;
+	char *p;
+	if (unlikely(w->bytes > SMALL_MAX)) {
+		p = alloc_large(w);
+	} else {
+		p = alloc_small(c, w->kind, size_class(w->bytes));
+		if (w->t != NULL && p != NULL)
+			heap_set_type(heap_slot((uintptr_t)p), w->t, w->elems);
+	}
+	cache_put(mp);
+	return p;
+}
+
+// Whether the next small allocation of this size can be served from what is in hand.
+static inline bool
+in_hand(const M *mp, size_t bytes, Kind kind)
+{
+	const P *pp = mp->p;
+	return pp != NULL && pp->mcache != NULL && bytes <= SMALL_MAX &&
+	       pp->mcache->slots[kind][size_class(bytes)].free != 0;
+}
+
+static inline char *
+alloc(const Want *w)
+{
+	if (unlikely(!in_hand(sched_m(), w->bytes, w->kind)) && unlikely(gc_due()))
+		gc_collect(GC_GOAL);
+	char *p = alloc_once(w);
+	if (unlikely(p == NULL)) {
+		gc_collect(GC_LIMIT); // memory has run out: one more try
+		p = alloc_once(w);
+	}
+	return p;
+}
+
+void *
+gc_alloc(size_t bytes, Kind kind)
+{
+	Want w = {bytes, HEAP_PAGE, kind, NULL, 0};
+	return alloc(&w);
+}
+
+// Slots of a power of two lie aligned to their size; larger objects to what is asked for.
+void *
+gc_alloc_aligned(size_t bytes, size_t align, Kind kind)
+{
+	if (align > SLOT_MIN && align <= HEAP_PAGE && bytes <= HEAP_PAGE) {
+		size_t power = align;
+		while (power < bytes)
+			power *= 2;
+		return gc_alloc(power, kind);
+	}
+	if (align > SLOT_MIN && bytes <= SMALL_MAX)
+		bytes = SMALL_MAX + 1;
+	Want w = {bytes, align > HEAP_PAGE ? align : HEAP_PAGE, kind, NULL, 0};
+	return alloc(&w);
+}
+
+void *
+gc_alloc_typed(const HeapType *t, size_t elems, Kind kind)
+{
+	size_t bytes;
+	if (__builtin_mul_overflow(t->bytes, elems, &bytes))
+		return NULL;
+	if (t->scan_bytes == 0)
+		return gc_alloc(bytes, KIND_NOSCAN);
+	Want w = {bytes, HEAP_PAGE, kind, t, elems};
+	return alloc(&w);
+}
+
+COLD NORETURN void
+gc_out_of_memory(size_t bytes)
+{
+	(void)bytes;
+	fatal("runtime: out of memory");
+}
+
+// --- freeing ----------------------------------------------------------------------------------------
+
+void
+gc_free(void *p)
+{
+	Slot s = heap_slot((uintptr_t)p);
+	if (s.info == NULL || slot_addr(s) != p)
+		fatal("go_free: not the beginning of an object");
+	M *mp = sched_m();
+	if (heap.spans[s.page].specials != NULL)
+		specials_drop(s);
+	int64_t bytes = (int64_t)slot_bytes(s);
+	bool foreign = mp->p == NULL;
+	if (foreign)
+		foreign_lock();
+	bool was_used = heap_free(s);
+	if (foreign)
+		foreign_unlock();
+	if (!was_used)
+		fatal("go_free: object is free already");
+	pace_allocated(-bytes);
+}
+
+void *
+gc_alloc_pinned(size_t bytes)
+{
+	Want w = {bytes, HEAP_PAGE, KIND_PINNED, NULL, 0};
+	return alloc_once(&w);
+}
+
+void
+gc_free_pinned(void *p)
+{
+	if (p != NULL)
+		gc_free(p);
+}

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A collection from its beginning to its end; the steps stand in gc_impl.h.
+//
+// Invariants:
+//   G1  gc.busy is held by one party from the decision to collect until the world runs again.
+//   G2  While the world is stopped by a cycle, foreign_lock is held by it: no thread without a P is
+//       inside the allocator, and all others of the heap's locks are free.
+//   G3  No span is unswept when a mark begins.
+// Locks:  gc.busy and foreign_lock, both before all others (alloc.c).
+#include "gc/collect.h"
+
+#include "gc/mark.h"
+#include "gc/pace.h"
+#include "gc/worker.h"
+#include "sched/sched.h"
+
+static struct {
+	ATOMIC_U32 busy;   // G1
+	ATOMIC_U64 begun;  // cycles; who holds busy writes
+	ATOMIC_U64 ended;  // who holds busy writes
+} gc;
+
+static RootSet roots;     // who holds busy
+static ATOMIC_U64 next_root;
+static ATOMIC_U64 next_chunk;
+static size_t chunks;     // who holds busy
+
+// --- the phases, each run by all workers -------------------------------------------------------------
+
+static void
+phase_premark(Marker *m)
+{
+	(void)m;
+	for (uint64_t i; (i = add_rlx(&next_chunk, 1)) < chunks;) // order: claim, nothing rides on it
+		heap_premark(i);
+}
+
+static void
+pinned_span(void *v, Mspan *s)
+{
+	if (heap.info[span_page(s)].kind == KIND_PINNED)
+		mark_pinned(v, s);
+}
+
+static void
+phase_mark(Marker *m)
+{
+	for (uint64_t i; (i = add_rlx(&next_root, 1)) < roots.n;) // order: claim
+		mark_range(m, roots.ranges[i].lo, roots.ranges[i].hi);
+	for (uint64_t i; (i = add_rlx(&next_chunk, 1)) < chunks;) // order: claim
+		chunk_each_span(i, pinned_span, m);
+	specials_mark_roots(m);
+	mark_drain(m);
+}
+
+static void
+run_phase(WorkerFn *fn)
+{
+	store_rlx(&next_chunk, 0); // order: published by workers_run
+	store_rlx(&next_root, 0);
+	workers_run(fn);
+}
+
+// --- a cycle ----------------------------------------------------------------------------------------
+
+static void
+flush_caches(void)
+{
+	ProcSnapshot all = procs_all();
+	for (uint32_t i = 0; i < all.n; i++)
+		if (all.p[i]->mcache != NULL)
+			mcache_flush(all.p[i]->mcache);
+	mcache_flush(foreign_cache());
+}
+
+static void
+finish_sweeping(void)
+{
+	while (heap_sweep_one()) {
+	}
+	workers_wait();
+}
+
+// The world is stopped, and all threads.
+static MarkCounts
+mark_all(void)
+{
+	chunks = heap_chunks();
+	run_phase(phase_premark);
+	workers_reset();
+	mark_begin(workers_count());
+	run_phase(phase_mark);
+	Marker *m = workers_marker(0);
+	mark_recover(m);
+	mark_begin(1);
+	specials_after_mark(m);
+	return workers_counts();
+}
+
+// From the stop to the restart. False: a module came or went meanwhile.
+static bool
+stopped_part(GcWhy why)
+{
+	sched_stop_world();
+	int64_t stopped_at = os_nanotime();
+	finish_sweeping(); // what Ps had begun to sweep when the stop was asked for
+	threads_stop();
+	bool ok = roots_gather(&roots);
+	if (ok) {
+		flush_caches();
+		MarkCounts live = mark_all();
+		heap_start_sweep();
+		pace_marked(live, why);
+	}
+	threads_resume();
+	if (ok)
+		pace_paused(os_nanotime() - stopped_at);
+	sched_start_world();
+	return ok;
+}
+
+// Its frame holds the callee-saved registers of whoever called, for roots_gather.
+NOINLINE static void
+cycle(GcWhy why)
+{
+	finish_sweeping();
+	do {
+		roots_prepare();
+		foreign_lock();
+		bool ok = stopped_part(why);
+		foreign_unlock();
+		if (ok)
+			break;
+	} while (true);
+}
+
+static bool
+gc_enter(void)
+{
+	uint32_t zero = 0;
+	return cas_acq(&gc.busy, &zero, 1); // order: claim
+}
+
+static void
+pause_a_little(void)
+{
+	if (sched_g()->thread)
+		os_sleep(50 * 1000);
+	else
+		sched_gosched();
+}
+
+void
+gc_collect(GcWhy why)
+{
+	// order: count. One that begins after the call sees all the caller has dropped.
+	uint64_t wanted = load_acq(&gc.begun) + 1;
+	while (!gc_enter()) {
+		if (why == GC_GOAL)
+			return; // somebody is at it
+		pause_a_little();
+		if (load_acq(&gc.ended) >= wanted) // order: observe <- below
+			return;
+	}
+	if (why == GC_GOAL && !gc_due()) {
+		store_rel(&gc.busy, 0); // order: release
+		return;
+	}
+	int64_t cpu = pace_begin();
+	store_rel(&gc.begun, load_rlx(&gc.begun) + 1); // order: own
+	workers_start();
+	cycle(why);
+	workers_sweep();
+	if (why == GC_FORCED)
+		finish_sweeping();
+	specials_wake();
+	pace_end(cpu, why);
+	store_rel(&gc.ended, load_rlx(&gc.begun)); // order: publish -> gc_collect
+	store_rel(&gc.busy, 0);                    // order: release
+}
