@@ -49,7 +49,7 @@ start(void)
 	if (!ok) {
 		if (shared_cache == NULL)
 			shared_cache = mcache_new();
-		ok = shared_cache != NULL && (heap_ready() || heap_init() == 0);
+		ok = shared_cache != NULL && (heap_ready() || heap_reserve() == 0);
 		if (ok) {
 			pace_init();
 			store_rel(&started, true); // order: publish -> cache_get

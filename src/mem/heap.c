@@ -72,7 +72,7 @@ place_arrays(char *at)
 }
 
 int
-heap_init(void)
+heap_reserve(void)
 {
 	char *at = NULL;
 	uint32_t shift = REGION_SHIFT_MAX;

@@ -112,7 +112,7 @@ typedef struct Mspan {
 } Mspan;
 static_assert(sizeof(Mspan) <= 64, "one cache line");
 
-// Constant after heap_init but for used, which grows: read by every marker.
+// Constant after heap_reserve but for used, which grows: read by every marker.
 typedef struct Heap {
 	uintptr_t base;          // of all regions
 	size_t limit;            // bytes of all regions
@@ -222,14 +222,14 @@ typedef struct Mcache {
 } Mcache;
 
 // Reserves address space. 0 or GO_ENOMEM. Call it once; heap_ready tells.
-int heap_init(void);
+int heap_reserve(void);
 static inline bool heap_ready(void) { return heap.base != 0; }
 
 Mcache *mcache_new(void); // NULL without memory
 // Gives back all that c has in hand. STW, or the owner.
 void mcache_flush(Mcache *c);
 
-// Size classes: class_size by class, the others by size. Filled by heap_init, constant then.
+// Size classes: class_size by class, the others by size. Filled by heap_reserve, constant then.
 enum { SMALL_STEP = 8, SMALL_STEP_MAX = 1024, LARGE_STEP = 128 };
 extern uint8_t class_of_8[SMALL_STEP_MAX / SMALL_STEP + 1];
 extern uint8_t class_of_128[SMALL_MAX / LARGE_STEP + 1];
