@@ -59,6 +59,12 @@ start(void)
 	return ok;
 }
 
+bool
+gc_started(void)
+{
+	return load_acq(&started); // order: observe <- start
+}
+
 // The cache to allocate from until cache_put; NULL without memory.
 static inline Mcache *
 cache_get(M *mp)
@@ -66,7 +72,7 @@ cache_get(M *mp)
 	P *pp = mp->p;
 	if (likely(pp != NULL) && likely(pp->mcache != NULL))
 		return pp->mcache;
-	if (!load_acq(&started) && !start()) // order: observe <- start
+	if (!gc_started() && !start())
 		return NULL;
 	if (pp != NULL) {
 		pp->mcache = mcache_new();

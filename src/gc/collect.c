@@ -153,6 +153,8 @@ pause_a_little(void)
 void
 gc_collect(GcWhy why)
 {
+	if (!gc_started())
+		return;
 	// order: count. One that begins after the call sees all the caller has dropped.
 	uint64_t wanted = load_acq(&gc.begun) + 1;
 	while (!gc_enter()) {

@@ -11,6 +11,8 @@ void foreign_lock(void);
 void foreign_unlock(void);
 Mcache *foreign_cache(void);
 
+// Whether there is a heap yet.
+bool gc_started(void);
 // Whether so much has been allocated that a cycle shall begin.
 bool gc_due(void);
 

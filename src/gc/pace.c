@@ -26,7 +26,7 @@ static struct {
 	ATOMIC_I64 pause_all, pause_max, pause_last;
 	ATOMIC_I64 cpu_ns;
 	int64_t workers_cpu;           // who holds gc.busy
-} pace;
+} pace = {.goal = ATOMIC_INIT(INT64_MAX)};
 
 // --- the environment --------------------------------------------------------------------------------
 
