@@ -97,6 +97,7 @@ start_thread(void)
 void
 workers_start(void)
 {
+	workers_wait();
 	uint32_t want = os_simulated ? 1 : sched_procs().n;
 	if (want > WORKERS_MAX)
 		want = WORKERS_MAX;
