@@ -12,11 +12,28 @@ run_row(void *arg)
 	return 0;
 }
 
+// The entry of row, or NULL.
+static const struct bench_entry *
+find(const struct bench_entry *rows, int nrows, const char *row)
+{
+	for (int i = 0; i < nrows; i++)
+		if (strcmp(row, rows[i].row) == 0)
+			return &rows[i];
+	return NULL;
+}
+
+static void
+list(const struct bench_entry *rows, int nrows)
+{
+	for (int i = 0; i < nrows; i++)
+		puts(rows[i].row);
+}
+
 int
 main(int argc, char **argv)
 {
 	static const struct bench_entry plain[] = {{"switch", row_switch}};
-	static struct bench_entry rows[] = {
+	static const struct bench_entry rows[] = {
 	    {"yield", row_yield},
 	    {"spawn", row_spawn},
 	    {"wg", row_wg},
@@ -37,11 +54,15 @@ main(int argc, char **argv)
 	};
 	const int nrows = sizeof rows / sizeof rows[0];
 
-	for (int i = 0; argc == 2 && i < nrows; i++)
-		if (strcmp(argv[1], rows[i].row) == 0)
-			return go_run(run_row, &rows[i]);
-	if (argc == 2 && strcmp(argv[1], "--list") == 0)
-		for (int i = 0; i < nrows; i++)
-			puts(rows[i].row);
+	const struct bench_entry *e = argc == 2 ? find(rows, nrows, argv[1]) : NULL;
+
+	if (argc == 2 && e == NULL)
+		e = find(heap_rows, heap_row_count, argv[1]);
+	if (e != NULL)
+		return go_run(run_row, (void *)e);
+	if (argc == 2 && strcmp(argv[1], "--list") == 0) {
+		list(rows, nrows);
+		list(heap_rows, heap_row_count);
+	}
 	return bench_main(argc, argv, plain, 1);
 }

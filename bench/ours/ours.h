@@ -57,6 +57,10 @@ void row_parked(void);
 void row_million(void);
 void row_idle(void);
 
+// heap.c
+extern const struct bench_entry *const heap_rows;
+extern const int heap_row_count;
+
 // switch.c; the only one that is not a goroutine.
 void row_switch(void);
 

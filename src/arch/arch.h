@@ -44,6 +44,8 @@ const char *arch_refuses(void);
 //   uint64_t arch_cycles(void)     a cheap, roughly constant-rate counter
 //   void *arch_tls_m(void), void arch_tls_set_m(void *)
 //   void *arch_sp(void)            the stack pointer now
+//   void arch_kept(uint64_t words[ARCH_KEPT_WORDS])
+//                                  copies the callee-saved registers
 //   ARCH_CONTEXT_BYTES             what a suspended context occupies on its stack
 
 #endif

@@ -50,6 +50,7 @@ void os_free(void *p);
 // lands before it has its alternate stack). 0, -EAGAIN, -ENOMEM.
 int os_thread_start(void (*fn)(void *arg), void *arg);
 int os_thread_id(void); // the kernel's; cached per thread
+int os_process_id(void);
 // The calling thread's errno. The compiler may not remember the answer across a switch.
 int *os_errno_addr(void);
 // Bounds of the calling thread's own stack.
@@ -67,9 +68,90 @@ int64_t os_thread_cpu_ns(int tid);
 bool os_thread_runnable(int tid);
 // Threads the process has according to the kernel; negative when it cannot be told.
 int os_thread_count(void);
+// Calls fn for each thread of the process, without libc and without memory. Threads that come or go
+// meanwhile may be missed or seen. How many there were, or a negative errno value.
+int os_threads_each(void (*fn)(void *ctx, int tid), void *ctx);
+// The letter of a thread's state in /proc ('R', 'S', 'D', 'Z', ...); 0 when it is gone or it cannot be
+// told.
+char os_thread_state(int tid);
+// What the processor's thread pointer register says: where this thread's thread-locals are.
+uintptr_t os_thread_pointer(void);
 void os_yield(void);
 // Blocks this thread for about ns.
 void os_sleep(int64_t ns);
+
+// --- halting threads --------------------------------------------------------------------------
+// A halt makes threads of the process stand still, wherever they are, by a signal. One party at a
+// time. What a halted thread has in its registers lies in memory: in the frame of the signal.
+typedef struct OsHalted {
+	int tid;
+	uintptr_t pc;       // where it was interrupted
+	uintptr_t sp;       // the lowest address in use of the stack it was on
+	uintptr_t tp;       // os_thread_pointer there; 0: the simulation's, there is just one
+	uintptr_t frame_lo; // the signal's frame, when that lies on another stack
+	uintptr_t frame_hi; // 0: it lies above sp, on the same one
+} OsHalted;
+
+// Once, after the process has made its first thread. 0, or a negative errno value.
+int os_halt_init(void);
+// Begins a halt with room for so many threads at least. 0 or -ENOMEM.
+int os_halt_begin(uint32_t threads);
+// This thread shall go on. 0 or -ENOSPC.
+int os_halt_except(int tid);
+// Whether os_halt_ask or os_halt_except has been called for it in this halt.
+bool os_halt_knows(int tid);
+// Asks a thread to stand still. 0; -ESRCH: it is gone; -EAGAIN; -ENOSPC: more than there is room for.
+int os_halt_ask(int tid);
+// Waits until all that were asked stand still, or the deadline. How many do not yet.
+uint32_t os_halt_wait(int64_t deadline);
+// One that does not yet; 0: none.
+int os_halt_missing(void);
+// It has ended: nobody waits for it any more.
+void os_halt_forget(int tid);
+// Whether the thread blocks the signal; then it will not stand still before it lets it through.
+bool os_halt_blocked(int tid);
+// The i-th that stands still; NULL: there are no more. Valid until os_halt_end.
+const OsHalted *os_halted(uint32_t i);
+const OsHalted *os_halted_tid(int tid); // NULL: it does not
+// All go on.
+void os_halt_end(void);
+
+// --- memory of the process --------------------------------------------------------------------
+typedef struct OsRange {
+	uintptr_t lo, hi;
+} OsRange;
+
+// A block of thread-locals that each thread has, or gets at its first use.
+typedef struct OsTls {
+	size_t module; // its number for the loader, from 1
+	size_t bytes;
+} OsTls;
+
+// What is loaded into the process. The arrays belong to the caller.
+typedef struct OsModules {
+	OsRange *data;    // segments that can be written
+	uint32_t n_data, data_cap;
+	OsTls *tls;
+	uint32_t n_tls, tls_cap;
+	size_t tls_below; // of the thread pointer: blocks that threads have from their start
+	size_t tls_above;
+	uint64_t digest;
+} OsModules;
+
+// Fills m. False: one of the arrays is too small; n_data and n_tls then tell what is needed.
+// stack_lo, stack_hi: the calling thread's.  Locks: takes the loader's.
+bool os_modules_list(OsModules *m, const void *stack_lo, const void *stack_hi);
+// Whether they are what they were, and the loader is not at work. Takes no lock: all threads that
+// could load something stand still.
+bool os_modules_same(const OsModules *m);
+// Where a thread with that thread pointer has its block of a module, or 0. It stands still.
+uintptr_t os_tls_block(uintptr_t tp, const OsTls *t);
+
+// The mappings that can be read, by rising address: at most max. How many there are, or a negative
+// errno value. Without libc.
+int os_mappings(OsRange *out, uint32_t max);
+// Whether something is mapped at each page of [p, p + bytes).
+bool os_mapped(uintptr_t p, size_t bytes);
 
 // --- futex ------------------------------------------------------------------------------------
 // Sleeps while *word == seen. 0 when woken (or for no reason at all), -EAGAIN when the word

@@ -23,6 +23,9 @@
 
 // --- the real system, src/os/linux: contracts are those of os.h ---------------------------------
 
+// The signal that halts threads, see linux/halt.c.
+enum { HALT_SIGNAL = 33 };
+
 void sys_init(void);
 bool sys_fence_register(void); // whether the kernel promises sys_fence_all_threads
 void sys_fence_all_threads(void);
@@ -51,6 +54,18 @@ void sys_sleep(int64_t ns);
 int sys_futex_wait(ATOMIC_U32 *word, uint32_t seen, int64_t deadline);
 void sys_futex_wake(ATOMIC_U32 *word, int n);
 
+int sys_halt_init(void);
+int sys_halt_begin(uint32_t threads);
+int sys_halt_except(int tid);
+bool sys_halt_knows(int tid);
+int sys_halt_ask(int tid);
+uint32_t sys_halt_wait(int64_t deadline);
+int sys_halt_missing(void);
+void sys_halt_forget(int tid);
+const OsHalted *sys_halted(uint32_t i);
+const OsHalted *sys_halted_tid(int tid);
+void sys_halt_end(void);
+
 int64_t sys_nanotime(void);
 void sys_random(void *buf, size_t n);
 int sys_cpu_count(void);
@@ -60,7 +75,10 @@ int sys_signal_stack(void *base, size_t bytes);
 int sys_signal_handle(int sig, OsHandler *fn, struct sigaction *before);
 int sys_signal_restore(int sig, const struct sigaction *before);
 void sys_signal_unblock_all(void);
-bool sys_thread_runnable(int tid);
+int sys_threads_each(void (*fn)(void *ctx, int tid), void *ctx);
+char sys_thread_state(int tid);
+bool sys_halt_blocked(int tid);
+int sys_mappings(OsRange *out, uint32_t max);
 void sys_signal_mask_note(void);
 void sys_signal_mask_as_started(void);
 int sys_signal_thread(int tid, int sig);
@@ -107,6 +125,15 @@ void sim_futex_wake(ATOMIC_U32 *word, int n);
 int64_t sim_nanotime(void);
 void sim_random(void *buf, size_t n);
 int sim_cpu_count(void);
+
+int sim_threads_each(void (*fn)(void *ctx, int tid), void *ctx);
+int sim_halt_begin(void);
+int sim_halt_except(int tid);
+bool sim_halt_knows(int tid);
+int sim_halt_ask(int tid);
+const OsHalted *sim_halted(uint32_t i);
+const OsHalted *sim_halted_tid(int tid);
+void sim_halt_end(void);
 
 int sim_signal_stack(void *base, size_t bytes);
 int sim_signal_thread(int tid, int sig);

@@ -205,10 +205,25 @@ os_thread_cpu_ns(int tid)
 	return os_simulated ? sim_thread_cpu_ns(tid) : sys_thread_cpu_ns(tid);
 }
 
+char
+os_thread_state(int tid)
+{
+	return os_simulated ? 'S' : sys_thread_state(tid);
+}
+
 bool
 os_thread_runnable(int tid)
 {
-	return !os_simulated && sys_thread_runnable(tid);
+	return !os_simulated && sys_thread_state(tid) == 'R';
+}
+
+int
+os_threads_each(void (*fn)(void *ctx, int tid), void *ctx)
+{
+	int err = fault(FAULT_thread_list);
+	if (err != 0)
+		return err;
+	return os_simulated ? sim_threads_each(fn, ctx) : sys_threads_each(fn, ctx);
 }
 
 int
@@ -245,6 +260,98 @@ up_fence_all_threads(void)
 {
 	if (!os_simulated)
 		sys_fence_all_threads();
+}
+
+// --- halting threads ----------------------------------------------------------------------------
+
+int
+os_halt_init(void)
+{
+	return os_simulated ? 0 : sys_halt_init();
+}
+
+int
+os_halt_begin(uint32_t threads)
+{
+	int err = fault(FAULT_halt_begin);
+	if (err != 0)
+		return err;
+	return os_simulated ? sim_halt_begin() : sys_halt_begin(threads);
+}
+
+int
+os_halt_except(int tid)
+{
+	return os_simulated ? sim_halt_except(tid) : sys_halt_except(tid);
+}
+
+bool
+os_halt_knows(int tid)
+{
+	return os_simulated ? sim_halt_knows(tid) : sys_halt_knows(tid);
+}
+
+int
+os_halt_ask(int tid)
+{
+	int err = fault(FAULT_halt);
+	if (err != 0)
+		return err;
+	return os_simulated ? sim_halt_ask(tid) : sys_halt_ask(tid);
+}
+
+uint32_t
+os_halt_wait(int64_t deadline)
+{
+	return os_simulated ? 0 : sys_halt_wait(deadline);
+}
+
+int
+os_halt_missing(void)
+{
+	return os_simulated ? 0 : sys_halt_missing();
+}
+
+void
+os_halt_forget(int tid)
+{
+	if (!os_simulated)
+		sys_halt_forget(tid);
+}
+
+bool
+os_halt_blocked(int tid)
+{
+	return !os_simulated && sys_halt_blocked(tid);
+}
+
+const OsHalted *
+os_halted(uint32_t i)
+{
+	return os_simulated ? sim_halted(i) : sys_halted(i);
+}
+
+const OsHalted *
+os_halted_tid(int tid)
+{
+	return os_simulated ? sim_halted_tid(tid) : sys_halted_tid(tid);
+}
+
+void
+os_halt_end(void)
+{
+	if (os_simulated)
+		sim_halt_end();
+	else
+		sys_halt_end();
+}
+
+// The simulation's threads have stacks that are mapped as anything else.
+int
+os_mappings(OsRange *out, uint32_t max)
+{
+	int err = fault(FAULT_mappings);
+	return err != 0 ? err : sys_mappings(out, max);
 }
 
 // --- futex --------------------------------------------------------------------------------------

@@ -74,6 +74,7 @@ typedef struct Fiber {
 	int id; // from 1, never used again
 	FiberState state;
 	bool woken;        // by a futex wake, not by its deadline
+	bool excepted;     // goes on during a halt
 	ATOMIC_U32 *word;  // while sleeping: on what, NULL for a plain sleep
 	int64_t deadline;  // while sleeping: until when, INT64_MAX for ever
 	uint64_t priority; // ranks: higher goes first
@@ -116,6 +117,7 @@ static struct {
 	bool stalls;
 	uint64_t lowest;    // ranks: the next priority to fall to
 	uint64_t run_start; // the point at which the current fiber went on
+	bool halted;        // none but the excepted may go on
 	// Fibers.
 	Fiber *current;
 	Fiber *dead; // to be buried, NULL none
@@ -222,18 +224,24 @@ time_passes(void)
 
 // --- who goes on --------------------------------------------------------------------------------
 
+static bool
+may_run(const Fiber *f)
+{
+	return f->state == FIBER_RUNNABLE && (!sim.halted || f->excepted);
+}
+
 // A runnable fiber other than `except`; NULL when there is none.
 static Fiber *
 any_runnable(const Fiber *except)
 {
 	uint32_t n = 0;
 	for (int i = 0; i < sim.live_count; i++)
-		n += sim.live[i]->state == FIBER_RUNNABLE && sim.live[i] != except;
+		n += may_run(sim.live[i]) && sim.live[i] != except;
 	if (n == 0)
 		return NULL;
 	uint32_t skip = n > 1 ? draw(n) : 0;
 	for (int i = 0;; i++)
-		if (sim.live[i]->state == FIBER_RUNNABLE && sim.live[i] != except && skip-- == 0)
+		if (may_run(sim.live[i]) && sim.live[i] != except && skip-- == 0)
 			return sim.live[i];
 }
 
@@ -244,7 +252,7 @@ first_runnable(void)
 	Fiber *best = NULL;
 	for (int i = 0; i < sim.live_count; i++) {
 		Fiber *f = sim.live[i];
-		if (f->state == FIBER_RUNNABLE && (best == NULL || f->priority > best->priority))
+		if (may_run(f) && (best == NULL || f->priority > best->priority))
 			best = f;
 	}
 	return best;
@@ -727,6 +735,75 @@ sim_yield(void)
 	if (other != NULL)
 		switch_to(other);
 	leave();
+}
+
+// --- halts --------------------------------------------------------------------------------------
+
+// In order of age, which does not differ from run to run. The callback may not come to a point.
+int
+sim_threads_each(void (*fn)(void *ctx, int tid), void *ctx)
+{
+	for (int i = 0; i < sim.live_count; i++)
+		fn(ctx, sim.live[i]->id);
+	return sim.live_count;
+}
+
+// Who does not run stands still as it is: its registers lie on its stack, above its sp.
+int
+sim_halt_begin(void)
+{
+	sim.halted = true;
+	sim.current->excepted = true;
+	return 0;
+}
+
+int
+sim_halt_except(int tid)
+{
+	find_fiber(tid)->excepted = true;
+	return 0;
+}
+
+bool
+sim_halt_knows(int tid)
+{
+	Fiber *f = find_fiber(tid);
+	return f != NULL && f->excepted;
+}
+
+int
+sim_halt_ask(int tid)
+{
+	return find_fiber(tid) != NULL ? 0 : -ESRCH;
+}
+
+const OsHalted *
+sim_halted_tid(int tid)
+{
+	static OsHalted at;
+	Fiber *f = find_fiber(tid);
+	if (f == NULL || f->excepted)
+		return NULL;
+	at = (OsHalted){.tid = tid, .sp = (uintptr_t)f->sp};
+	return &at;
+}
+
+const OsHalted *
+sim_halted(uint32_t i)
+{
+	static const OsHalted nowhere;
+	if (i >= (uint32_t)sim.live_count)
+		return NULL;
+	const OsHalted *at = sim_halted_tid(sim.live[i]->id);
+	return at != NULL ? at : &nowhere;
+}
+
+void
+sim_halt_end(void)
+{
+	sim.halted = false;
+	for (int i = 0; i < sim.live_count; i++)
+		sim.live[i]->excepted = false;
 }
 
 // --- sleeping and waking ------------------------------------------------------------------------

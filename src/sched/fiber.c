@@ -65,7 +65,7 @@ fiber_arrived(void)
 void
 fiber_thread(M *mp)
 {
-	os_thread_stack(&mp->stack_lo, &mp->stack_hi);
+	(void)mp;
 }
 
 void

@@ -151,21 +151,25 @@ struct M {
 	// The rest.
 	bool spinning;       // own
 	bool foreign;        // set before publication: a thread of the program
-	int tid;             // set before publication
+	ATOMIC(int) tid;     // own: last set when it begins, first cleared when it ends; 0: no thread
+	uintptr_t tp;        // own: os_thread_pointer
 	uint64_t id;         // set before publication
 	uint64_t rand;       // own
+	ATOMIC_U32 resting;  // own: it sleeps, and asks before it does more; see sched_rest_hold
+	void *rest_sp;       // own: while resting, above it lies all it has on its stack
 	bool idle;           // sched.lock: it is in the idle list
 	Note park;           // what it sleeps on in thread.c
 	P *next_p;           // set by who wakes it, before the wake; NULL: look for yourself
 	M *link;             // sched.lock: idle list
-	M *all_next;         // sched.lock; set once
+	M *all_next;         // set before publication
 	ATOMIC_I64 cpu_seen; // sysmon: CPU time at its last look
 	void *signal_stack;  // own
 	void *fiber;         // own: what the sanitizers call the scheduler's context
 	void *fake_stack;    // own: AddressSanitizer's
 	void *fake_coming;   // own: the fake stack of the context being switched to
-	void *stack_lo;      // own: bounds of the thread's stack, for AddressSanitizer
+	void *stack_lo;      // own: bounds of the thread's stack
 	void *stack_hi;      // own
+	uintptr_t stands_at; // gc's, while threads are stopped: its stack pointer; 0: nowhere
 	G *thread_g;         // foreign: the thread's own G
 };
 
@@ -336,6 +340,15 @@ void sched_for_each_p(SafePointFn *fn);
 // waits for it, perhaps before the lock of the G that gp replaces has been given up.
 bool sched_scan_begin(G *gp);
 void sched_scan_end(G *gp);
+
+// Ms that sleep, and attached threads that are parked, go nowhere between these two: who wakes waits
+// for the second. M.resting then tells which they are.  World stopped.
+void sched_rest_hold(void);
+void sched_rest_release(void);
+// Every M ever made, by M.all_next. Records are never freed.
+M *sched_ms(void);
+// The monitor's thread; 0: there is none yet. It holds no pointers of the program.
+int sched_monitor_tid(void);
 
 // Starts the runtime if nothing has yet. 0 or a negative error code.
 int sched_start(void);

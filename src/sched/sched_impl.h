@@ -36,7 +36,7 @@ typedef struct Sched {
 	uint64_t threads_made;
 	int32_t stop_wait;       // Ps that have not stopped yet
 	M *sleeper;              // the idle M that sleeps until the next timer
-	M *all_m;                // every M ever made, for debuggers and leak checkers
+	ATOMIC(M *) all_m;       // every M ever made; all read
 	M *m_free;               // records of ended threads
 
 	// Read by everyone, written under sched.lock or as stated.
@@ -59,6 +59,8 @@ typedef struct Sched {
 	ATOMIC_U64 spawned_no_p; // goroutines started by threads without a P
 	Note stop_note;
 	Note monitor_note;
+	ATOMIC(int) monitor_tid;
+	ATOMIC_U32 rest_held;     // 1 between sched_rest_hold and sched_rest_release; a futex
 	ATOMIC_U32 world;         // 1 while somebody stops the world or visits every P
 
 	Mutex gfree_lock CACHE_ALIGNED;
@@ -163,6 +165,7 @@ void check_dead(void);      // sched.lock held
 bool thread_start(P *pp, bool spinning); // an M for pp, status Prunning; false: pp went idle
 bool thread_reserve(void);  // at least one M exists
 bool m_stop(M *mp, int64_t deadline);    // sleeps in the idle list; false: this M shall end
+bool m_rest(M *mp, Note *n, int64_t deadline); // note_sleep, resting
 int64_t first_timer(void);               // over all Ps
 M *m_attach(void);          // a thread of the program
 void foreign_parks(G *gp);  // a thread is about to park

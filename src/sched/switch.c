@@ -132,7 +132,7 @@ thread_park(G *gp, WaitReason why, void (*after)(void *), void *arg)
 	if (after != NULL)
 		after(arg);
 	foreign_sleeps(gp);
-	note_sleep(&gp->note, INT64_MAX);
+	m_rest(sched_m(), &gp->note, INT64_MAX);
 	store_rlx(&gp->status, Grunning); // order: own
 }
 
@@ -288,8 +288,10 @@ begin(void *unused)
 	finish_switch();
 	G *gp = sched_g();
 	*sched_m()->errno_addr = 0;
+	void (*fn)(void *) = gp->fn;
+	void *arg = gp->arg; // from here on this goroutine's stack keeps it alive, not the record
 	sched_leave();
-	gp->fn(gp->arg);
+	fn(arg);
 	sched_enter();
 	end(gp);
 }

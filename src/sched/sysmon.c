@@ -114,11 +114,11 @@ timer_due(P *pp, int64_t now)
 static bool
 shall_lose(P *pp, M *m, int64_t now, bool waiting)
 {
-	int64_t cpu = os_thread_cpu_ns(m->tid);
+	int64_t cpu = os_thread_cpu_ns(load_rlx(&m->tid));
 	int64_t before = load_rlx(&m->cpu_seen); // order: own, the monitor's
 	store_rlx(&m->cpu_seen, cpu);
 	bool blocked = load_rlx(&m->lease.state) == LEASE_LOOSE || // order: hint
-		       (cpu == before && !os_thread_runnable(m->tid));
+		       (cpu == before && !os_thread_runnable(load_rlx(&m->tid))); // order: set by who acquired pp
 	bool long_since = now - pp->seen_when >= SLICE_NS;
 	return blocked ? waiting || long_since : waiting && long_since;
 }
@@ -150,7 +150,7 @@ look_at(P *pp, int64_t now, bool waiting)
 	if (tick != pp->seen_tick) {
 		pp->seen_tick = tick;
 		pp->seen_when = now;
-		store_rlx(&m->cpu_seen, os_thread_cpu_ns(m->tid)); // order: own, the monitor's
+		store_rlx(&m->cpu_seen, os_thread_cpu_ns(load_rlx(&m->tid))); // order: own, the monitor's
 		return false;
 	}
 	waiting = waiting || p_has_work(pp) || timer_due(pp, now);
@@ -282,6 +282,7 @@ monitor_main(void *unused)
 		.next_scavenge = os_nanotime() + SCAVENGE_NS,
 		.scavenges_left = SCAVENGES_IDLE,
 	};
+	store_rel(&sched.monitor_tid, os_thread_id()); // order: publish -> sched_monitor_tid
 	void *signal_stack = up_thread_starts();
 	(void)signal_stack; // for ever
 	os_thread_name("undergo-mon");
@@ -305,6 +306,12 @@ monitor_main(void *unused)
 		scavenge(&mon, now);
 		stamp_waits(&mon, now);
 	}
+}
+
+int
+sched_monitor_tid(void)
+{
+	return load_acq(&sched.monitor_tid); // order: observe <- monitor_main
 }
 
 int

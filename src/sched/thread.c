@@ -11,6 +11,8 @@
 // Order:  O1  dekker: sched_timer_moved has P.timer_when stored, light fence, reads sleep_until;
 //             the sleeper stores sleep_until, heavy fence, reads every P.timer_when again.
 //         O2  M.next_p and M.spinning are written before note_wake, read after note_sleep.
+//         O3  dekker: an M that wakes stores resting = 0, light fence, reads rest_held;
+//             sched_rest_hold stores rest_held, heavy fence, and then resting is read.
 #include "sched/fiber.h"
 #include "sched/sched_impl.h"
 
@@ -34,8 +36,8 @@ record_get(void)
 	mp->id = add_rlx(&sched.m_id_gen, 1) + 1; // order: count; 0 is the monitor
 	mp->rand = base_mix(base_seed + mp->id * 7919);
 	mutex_lock(&sched.lock);
-	mp->all_next = sched.all_m;
-	sched.all_m = mp;
+	mp->all_next = load_rlx(&sched.all_m); // order: own, under the lock
+	store_rel(&sched.all_m, mp);           // order: publish -> sched_ms
 	mutex_unlock(&sched.lock);
 	return mp;
 }
@@ -53,7 +55,9 @@ record_put(M *mp)
 static void
 settle(M *mp)
 {
-	mp->tid = os_thread_id();
+	mp->tp = os_thread_pointer();
+	os_thread_stack(&mp->stack_lo, &mp->stack_hi);
+	store_rel(&mp->tid, os_thread_id()); // order: publish -> gc, monitor
 	mp->errno_addr = os_errno_addr();
 	mp->signal_stack = up_thread_starts();
 	fiber_thread(mp);
@@ -65,6 +69,7 @@ settle(M *mp)
 static void
 unsettle(M *mp)
 {
+	store_rel(&mp->tid, 0); // order: publish -> gc: what follows may be another thread's
 	arch_tls_set_m(NULL);
 	up_thread_ends(mp->signal_stack);
 	mp->signal_stack = NULL;
@@ -167,6 +172,51 @@ thread_reserve(void)
 	return pp == NULL || thread_start(pp, false);
 }
 
+// --- resting ----------------------------------------------------------------------------------
+
+M *
+sched_ms(void)
+{
+	return load_acq(&sched.all_m); // order: observe <- record_get
+}
+
+void
+sched_rest_hold(void)
+{
+	store_rlx(&sched.rest_held, 1); // order: dekker with m_rest, O3
+	fence_heavy();
+}
+
+void
+sched_rest_release(void)
+{
+	store_rel(&sched.rest_held, 0); // order: publish -> m_rest
+	os_futex_wake(&sched.rest_held, INT32_MAX);
+}
+
+static COLD void
+wait_for_release(void)
+{
+	while (load_acq(&sched.rest_held) != 0) // order: observe <- sched_rest_release
+		os_futex_wait(&sched.rest_held, 1, INT64_MAX);
+}
+
+// What the callers keep in registers is on this frame before anyone may look.
+NOINLINE bool
+m_rest(M *mp, Note *n, int64_t deadline)
+{
+	uint64_t kept[ARCH_KEPT_WORDS];
+	arch_kept(kept);
+	mp->rest_sp = kept;
+	store_rel(&mp->resting, 1); // order: publish -> gc, after rest_sp
+	bool woken = note_sleep(n, deadline);
+	store_rlx(&mp->resting, 0); // order: dekker with sched_rest_hold, O3
+	fence_light();
+	if (unlikely(load_acq(&sched.rest_held) != 0)) // order: observe <- sched_rest_release
+		wait_for_release();
+	return woken;
+}
+
 // --- sleeping ---------------------------------------------------------------------------------
 
 int64_t
@@ -228,10 +278,10 @@ m_stop(M *mp, int64_t deadline)
 	} else {
 		deadline = base_deadline(os_nanotime(), IDLE_EXIT_MS * GO_MSEC);
 	}
-	if (!note_sleep(&mp->park, deadline)) {
+	if (!m_rest(mp, &mp->park, deadline)) {
 		if (get_up(mp, !minds))
 			return minds;
-		note_sleep(&mp->park, INT64_MAX);
+		m_rest(mp, &mp->park, INT64_MAX);
 	}
 	P *pp = mp->next_p;
 	mp->next_p = NULL;

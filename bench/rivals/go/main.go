@@ -54,6 +54,23 @@ var rows = []row{
 	{"parked", true, func(name string) { parked(name, parkedN) }},
 	{"million", true, func(name string) { parked(name, 1000000) }},
 	{"idle", false, idle},
+	{"alloc16", false, per(1, alloc16Body)},
+	{"alloc32p", false, per(1, alloc32pBody)},
+	{"alloc1k", false, per(1, alloc1kBody)},
+	{"alloc64k", false, per(1, alloc64kBody)},
+	{"churn32", false, churn(1, false)},
+	{"churn32_2", false, churn(2, false)},
+	{"churn_mixed", false, churn(1, true)},
+	{"churn_mixed_2", false, churn(2, true)},
+	{"binary_trees_20", false, trees(1)},
+	{"binary_trees_20_2", false, trees(2)},
+	{"mark_shuffled", false, mark(true)},
+	{"mark_ordered", false, mark(false)},
+	{"live_latency", false, liveLatency},
+	{"gc_parked", false, gcParked},
+	{"finalizers", false, finalizers},
+	{"rss_return", false, rss(false)},
+	{"rss_scattered", false, rss(true)},
 }
 
 // Processor time of the whole process. The number is CLOCK_PROCESS_CPUTIME_ID of Linux.

@@ -23,6 +23,26 @@ arch_cycles(void)
 	return v;
 }
 
+// The registers that a function must leave as it found them.
+enum { ARCH_KEPT_WORDS = 20 };
+static inline __attribute__((always_inline)) void
+arch_kept(uint64_t words[ARCH_KEPT_WORDS])
+{
+	__asm__ volatile("stp x19, x20, [%0]\n\t"
+			 "stp x21, x22, [%0, #16]\n\t"
+			 "stp x23, x24, [%0, #32]\n\t"
+			 "stp x25, x26, [%0, #48]\n\t"
+			 "stp x27, x28, [%0, #64]\n\t"
+			 "stp x29, x30, [%0, #80]\n\t"
+			 "stp d8, d9, [%0, #96]\n\t"
+			 "stp d10, d11, [%0, #112]\n\t"
+			 "stp d12, d13, [%0, #128]\n\t"
+			 "stp d14, d15, [%0, #144]"
+			 :
+			 : "r"(words)
+			 : "memory");
+}
+
 static inline void *
 arch_sp(void)
 {

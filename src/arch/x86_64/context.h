@@ -22,6 +22,22 @@ arch_cycles(void)
 	return (uint64_t)hi << 32 | lo;
 }
 
+// The registers that a function must leave as it found them.
+enum { ARCH_KEPT_WORDS = 6 };
+static inline __attribute__((always_inline)) void
+arch_kept(uint64_t words[ARCH_KEPT_WORDS])
+{
+	__asm__ volatile("movq %%rbx, (%0)\n\t"
+			 "movq %%rbp, 8(%0)\n\t"
+			 "movq %%r12, 16(%0)\n\t"
+			 "movq %%r13, 24(%0)\n\t"
+			 "movq %%r14, 32(%0)\n\t"
+			 "movq %%r15, 40(%0)"
+			 :
+			 : "r"(words)
+			 : "memory");
+}
+
 static inline void *
 arch_sp(void)
 {

@@ -25,6 +25,30 @@ syscall6(long nr, long a, long b, long c, long d, long e, long f)
 }
 
 static inline uintptr_t
+thread_pointer(void)
+{
+	uintptr_t tp;
+	__asm__ volatile("mrs %0, tpidr_el0" : "=r"(tp));
+	return tp;
+}
+
+// Where libc keeps a thread's table of blocks of thread-locals.
+static inline uintptr_t
+thread_dtv_slot(uintptr_t tp)
+{
+	return tp;
+}
+
+// Thread-locals lie above the thread pointer, libc's record of the thread below it.
+enum { TLS_GROWS_DOWN = 0, THREAD_RECORD_BELOW = 1536, THREAD_RECORD_ABOVE = 16 };
+
+// Below the stack pointer a function may keep data without moving it: not here.
+enum { RED_ZONE = 0 };
+
+// Where a handler returns to: the kernel has its own place for that.
+#define signal_return NULL
+
+static inline uintptr_t
 ucontext_pc(const ucontext_t *uc)
 {
 	return (uintptr_t)uc->uc_mcontext.pc;

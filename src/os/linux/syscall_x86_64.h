@@ -22,6 +22,34 @@ syscall6(long nr, long a, long b, long c, long d, long e, long f)
 }
 
 static inline uintptr_t
+thread_pointer(void)
+{
+	uintptr_t tp;
+	__asm__ volatile("movq %%fs:0, %0" : "=r"(tp));
+	return tp;
+}
+
+// Where libc keeps a thread's table of blocks of thread-locals.
+static inline uintptr_t
+thread_dtv_slot(uintptr_t tp)
+{
+	return tp + 8;
+}
+
+// Thread-locals lie below the thread pointer, libc's record of the thread from it on.
+enum { TLS_GROWS_DOWN = 1, THREAD_RECORD_BELOW = 0, THREAD_RECORD_ABOVE = 2048 };
+
+// Below the stack pointer a function may keep data without moving it.
+enum { RED_ZONE = 128 };
+
+// Where a handler returns to, as libc's; debuggers know it by these very bytes.
+__attribute__((naked, unused)) static void
+signal_return(void)
+{
+	__asm__("movq $15, %rax\n\tsyscall");
+}
+
+static inline uintptr_t
 ucontext_pc(const ucontext_t *uc)
 {
 	return (uintptr_t)uc->uc_mcontext.gregs[REG_RIP];

@@ -4,6 +4,7 @@
 // They are made by pthread_create, so that libc's thread-locals and the program's pthread keys work
 // in whatever runs on them.
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -217,26 +218,102 @@ sys_sleep(int64_t ns)
 		continue;
 }
 
-// The state letter follows the thread's name, which stands in brackets and may hold brackets
-// itself.
-bool
-sys_thread_runnable(int tid)
+// "/proc/self/task/" tid "/" file, into path of PATH_BYTES.
+enum { PATH_BYTES = 48 };
+static void
+task_path(char *path, int tid, const char *file)
 {
-	char path[48], text[128];
-	char *p = path;
 	for (const char *s = "/proc/self/task/"; *s != '\0'; s++)
-		*p++ = *s;
+		*path++ = *s;
 	char digits[12];
 	int n = 0;
 	for (unsigned v = (unsigned)tid; n == 0 || v != 0; v /= 10)
 		digits[n++] = (char)('0' + v % 10);
 	while (n > 0)
-		*p++ = digits[--n];
-	memcpy(p, "/stat", sizeof "/stat");
-	int got = sys_read_file_at(path, 0, text, sizeof(text) - 1);
-	if (got <= 0)
-		return false;
-	text[got] = '\0';
-	const char *close = strrchr(text, ')');
-	return close != NULL && close[1] == ' ' && close[2] == 'R';
+		*path++ = digits[--n];
+	*path++ = '/';
+	while ((*path++ = *file++) != '\0')
+		continue;
+}
+
+// The state letter follows the thread's name, which stands in brackets and may hold brackets
+// itself.
+char
+sys_thread_state(int tid)
+{
+	char path[PATH_BYTES], text[128];
+	task_path(path, tid, "stat");
+	int n = sys_read_file_at(path, 0, text, sizeof(text));
+	while (n > 0 && text[n - 1] != ')')
+		n--;
+	return n > 0 && n + 1 < (int)sizeof(text) && text[n] == ' ' ? text[n + 1] : '\0';
+}
+
+// Signal number sig of the mask in the line "SigBlk:\t" and 16 hexadecimal digits.
+static bool
+mask_has(const char *text, int n, int sig)
+{
+	static const char name[] = "SigBlk:\t";
+	int at = 0, matched = 0;
+	while (at < n && matched < (int)sizeof(name) - 1) {
+		matched = text[at] == name[matched] ? matched + 1 : 0;
+		at++;
+	}
+	uint64_t mask = 0;
+	for (int i = 0; i < 16 && at + i < n; i++) {
+		char c = text[at + i];
+		mask = mask << 4 | (uint64_t)(c <= '9' ? c - '0' : c - 'a' + 10);
+	}
+	return (mask >> (sig - 1) & 1) != 0;
+}
+
+bool
+sys_halt_blocked(int tid)
+{
+	char path[PATH_BYTES], text[2048];
+	task_path(path, tid, "status");
+	int n = sys_read_file_at(path, 0, text, sizeof(text));
+	return n > 0 && mask_has(text, n, HALT_SIGNAL);
+}
+
+// What getdents64 writes.
+typedef struct Entry {
+	uint64_t inode;
+	int64_t offset;
+	uint16_t bytes;
+	uint8_t type;
+	char name[];
+} Entry;
+
+// A thread's number, or 0 for "." and "..".
+static int
+entry_tid(const Entry *e)
+{
+	int tid = 0;
+	for (const char *p = e->name; *p >= '0' && *p <= '9'; p++)
+		tid = tid * 10 + (*p - '0');
+	return tid;
+}
+
+int
+sys_threads_each(void (*fn)(void *ctx, int tid), void *ctx)
+{
+	_Alignas(Entry) char buf[4096];
+	long fd = syscall4(SYS_openat, AT_FDCWD, "/proc/self/task",
+			   O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	if (fd < 0)
+		return (int)fd;
+	int count = 0;
+	long n;
+	while ((n = syscall3(SYS_getdents64, fd, buf, sizeof(buf))) > 0) {
+		for (long at = 0; at < n; at += ((const Entry *)(void *)(buf + at))->bytes) {
+			int tid = entry_tid((const Entry *)(void *)(buf + at));
+			if (tid == 0)
+				continue;
+			count++;
+			fn(ctx, tid);
+		}
+	}
+	syscall1(SYS_close, fd);
+	return n < 0 ? (int)n : count;
 }

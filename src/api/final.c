@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// undergo/heap.h: the end of objects.
+#include "gc/special.h"
+#include "sched/sched.h"
+#include "undergo/heap.h"
+
+int
+go_set_finalizer(void *p, void (*fn)(void *p, void *arg), void *arg)
+{
+	sched_enter();
+	int err = special_set_finalizer(p, fn, arg);
+	sched_leave();
+	return err;
+}
+
+go_cleanup
+go_add_cleanup(void *p, void (*fn)(void *arg), void *arg)
+{
+	if (fn == NULL)
+		return 0;
+	sched_enter();
+	uint64_t id = special_add_cleanup(p, fn, arg);
+	sched_leave();
+	return id;
+}
+
+bool
+go_cleanup_stop(void *p, go_cleanup c)
+{
+	if (c == 0)
+		return false;
+	sched_enter();
+	bool stopped = special_stop_cleanup(p, c);
+	sched_leave();
+	return stopped;
+}
+
+go_weak *
+go_weak_new(void *p)
+{
+	sched_enter();
+	go_weak *w = special_weak_new(p);
+	sched_leave();
+	return w;
+}
+
+void *
+go_weak_get(go_weak *w)
+{
+	if (w == NULL)
+		return NULL;
+	sched_enter();
+	void *p = special_weak_get(w);
+	sched_leave();
+	return p;
+}
+
+void
+go_weak_free(go_weak *w)
+{
+	if (w == NULL)
+		return;
+	sched_enter();
+	special_weak_free(w);
+	sched_leave();
+}

@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The queue of finalizers and cleanups that shall run, and the goroutine that runs them.
+//
+// Calls are queued in blocks, outside of the heap. Sweepers fill a block under the lock; the runner
+// takes all blocks there are and works through them, from the last entry of each to the first,
+// outside of the runtime. A block that is through is reused, never unmapped. For the marker all
+// that is in a block is a root, whatever the runner does meanwhile: it may have been stopped between
+// any two instructions.
+//
+//            final_reserve         final_queue           run_block
+//   (none) ---------------> spare -------------> queue ------------> running --> spare
+//                                    lock                runner
+//
+// Invariants:
+//   F1  Entries at or above a block's count are zero.
+//   F2  An entry below the count holds an object and an argument that must live, until its call has
+//       returned. Its fn becomes 0 when the call begins: should the call never return, as the
+//       goroutine ended in it, the next runner passes the entry over.
+//   F3  Blocks have room for all calls that are reserved or queued, and for one block more: so much
+//       may be lost in the runner's one block that is not full. Queueing needs no memory.
+//   F4  A runner that waits is not counted as a goroutine: it keeps nobody from seeing a deadlock,
+//       and is none itself. `parked` or the runner itself looks at what is queued, or bell is set.
+// Locks:  special_lock. The runner parks without it and looks at the queue once more off its stack.
+// Order:  O1  An entry is complete, then counted (release); the marker reads the count (acquire), then
+//             entries. An entry is cleared, then the count falls (release): who fills the block next
+//             has the lock, so what the marker reads below a count is never from an earlier filling.
+//         O2  p and arg carry their object to a marker that reads an entry through an older count:
+//             release, acquire.
+#include "gc/special.h"
+
+#include "sched/sched.h"
+
+enum { BLOCK_BYTES = 4096 };
+
+typedef struct Entry {
+	ATOMIC(uintptr_t) fn;  // 0: the call has begun
+	ATOMIC(uintptr_t) p;   // 0: a cleanup
+	ATOMIC(uintptr_t) arg;
+} Entry;
+
+enum { BLOCK_ENTRIES = (BLOCK_BYTES - 24) / sizeof(Entry) };
+
+typedef struct Block {
+	struct Block *all_next; // set before publication
+	struct Block *next;     // owner of the list it is in
+	ATOMIC_U32 count;       // entries; who fills, or the runner; O1
+	uint32_t filled;        // the runner: how many there were when it took the block
+	Entry entries[BLOCK_ENTRIES];
+} Block;
+static_assert(sizeof(Block) <= BLOCK_BYTES, "a block is a page");
+
+static struct {
+	ATOMIC(Block *) all; // special_lock writes
+	Block *spare;        // special_lock: empty ones
+	Block *queue;        // special_lock: all are full but the first
+	Block *running;      // the runner: taken out of the queue
+	char *slab;          // special_lock: memory for blocks
+	size_t slab_left;    // special_lock: bytes of it
+	uint64_t room;       // special_lock: entries of all blocks
+	uint64_t promised;   // special_lock: calls reserved, queued, and in blocks of the runner
+	G *parked;           // special_lock: the runner, while it waits
+	ATOMIC_BOOL bell;    // special_lock writes: calls are queued and nobody was told
+	ATOMIC(G *) runner;  // who claimed starting writes; NULL: there has been none
+	ATOMIC_U64 runner_id; // the same; stored before runner
+	ATOMIC_U32 starting; // claimed by who starts a runner
+} final;
+
+// --- blocks ---------------------------------------------------------------------------------------
+
+enum { SLAB_BYTES = 64 * BLOCK_BYTES };
+
+// Locks: special_lock held.
+static bool
+block_add(void)
+{
+	if (final.slab_left == 0) {
+		final.slab = os_map(SLAB_BYTES, os_page_bytes());
+		if (final.slab == NULL)
+			return false;
+		final.slab_left = SLAB_BYTES;
+	}
+	Block *b = (Block *)(void *)final.slab; // zeroed: F1
+	final.slab += BLOCK_BYTES;
+	final.slab_left -= BLOCK_BYTES;
+	final.room += BLOCK_ENTRIES;
+	b->next = final.spare;
+	final.spare = b;
+	b->all_next = load_rlx(&final.all); // order: own, under the lock
+	store_rel(&final.all, b);           // order: publish -> final_mark
+	return true;
+}
+
+bool
+final_reserve(void)
+{
+	assert_held(&special_lock);
+	while (final.room < final.promised + 1 + BLOCK_ENTRIES) // F3
+		if (!block_add())
+			return false;
+	final.promised++;
+	return true;
+}
+
+void
+final_unreserve(void)
+{
+	assert_held(&special_lock);
+	final.promised--;
+}
+
+// The block to be filled.
+static Block *
+block_to_fill(void)
+{
+	Block *b = final.queue;
+	if (b != NULL && load_rlx(&b->count) < BLOCK_ENTRIES) // order: own, under the lock
+		return b;
+	b = final.spare;
+	check(b != NULL, "finalizers: no room for what was reserved"); // F3
+	final.spare = b->next;
+	b->next = final.queue;
+	final.queue = b;
+	return b;
+}
+
+// Whether the runner has ended: go_exit was called in a finalizer. Records of Gs are never freed, and
+// a new use of one has another id.
+__attribute__((no_sanitize("thread"))) static bool
+runner_gone(void)
+{
+	G *gp = load_acq(&final.runner); // order: observe <- final_start
+	return gp == NULL || load_acq(&gp->status) == Gdead || // order: hint
+	       gp->id != load_rlx(&final.runner_id); // order: stored before runner
+}
+
+void
+final_queue(uintptr_t fn, uintptr_t p, uintptr_t arg)
+{
+	assert_held(&special_lock);
+	Block *b = block_to_fill();
+	uint32_t n = load_rlx(&b->count); // order: own, under the lock
+	Entry *e = &b->entries[n];
+	store_rlx(&e->fn, fn);            // order: the runner takes the block under the lock
+	store_rel(&e->p, p);              // order: publish -> final_mark, O2
+	store_rel(&e->arg, arg);          // order: publish -> final_mark, O2
+	store_rel(&b->count, n + 1);      // order: publish -> final_mark, O1
+	if (final.parked != NULL || runner_gone())
+		store_rlx(&final.bell, true); // order: hint, F4
+}
+
+void
+final_mark(Marker *m)
+{
+	Block *b = load_acq(&final.all); // order: observe <- block_add
+	for (; b != NULL; b = b->all_next) {
+		uint32_t n = load_acq(&b->count); // order: observe <- final_queue, run_entry; O1
+		for (uint32_t i = 0; i < n; i++) {
+			mark_word(m, load_acq(&b->entries[i].p));   // order: observe, O2
+			mark_word(m, load_acq(&b->entries[i].arg)); // order: observe, O2
+		}
+	}
+}
+
+// --- the runner -----------------------------------------------------------------------------------
+
+// Runs the last of the n entries of b and takes it away.  Runs on: the runner, in user code.
+static void
+run_entry(Block *b, uint32_t n)
+{
+	Entry *e = &b->entries[n - 1];
+	uintptr_t fn = load_rlx(&e->fn);   // order: own
+	uintptr_t p = load_rlx(&e->p);     // order: own
+	uintptr_t arg = load_rlx(&e->arg); // order: own
+	store_rlx(&e->fn, 0);              // order: own, F2
+	if (fn != 0 && p != 0)
+		((FinalizerFn *)fn)((void *)p, (void *)arg);
+	else if (fn != 0)
+		((CleanupFn *)fn)((void *)arg);
+	store_rlx(&e->p, 0);               // order: published with the count, O1
+	store_rlx(&e->arg, 0);             // order: published with the count, O1
+	store_rel(&b->count, n - 1);       // order: publish -> final_mark, O1
+}
+
+static void
+run_block(Block *b)
+{
+	uint32_t n = load_rlx(&b->count); // order: own
+	for (; n != 0; n--)
+		run_entry(b, n);
+}
+
+// Locks: special_lock held.
+static void
+block_done(Block *b)
+{
+	final.promised -= b->filled;
+	b->next = final.spare;
+	final.spare = b;
+}
+
+// A block to run, or NULL; `done`, unless NULL, is through.
+static Block *
+next_block(Block *done)
+{
+	mutex_lock(&special_lock);
+	if (done != NULL) {
+		final.running = done->next;
+		block_done(done);
+	}
+	if (final.running == NULL) {
+		final.running = final.queue;
+		final.queue = NULL;
+		for (Block *b = final.running; b != NULL; b = b->next)
+			b->filled = load_rlx(&b->count); // order: own, under the lock
+	}
+	mutex_unlock(&special_lock);
+	return final.running;
+}
+
+// After: the runner waits, unless something was queued meanwhile.
+static void
+wait_for_queue(void *v)
+{
+	mutex_lock(&special_lock);
+	bool waits = final.queue == NULL;
+	if (waits)
+		final.parked = v;
+	mutex_unlock(&special_lock);
+	if (!waits)
+		sched_ready(v);
+}
+
+// F4.
+static void
+park(void)
+{
+	own_add(&sched_m()->p->ended, 1);
+	sched_park(WAIT_finalizer_wait, wait_for_queue, sched_g());
+	own_add(&sched_m()->p->ended, (uint64_t)-1);
+}
+
+static void
+run_all(void *unused)
+{
+	(void)unused;
+	Block *b = NULL;
+	sched_enter();
+	for (;;) {
+		b = next_block(b);
+		if (b == NULL) {
+			park();
+			continue;
+		}
+		sched_leave();
+		run_block(b);
+		sched_enter();
+	}
+}
+
+static bool
+start(void)
+{
+	G *gp = sched_spawn_held(run_all, NULL, 0, "finalizers");
+	if (gp == NULL)
+		return false;
+	store_rlx(&final.runner_id, gp->id); // order: published with runner
+	store_rel(&final.runner, gp);        // order: publish -> runner_gone
+	sched_ready(gp);
+	return true;
+}
+
+bool
+final_start(void)
+{
+	if (likely(!runner_gone()))
+		return true;
+	uint32_t zero = 0;
+	while (!cas_acq(&final.starting, &zero, 1)) { // order: claim
+		zero = 0;
+		os_yield();
+	}
+	bool ok = !runner_gone() || start();
+	store_rel(&final.starting, 0); // order: release
+	return ok;
+}
+
+void
+specials_wake(void)
+{
+	if (likely(!load_rlx(&final.bell))) // order: hint, F4
+		return;
+	mutex_lock(&special_lock);
+	G *gp = final.parked;
+	final.parked = NULL;
+	// A thread without an M cannot start a runner: the next to come does.
+	bool told = gp != NULL || sched_m() != NULL;
+	if (told)
+		store_rlx(&final.bell, false); // order: hint, under the lock
+	mutex_unlock(&special_lock);
+	if (gp != NULL)
+		sched_ready(gp);
+	else if (told)
+		(void)final_start(); // without memory the next call that is queued rings again
+}

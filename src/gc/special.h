@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What is attached to objects: finalizers, cleanups, weak pointers. For the C face, and between
+// special.c, which has the tables, and final.c, which has the queue of what shall run.
+#ifndef UNDERGO_GC_SPECIAL_H
+#define UNDERGO_GC_SPECIAL_H
+
+#include "gc/gc_impl.h"
+
+typedef void FinalizerFn(void *p, void *arg);
+typedef void CleanupFn(void *arg);
+
+// --- for the C face: special.c ------------------------------------------------------------------
+//
+// All: inside the runtime, no lock held.  Blocks: M.
+
+// fn NULL takes the finalizer away. 0 or GO_ENOMEM.
+int special_set_finalizer(void *p, FinalizerFn *fn, void *arg);
+uint64_t special_add_cleanup(void *p, CleanupFn *fn, void *arg); // 0 without memory
+bool special_stop_cleanup(void *p, uint64_t id);
+struct go_weak *special_weak_new(void *p); // NULL without memory, or outside of the heap
+void *special_weak_get(struct go_weak *w);
+void special_weak_free(struct go_weak *w);
+
+// Marks again, for one worker, what specials_mark_roots marks.  STW.
+void specials_mark_again(Marker *m);
+
+// --- between special.c and final.c ----------------------------------------------------------------
+
+extern Mutex special_lock; // rank special: the tables, their records, the queue
+
+// A record of RECORD_BYTES, not zeroed; NULL without memory.  Locks: special_lock held.
+enum { RECORD_BYTES = 40 };
+void *record_new(void);
+void record_free(void *record);
+
+// Starts the goroutine that runs what is queued, unless there is one. False without memory.
+// Locks: none.
+bool final_start(void);
+// Makes sure that one more call can be queued without memory. False when that cannot be promised.
+// Locks: special_lock held.
+bool final_reserve(void);
+void final_unreserve(void);
+// Queues a call that was reserved: fn(p, arg), or fn(arg) when p is 0.  Locks: special_lock held.
+void final_queue(uintptr_t fn, uintptr_t p, uintptr_t arg);
+// Marks what is queued. Any thread, at any time.
+void final_mark(Marker *m);
+
+#endif

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Stopping every thread of the process.
+//
+// The world is stopped already: no goroutine is inside the runtime. But goroutines compute or block
+// in C on Ms without a P, and the program has threads of its own, of which we may never have heard.
+// Each gets a signal (os/linux/halt.c). Spared are the caller, the collector's workers, the monitor,
+// and who rests: idle Ms and attached threads that are parked, whose registers lie on their stacks
+// and who ask before they go on (sched_rest_hold).
+//
+// Threads are listed until a pass finds none that is new, all old ones stand still, and the kernel
+// counts as many as were listed: what stands still makes no threads.
+//
+// A thread that blocks every signal for a moment, as libc does where it makes threads and ends them,
+// may wait in that moment for a lock of libc that a thread holds which stands still already. So who
+// does not come is waited for only a little. Then all go on for a while, and we try again, with more
+// patience each time. Threads that merely wait for a processor are waited for as long as it takes.
+//
+// Locks:  none are taken; the caller holds foreign_lock, and the world is stopped.
+#include <errno.h>
+
+#include "gc/gc_impl.h"
+#include "sched/sched.h"
+
+enum {
+	EXEMPT_MAX = 64,
+	PATIENCE_NS = 2 * GO_MSEC,
+	PATIENCE_MAX_NS = 256 * GO_MSEC,
+	COMPLAIN_S = 10,
+	SPARE_ROOM = 64,
+	PASSES_MAX = 100, // that only find the count of threads changing
+};
+
+static ATOMIC(int) exempt[EXEMPT_MAX];
+static int late;          // who stops the world: kept the last try waiting
+static bool leader_ended; // who stops the world: the first thread has, and stays listed for ever
+
+void
+threads_exempt(int tid)
+{
+	for (int i = 0; i < EXEMPT_MAX; i++) {
+		int none = 0;
+		if (cas_rel(&exempt[i], &none, tid)) // order: publish -> except_ours
+			return;
+	}
+	throw("threads_exempt: too many");
+}
+
+// --- who is spared ------------------------------------------------------------------------------
+
+static bool
+except_ours(void)
+{
+	bool ok = os_halt_except(os_thread_id()) == 0;
+	for (int i = 0; i < EXEMPT_MAX; i++) {
+		int tid = load_acq(&exempt[i]); // order: observe <- threads_exempt
+		if (tid != 0)
+			ok &= os_halt_except(tid) == 0;
+	}
+	if (sched_monitor_tid() != 0)
+		ok &= os_halt_except(sched_monitor_tid()) == 0;
+	if (leader_ended)
+		ok &= os_halt_except(os_process_id()) == 0;
+	return ok;
+}
+
+static bool
+except_resting(void)
+{
+	for (M *mp = sched_ms(); mp != NULL; mp = mp->all_next) {
+		int tid = load_acq(&mp->tid); // order: observe <- settle
+		if (tid != 0 && load_acq(&mp->resting) != 0 && // order: observe <- m_rest
+		    os_halt_except(tid) != 0)
+			return false;
+	}
+	return true;
+}
+
+// --- asking -------------------------------------------------------------------------------------
+
+typedef struct Pass {
+	bool news;   // a thread was asked
+	bool failed; // one could not be
+} Pass;
+
+static void
+ask(void *v, int tid)
+{
+	Pass *pass = v;
+	if (os_halt_knows(tid))
+		return;
+	pass->news = true;
+	int err = os_halt_ask(tid);
+	if (err != 0 && err != -ESRCH)
+		pass->failed = true;
+}
+
+// Without /proc only those threads can be stopped that have called us.
+static void
+ask_ms(Pass *pass)
+{
+	for (M *mp = sched_ms(); mp != NULL; mp = mp->all_next) {
+		int tid = load_acq(&mp->tid); // order: observe <- settle
+		if (tid != 0)
+			ask(pass, tid);
+	}
+}
+
+// The thread that keeps us waiting: false when it is better to let all go on first.
+static bool
+may_still_come(int tid)
+{
+	switch (os_thread_state(tid)) {
+	case 'Z':
+	case 'X':
+	case 'x':
+	case '\0': // it has ended, or is about to and will run no more of the program
+		leader_ended |= tid == os_process_id();
+		os_halt_forget(tid);
+		return true;
+	case 'R':
+	case 't':
+	case 'T':
+		return !os_halt_blocked(tid);
+	default:
+		return false;
+	}
+}
+
+static bool
+await(int64_t patience)
+{
+	while (os_halt_wait(os_nanotime() + patience) != 0) {
+		int tid = os_halt_missing();
+		if (tid == 0 || may_still_come(tid))
+			continue;
+		late = tid;
+		return false;
+	}
+	return true;
+}
+
+static bool
+stop_all(int64_t patience)
+{
+	for (int i = 0; i < PASSES_MAX; i++) {
+		Pass pass = {false, false};
+		int listed = os_threads_each(ask, &pass);
+		if (listed < 0)
+			ask_ms(&pass);
+		if (pass.failed || !await(patience))
+			return false;
+		if (!pass.news && (listed < 0 || listed == os_thread_count()))
+			return true;
+	}
+	return false;
+}
+
+// False: all go on, and it can be tried again.
+static bool
+try_to_stop(int64_t patience)
+{
+	int threads = os_thread_count();
+	uint32_t room = (threads > 0 ? (uint32_t)threads : 0) * 2 + EXEMPT_MAX + SPARE_ROOM;
+	if (os_halt_begin(room) != 0)
+		return false;
+	sched_rest_hold();
+	if (except_ours() && except_resting() && stop_all(patience))
+		return true;
+	threads_resume();
+	return false;
+}
+
+// --- the face -----------------------------------------------------------------------------------
+
+COLD static void
+complain(int tid)
+{
+	print_str("runtime: a collection waits for thread ");
+	print_u64((uint64_t)tid);
+	print_str(", which does not let its signal through\n");
+}
+
+void
+threads_stop(void)
+{
+	check(os_halt_init() == 0, "cannot install the signal that stops threads");
+	int64_t patience = PATIENCE_NS, begun = os_nanotime();
+	bool complained = false;
+	while (!try_to_stop(patience)) {
+		if (!complained && os_nanotime() - begun > COMPLAIN_S * GO_SEC) {
+			complain(late); // while all run
+			complained = true;
+		}
+		os_sleep(patience / 4 > GO_MSEC ? patience / 4 : GO_MSEC);
+		if (patience < PATIENCE_MAX_NS)
+			patience *= 2;
+	}
+}
+
+void
+threads_resume(void)
+{
+	os_halt_end();
+	sched_rest_release();
+}
