@@ -2,7 +2,9 @@
 // Memory for channels.
 //
 // A channel and its ring are one block, of a few sizes; a ring too large for these lies apart.
-// Blocks are kept for the next channel and never given back to the system.
+// Blocks are kept for the next channel and never given back to the system. Elements may be pointers
+// to what the collector manages, so all of it is pinned memory of the heap, which is scanned; a free
+// block's ring is zero, or what it has held would live on.
 //
 // Invariants:
 //   I1  Hchan.lock of a block is initialised once and is a lock for ever. Whoever gives a channel's
@@ -13,20 +15,18 @@
 // Locks:  pool_lock, rank leaf.
 // Not done: lists for each P. Programs that make channels in a hurry make a goroutine with each.
 #include "chan/chan_impl.h"
-#include "os/os.h"
+#include "gc/gc.h"
 
-// What nobody may look at in a free block: all but the lock, and the pointer that the leak checker
-// follows from block to block.
+// What nobody may look at in a free block: all but the lock, and the pointer to the next.
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/asan_interface.h>
 #define POISON(p, n) ASAN_POISON_MEMORY_REGION(p, n)
 #define UNPOISON(p, n) ASAN_UNPOISON_MEMORY_REGION(p, n)
-enum { CHUNK_BYTES = 0 }; // a malloc for each, so that a channel never freed is a leak
 #else
 #define POISON(p, n) ((void)(p), (void)(n))
 #define UNPOISON(p, n) ((void)(p), (void)(n))
-enum { CHUNK_BYTES = 16 * 1024 };
 #endif
+enum { CHUNK_BYTES = 16 * 1024 };
 
 static const uint16_t block_bytes[] = {
     128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096, 6144, 8192, 12288, 16384, 32768,
@@ -62,10 +62,10 @@ grow(uint32_t class)
 {
 	size_t bytes = block_bytes[class];
 	size_t n = CHUNK_BYTES / bytes > 1 ? CHUNK_BYTES / bytes : 1;
-	char *chunk = os_alloc(n * bytes + CACHE_LINE);
+	char *chunk = gc_alloc_pinned(n * bytes);
 	if (chunk == NULL)
 		return NULL;
-	chunk += -(uintptr_t)chunk % CACHE_LINE;
+	check((uintptr_t)chunk % CACHE_LINE == 0, "chan: a block is not aligned");
 	for (size_t i = 0; i < n; i++) {
 		Hchan *c = (Hchan *)(void *)(chunk + i * bytes);
 		mutex_init(&c->lock, RANK_chan);
@@ -103,7 +103,7 @@ chan_pool_get(size_t ring_bytes)
 	Hchan *c = get_block(0);
 	if (c == NULL)
 		return NULL;
-	c->ring = os_alloc(ring_bytes);
+	c->ring = gc_alloc_pinned(ring_bytes);
 	if (c->ring == NULL) {
 		chan_pool_put(c, 0);
 		return NULL;
@@ -116,8 +116,10 @@ chan_pool_put(Hchan *c, size_t ring_bytes)
 {
 	uint32_t class = class_of(ring_bytes);
 	if (class == CLASSES) {
-		os_free(c->ring);
+		gc_free_pinned(c->ring);
 		class = 0;
+	} else {
+		memset(c + 1, 0, ring_bytes);
 	}
 	mutex_lock(&pool_lock);
 	push(class, c);

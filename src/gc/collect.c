@@ -119,10 +119,12 @@ stopped_part(GcWhy why)
 	return ok;
 }
 
-// Its frame holds the callee-saved registers of whoever called, for roots_gather.
+// Its frame holds the callee-saved registers of whoever called, and lasts until the mark is over:
+// those of roots_gather would be gone by then.
 NOINLINE static void
 cycle(GcWhy why)
 {
+	__builtin_unwind_init();
 	finish_sweeping();
 	do {
 		roots_prepare();

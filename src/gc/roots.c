@@ -57,6 +57,7 @@ static struct {
 	uint32_t maps_wanted;
 	uint32_t n_maps;
 	bool maps_read;   // in this cycle
+	uintptr_t first_stack; // an address on the first thread's
 	bool failed;      // some array was too short
 	uint32_t retries; // in a row
 	uint64_t kept[ARCH_KEPT_WORDS]; // the caller's registers
@@ -180,9 +181,11 @@ static void
 add_strange_stack(uintptr_t sp, uintptr_t tp)
 {
 	OsRange map = mapping_of(sp);
+	if (map.hi == 0)
+		return;
 	if (tp > sp && tp < map.hi && tp + g.mods.tls_above < map.hi)
 		map.hi = tp + g.mods.tls_above;
-	add(sp, map.hi);
+	add(sp, os_readable_up(sp, map.hi));
 }
 
 // A thread's own stack, wherever on it the thread may be.
@@ -190,7 +193,8 @@ static void
 add_whole_stack(uintptr_t inside)
 {
 	OsRange map = mapping_of(inside);
-	add(map.lo, inside);
+	if (map.hi != 0)
+		add(os_readable_down(map.lo, inside), inside);
 }
 
 // Stack and thread-locals of mp's thread, which stands at sp. Goroutines' stacks come later.
@@ -211,7 +215,7 @@ add_thread(M *mp, uintptr_t sp)
 }
 
 READS_ANYTHING static void
-add_frame(const OsHalted *h)
+add_frame(OsHalted *h)
 {
 	if (h->frame_hi != 0)
 		add(h->frame_lo, h->frame_hi);
@@ -227,8 +231,9 @@ add_ms(void)
 		mp->stands_at = 0;
 		if (tid == 0)
 			continue;
-		const OsHalted *h = os_halted_tid(tid);
+		OsHalted *h = os_halted_tid(tid);
 		if (h != NULL) {
+			h->note = mp;
 			add_frame(h);
 			add_thread(mp, h->sp);
 		} else if (load_acq(&mp->resting) != 0) { // order: observe <- m_rest
@@ -239,34 +244,30 @@ add_ms(void)
 	}
 }
 
-// Those that have no M. Their stacks are searched from sp up; when they are on another than libc
-// gave them, all of that one too.
+// One that has no M. Its stack is searched from sp up; when it is on another than it was given, all
+// of that one too.
 READS_ANYTHING static void
-add_stranger(const OsHalted *h)
+add_stranger(OsHalted *h)
 {
 	add_frame(h);
 	add_thread_locals(h->tp);
 	add_strange_stack(h->sp, h->tp);
-	OsRange own = mapping_of(h->tp);
-	if (own.hi != 0 && (h->sp < own.lo || h->sp >= own.hi))
-		add(own.lo, h->tp);
+	bool first = h->tid == os_process_id();
+	uintptr_t own = first ? g.first_stack : h->tp;
+	OsRange map = mapping_of(own);
+	if (h->sp < map.lo || h->sp >= map.hi) {
+		add_whole_stack(own);
+		if (first)
+			add(own, map.hi);
+	}
 }
 
-READS_ANYTHING static bool
-has_m(int tid)
-{
-	for (M *mp = sched_ms(); mp != NULL; mp = mp->all_next)
-		if (load_acq(&mp->tid) == tid) // order: observe <- settle
-			return true;
-	return false;
-}
-
-static void
+READS_ANYTHING static void
 add_strangers(void)
 {
-	const OsHalted *h;
+	OsHalted *h;
 	for (uint32_t i = 0; (h = os_halted(i)) != NULL; i++)
-		if (h->tid != 0 && !has_m(h->tid))
+		if (h->tid != 0 && h->note == NULL)
 			add_stranger(h);
 }
 
@@ -458,6 +459,7 @@ void
 roots_prepare(void)
 {
 	if (g.set.cap == 0) {
+		g.first_stack = os_first_stack();
 		g.set.cap = RANGES_MIN;
 		g.maps_cap = MAPPINGS_MIN;
 	}

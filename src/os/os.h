@@ -51,6 +51,7 @@ void os_free(void *p);
 int os_thread_start(void (*fn)(void *arg), void *arg);
 int os_thread_id(void); // the kernel's; cached per thread
 int os_process_id(void);
+uintptr_t os_first_stack(void); // an address on the stack of the process's first thread
 // The calling thread's errno. The compiler may not remember the answer across a switch.
 int *os_errno_addr(void);
 // Bounds of the calling thread's own stack.
@@ -90,6 +91,7 @@ typedef struct OsHalted {
 	uintptr_t tp;       // os_thread_pointer there; 0: the simulation's, there is just one
 	uintptr_t frame_lo; // the signal's frame, when that lies on another stack
 	uintptr_t frame_hi; // 0: it lies above sp, on the same one
+	void *note;         // for who halts; NULL at first
 } OsHalted;
 
 // Once, after the process has made its first thread. 0, or a negative errno value.
@@ -111,8 +113,8 @@ void os_halt_forget(int tid);
 // Whether the thread blocks the signal; then it will not stand still before it lets it through.
 bool os_halt_blocked(int tid);
 // The i-th that stands still; NULL: there are no more. Valid until os_halt_end.
-const OsHalted *os_halted(uint32_t i);
-const OsHalted *os_halted_tid(int tid); // NULL: it does not
+OsHalted *os_halted(uint32_t i);
+OsHalted *os_halted_tid(int tid); // NULL: it does not
 // All go on.
 void os_halt_end(void);
 
@@ -150,6 +152,10 @@ uintptr_t os_tls_block(uintptr_t tp, const OsTls *t);
 // The mappings that can be read, by rising address: at most max. How many there are, or a negative
 // errno value. Without libc.
 int os_mappings(OsRange *out, uint32_t max);
+// How far from lo up to hi, and from hi down to lo, memory can be read without a fault: mappings have
+// guards within.
+uintptr_t os_readable_up(uintptr_t lo, uintptr_t hi);
+uintptr_t os_readable_down(uintptr_t lo, uintptr_t hi);
 // Whether something is mapped at each page of [p, p + bytes).
 bool os_mapped(uintptr_t p, size_t bytes);
 

@@ -62,8 +62,8 @@ int sys_halt_ask(int tid);
 uint32_t sys_halt_wait(int64_t deadline);
 int sys_halt_missing(void);
 void sys_halt_forget(int tid);
-const OsHalted *sys_halted(uint32_t i);
-const OsHalted *sys_halted_tid(int tid);
+OsHalted *sys_halted(uint32_t i);
+OsHalted *sys_halted_tid(int tid);
 void sys_halt_end(void);
 
 int64_t sys_nanotime(void);
@@ -131,8 +131,8 @@ int sim_halt_begin(void);
 int sim_halt_except(int tid);
 bool sim_halt_knows(int tid);
 int sim_halt_ask(int tid);
-const OsHalted *sim_halted(uint32_t i);
-const OsHalted *sim_halted_tid(int tid);
+OsHalted *sim_halted(uint32_t i);
+OsHalted *sim_halted_tid(int tid);
 void sim_halt_end(void);
 
 int sim_signal_stack(void *base, size_t bytes);

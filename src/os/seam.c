@@ -325,13 +325,13 @@ os_halt_blocked(int tid)
 	return !os_simulated && sys_halt_blocked(tid);
 }
 
-const OsHalted *
+OsHalted *
 os_halted(uint32_t i)
 {
 	return os_simulated ? sim_halted(i) : sys_halted(i);
 }
 
-const OsHalted *
+OsHalted *
 os_halted_tid(int tid)
 {
 	return os_simulated ? sim_halted_tid(tid) : sys_halted_tid(tid);

@@ -75,6 +75,7 @@ typedef struct Fiber {
 	FiberState state;
 	bool woken;        // by a futex wake, not by its deadline
 	bool excepted;     // goes on during a halt
+	OsHalted at;       // during a halt; tid 0: not asked for
 	ATOMIC_U32 *word;  // while sleeping: on what, NULL for a plain sleep
 	int64_t deadline;  // while sleeping: until when, INT64_MAX for ever
 	uint64_t priority; // ranks: higher goes first
@@ -777,24 +778,24 @@ sim_halt_ask(int tid)
 	return find_fiber(tid) != NULL ? 0 : -ESRCH;
 }
 
-const OsHalted *
+OsHalted *
 sim_halted_tid(int tid)
 {
-	static OsHalted at;
 	Fiber *f = find_fiber(tid);
 	if (f == NULL || f->excepted)
 		return NULL;
-	at = (OsHalted){.tid = tid, .sp = (uintptr_t)f->sp};
-	return &at;
+	if (f->at.tid == 0)
+		f->at = (OsHalted){.tid = tid, .sp = (uintptr_t)f->sp};
+	return &f->at;
 }
 
-const OsHalted *
+OsHalted *
 sim_halted(uint32_t i)
 {
-	static const OsHalted nowhere;
+	static OsHalted nowhere;
 	if (i >= (uint32_t)sim.live_count)
 		return NULL;
-	const OsHalted *at = sim_halted_tid(sim.live[i]->id);
+	OsHalted *at = sim_halted_tid(sim.live[i]->id);
 	return at != NULL ? at : &nowhere;
 }
 
@@ -802,8 +803,10 @@ void
 sim_halt_end(void)
 {
 	sim.halted = false;
-	for (int i = 0; i < sim.live_count; i++)
+	for (int i = 0; i < sim.live_count; i++) {
 		sim.live[i]->excepted = false;
+		sim.live[i]->at.tid = 0;
+	}
 }
 
 // --- sleeping and waking ------------------------------------------------------------------------

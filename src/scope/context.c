@@ -19,6 +19,7 @@
 //         O2  publish count - 1 -> the last one, who frees.
 #include "scope/scope.h"
 
+#include "gc/gc.h"
 #include "undergo/base.h"
 #include "undergo/context.h"
 
@@ -105,7 +106,7 @@ free_one(Ctx *c)
 	Hchan *done = load_rlx(&c->done); // order: own, O2
 	if (done != NULL)
 		chan_free(done);
-	os_free(c);
+	gc_free_pinned(c);
 	return parent;
 }
 
@@ -190,7 +191,7 @@ deadline_fire(Timer *t, Firing *f)
 static Ctx *
 make(Ctx *parent, int64_t deadline)
 {
-	Ctx *c = os_alloc(sizeof(*c));
+	Ctx *c = gc_alloc_pinned(sizeof(*c)); // key and value are the program's
 	if (c == NULL)
 		return NULL;
 	mutex_init(&c->lock, RANK_scope);

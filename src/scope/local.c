@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Goroutine-local values: an array per goroutine that has any, indexed by key number.
+// Goroutine-local values: an array per goroutine that has any, indexed by key number. It is pinned
+// memory of the heap, since values may point to what the collector manages.
 //
 // Only the goroutine itself touches its array, so there are no locks. Keys are never taken back.
 //
@@ -9,6 +10,7 @@
 
 #include <string.h>
 
+#include "gc/gc.h"
 #include "undergo/base.h"
 
 enum {
@@ -53,12 +55,12 @@ grow(G *gp, uint32_t i)
 	uint32_t n = old != NULL ? old->n : FIRST_VALUES;
 	while (n <= i)
 		n *= 2;
-	struct Locals *l = os_alloc(sizeof(*l) + n * sizeof(l->value[0]));
+	struct Locals *l = gc_alloc_pinned(sizeof(*l) + n * sizeof(l->value[0]));
 	if (l == NULL)
 		return NULL;
 	if (old != NULL)
 		memcpy(l->value, old->value, old->n * sizeof(l->value[0]));
-	os_free(old);
+	gc_free_pinned(old);
 	l->n = n;
 	gp->locals = l;
 	return l;
@@ -106,6 +108,6 @@ local_end(G *gp)
 {
 	for (int round = 0; round < ROUNDS && destroy_round(gp); round++)
 		;
-	os_free(gp->locals);
+	gc_free_pinned(gp->locals);
 	gp->locals = NULL;
 }

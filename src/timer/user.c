@@ -9,6 +9,7 @@
 //       goroutine while the timer is still set; without memory for one the timer fires later.
 //   U3  A tick comes at a whole number of periods after the first one.
 // Locks:  the channel's, under that of the heap.
+#include "gc/gc.h"
 #include "timer/timer_impl.h"
 
 enum { RETRY_NS = 1000000 };
@@ -44,7 +45,7 @@ user_alloc(void)
 {
 	Timers *ts = kept_here();
 	if (ts == NULL || ts->unused == NULL)
-		return os_alloc(sizeof(UserTimer));
+		return gc_alloc_pinned(sizeof(UserTimer)); // arg is the program's
 	Timer *t = ts->unused;
 	ts->unused = t->next;
 	ts->n_unused--;
@@ -58,9 +59,10 @@ user_free(UserTimer *u)
 {
 	Timers *ts = kept_here();
 	if (ts == NULL || ts->n_unused >= UNUSED_MAX) {
-		os_free(u);
+		gc_free_pinned(u);
 		return;
 	}
+	u->arg = NULL; // or it would live on
 	u->timer.next = ts->unused;
 	ts->unused = &u->timer;
 	ts->n_unused++;

@@ -33,6 +33,7 @@
 #include <linux/futex.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <time.h>
 
 #include "os/linux/syscall.h"
@@ -393,20 +394,20 @@ sys_halt_forget(int tid)
 }
 
 // Of those that were dropped, what says that they stand nowhere.
-const OsHalted *
+OsHalted *
 sys_halted(uint32_t i)
 {
-	static const OsHalted nowhere;
+	static OsHalted nowhere;
 	if (i >= halt.n_asked)
 		return NULL;
-	const Record *r = table_now()->asked[i];
+	Record *r = table_now()->asked[i];
 	return state_of(r) == RECORD_HALTED ? &r->at : &nowhere;
 }
 
-const OsHalted *
+OsHalted *
 sys_halted_tid(int tid)
 {
-	const Record *r = look_up(table_now(), number_now(), tid);
+	Record *r = look_up(table_now(), number_now(), tid);
 	return in_use(r) && state_of(r) == RECORD_HALTED ? &r->at : NULL;
 }
 
@@ -428,6 +429,13 @@ int
 os_process_id(void)
 {
 	return (int)syscall0(SYS_getpid);
+}
+
+// Where the kernel has left some bytes, above all frames.
+uintptr_t
+os_first_stack(void)
+{
+	return getauxval(AT_RANDOM);
 }
 
 uintptr_t

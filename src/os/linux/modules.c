@@ -201,6 +201,33 @@ os_mapped(uintptr_t p, size_t bytes)
 // Fields of a line: lo-hi perms offset device inode name.
 enum { FIELD_LO, FIELD_HI, FIELD_PERMS, FIELD_INODE = 5, FIELD_NAME };
 
+// The kernel reads a mask from there before it finds that we ask for nonsense.
+static bool
+readable(uintptr_t p)
+{
+	return syscall4(SYS_rt_sigprocmask, -1, p & ~(uintptr_t)7, NULL, 8) != -EFAULT;
+}
+
+uintptr_t
+os_readable_up(uintptr_t lo, uintptr_t hi)
+{
+	size_t page = os_page_bytes();
+	uintptr_t at = lo;
+	while (at < hi && readable(at))
+		at = (at | (page - 1)) + 1;
+	return at < hi ? at : hi;
+}
+
+uintptr_t
+os_readable_down(uintptr_t lo, uintptr_t hi)
+{
+	size_t page = os_page_bytes();
+	uintptr_t at = hi;
+	while (at > lo && readable(at - 1))
+		at = (at - 1) & ~(page - 1);
+	return at > lo ? at : lo;
+}
+
 typedef struct MapsReader {
 	OsRange *out;
 	uint32_t max, n;

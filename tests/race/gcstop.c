@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Threads are stopped again and again while others do what makes that hard: they come and go, hold
+// locks of libc and of the loader, block signals, start processes, change the user. Nothing hangs,
+// and what they do succeeds.
+#include "gcstop.h"
+
+#include <pthread.h>
+#include <spawn.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+static atomic_bool stop;
+static Count made, loaded, blocked, spawned, switched;
+
+static void *
+allocate(void *unused)
+{
+	(void)unused;
+	void *p[32] = {NULL};
+	for (unsigned i = 0; i < 200; i++) {
+		free(p[i % 32]);
+		p[i % 32] = malloc(16 + i * 37 % 5000);
+	}
+	for (int i = 0; i < 32; i++)
+		free(p[i]);
+	return NULL;
+}
+
+// Threads of every kind come and go: joined, detached, attached to the runtime.
+static void *
+attach_and_allocate(void *unused)
+{
+	go_yield();
+	return allocate(unused);
+}
+
+static void *
+make_threads(void *unused)
+{
+	while (!atomic_load(&stop)) {
+		pthread_t t[4];
+		for (int i = 0; i < 4; i++)
+			if (pthread_create(&t[i], NULL, i % 2 ? allocate : attach_and_allocate,
+					   NULL) != 0)
+				t[i] = pthread_self();
+		for (int i = 0; i < 4; i++) {
+			if (pthread_equal(t[i], pthread_self()))
+				continue;
+			if (i < 2)
+				pthread_detach(t[i]);
+			else
+				pthread_join(t[i], NULL);
+		}
+		count_add(&made);
+	}
+	return unused;
+}
+
+static void *
+allocate_always(void *unused)
+{
+	while (!atomic_load(&stop))
+		allocate(NULL);
+	return unused;
+}
+
+static void *
+load_and_unload(void *unused)
+{
+	while (!atomic_load(&stop)) {
+		void *module = module_open();
+		expect(module != NULL);
+		*module_word(module, "module_thread_local")() = 1;
+		expect_eq(dlclose(module), 0);
+		count_add(&loaded);
+		usleep(500);
+	}
+	return unused;
+}
+
+static void *
+block_signals(void *unused)
+{
+	uint64_t all = UINT64_MAX, before;
+	while (!atomic_load(&stop)) {
+		syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, 8);
+		free(malloc(100000)); // perhaps waiting for a thread that stands still
+		usleep(500);
+		syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, 8);
+		usleep(3000);
+		count_add(&blocked);
+	}
+	return unused;
+}
+
+static void *
+start_processes(void *unused)
+{
+	extern char **environ;
+	char *argv[] = {"true", NULL};
+	while (!atomic_load(&stop)) {
+		pid_t pid;
+		int status;
+		if (posix_spawn(&pid, "/bin/true", NULL, NULL, argv, environ) == 0)
+			while (waitpid(pid, &status, 0) < 0)
+				expect_eq(errno, EINTR);
+		count_add(&spawned);
+		usleep(2000);
+	}
+	return unused;
+}
+
+// libc has the same signal go to all threads for this.
+static void *
+change_user(void *unused)
+{
+	while (!atomic_load(&stop)) {
+		expect_eq(setegid(getegid()), 0);
+		count_add(&switched);
+		usleep(1000);
+	}
+	return unused;
+}
+
+static void *
+sleep_in_kernel(void *unused)
+{
+	int fd[2];
+	char c;
+	expect_eq(pipe(fd), 0);
+	while (!atomic_load(&stop)) {
+		struct timespec ts = {0, 300000};
+		nanosleep(&ts, NULL);
+		expect_eq(write(fd[1], "x", 1), 1);
+		expect_eq(read(fd[0], &c, 1), 1);
+	}
+	close(fd[0]);
+	close(fd[1]);
+	return unused;
+}
+
+static void
+send_and_receive(void *v)
+{
+	go_chan *c = v;
+	uintptr_t word = 1;
+	while (!atomic_load(&stop)) {
+		go_chan_send(c, &word, GO_NEVER);
+		compute_for(5 * GO_USEC);
+		go_chan_recv(c, &word, GO_NEVER);
+		usleep(20);
+	}
+}
+
+GO_TEST(gcstop_everything, 3)
+{
+	static void *(*const bodies[])(void *) = {
+		make_threads, allocate_always, load_and_unload, block_signals, start_processes,
+		change_user, sleep_in_kernel, make_threads,
+	};
+	enum { BODIES = sizeof(bodies) / sizeof(bodies[0]) };
+	pthread_t t[BODIES];
+	go_chan *c = go_chan_new(sizeof(uintptr_t), 2);
+	for (int i = 0; i < BODIES; i++)
+		expect_eq(pthread_create(&t[i], NULL, bodies[i], NULL), 0);
+	for (int i = 0; i < 4; i++)
+		expect_eq(go_spawn(send_and_receive, c), 0);
+	int64_t end = test_now_ns() + 2 * GO_SEC;
+	long rounds = 0;
+	for (; test_now_ns() < end || rounds < 20; rounds++) {
+		stop_and_gather();
+		if (rounds % 4 == 0)
+			go_sleep(200 * GO_USEC);
+	}
+	int64_t most = 20000;
+	until(--most == 0 || (count_of(&made) > 2 && count_of(&loaded) > 2 && count_of(&blocked) > 2
+			      && count_of(&spawned) > 2 && count_of(&switched) > 2));
+	expect(most != 0);
+	atomic_store(&stop, true);
+	for (int i = 0; i < BODIES; i++)
+		pthread_join(t[i], NULL);
+}
+
+// --- what Linux takes up again after a handler ----------------------------------------------------
+
+static int no_data[2];
+static atomic_int word;
+
+static void *
+read_nothing(void *unused)
+{
+	char c;
+	expect_eq(read(no_data[0], &c, 1), 1); // not -1 and EINTR
+	return unused;
+}
+
+static void *
+wait_on_futex(void *unused)
+{
+	while (atomic_load(&word) == 0) {
+		long err = syscall(SYS_futex, &word, 0, 0, NULL, NULL, 0);
+		expect(err == 0 || errno == EAGAIN);
+	}
+	return unused;
+}
+
+static void *
+wait_for_lock(void *m)
+{
+	expect_eq(pthread_mutex_lock(m), 0);
+	expect_eq(pthread_mutex_unlock(m), 0);
+	return NULL;
+}
+
+GO_TEST(gcstop_no_eintr, 2)
+{
+	static pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER;
+	pthread_t t[3];
+	expect_eq(pipe(no_data), 0);
+	pthread_mutex_lock(&m);
+	expect_eq(pthread_create(&t[0], NULL, read_nothing, NULL), 0);
+	expect_eq(pthread_create(&t[1], NULL, wait_on_futex, NULL), 0);
+	expect_eq(pthread_create(&t[2], NULL, wait_for_lock, &m), 0);
+	usleep(2000);
+	for (long i = test_scale(200); i > 0; i--)
+		stop_and_gather();
+	expect_eq(write(no_data[1], "x", 1), 1);
+	atomic_store(&word, 1);
+	syscall(SYS_futex, &word, 1, 1, NULL, NULL, 0);
+	pthread_mutex_unlock(&m);
+	for (int i = 0; i < 3; i++)
+		pthread_join(t[i], NULL);
+}

@@ -1,0 +1,665 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// gc/roots.c and gc/stop.c: a word that is in one place only is in some range, whatever the place.
+// Each secret is put together in its place, so that no other copy of it exists.
+#include "gcstop.h"
+
+#include <pthread.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
+
+volatile uintptr_t secret_mask = 0x00a5a50012345678u;
+
+__attribute__((no_sanitize("address", "thread"))) static void
+count_words(Secrets *s, const RootSet *set)
+{
+	uintptr_t mask = secret_mask;
+	for (size_t i = 0; i < set->n; i++) {
+		const RootRange *r = &set->ranges[i];
+		expect(r->lo < r->hi && r->hi - r->lo <= ROOT_RANGE_MAX);
+		expect((uintptr_t)r->lo % 8 == 0 && (uintptr_t)r->hi % 8 == 0);
+		for (const char *p = r->lo; p < r->hi; p += 8) {
+			uintptr_t w = *(const uintptr_t *)(const void *)p ^ mask;
+			for (int k = 0; k < s->n; k++)
+				s->found[k] += w == s->masked[k];
+		}
+	}
+}
+
+static void
+look(Secrets *s)
+{
+	RootSet set;
+	bool ok;
+	do {
+		roots_prepare();
+		foreign_lock();
+		sched_stop_world();
+		threads_stop();
+		ok = roots_gather(&set);
+		if (ok && s != NULL)
+			count_words(s, &set);
+		threads_resume();
+		sched_start_world();
+		foreign_unlock();
+	} while (!ok);
+}
+
+void
+secrets_look(Secrets *s)
+{
+	memset(s->found, 0, sizeof(s->found));
+	sched_enter();
+	look(s);
+	sched_leave();
+}
+
+void
+stop_and_gather(void)
+{
+	sched_enter();
+	look(NULL);
+	sched_leave();
+}
+
+// --- places -------------------------------------------------------------------------------------
+
+static Count ready;
+static atomic_bool stop;
+
+static __attribute__((noinline)) void
+put(uintptr_t *where, uintptr_t masked)
+{
+	*(volatile uintptr_t *)where = masked ^ secret_mask;
+}
+
+// In a callee-saved register alone, until told to stop.
+static __attribute__((noinline)) void
+hold_in_register(uintptr_t masked)
+{
+	count_add(&ready);
+#if defined(__x86_64__)
+	__asm__ volatile("movq %0, %%r14\n\t"
+			 "xorq %1, %%r14\n"
+			 "1:\tpause\n\t"
+			 "cmpb $0, %2\n\t"
+			 "je 1b\n\t"
+			 "xorl %%r14d, %%r14d"
+			 :
+			 : "r"(masked), "r"(secret_mask), "m"(stop)
+			 : "r14", "memory");
+#elif defined(__aarch64__)
+	__asm__ volatile("eor x24, %0, %1\n"
+			 "1:\tldrb w25, [%2]\n\t"
+			 "cbz w25, 1b\n\t"
+			 "mov x24, #0"
+			 :
+			 : "r"(masked), "r"(secret_mask), "r"(&stop)
+			 : "x24", "x25", "memory");
+#endif
+}
+
+// In the upper half of a vector register alone.
+static __attribute__((noinline)) void
+hold_in_vector(uintptr_t masked)
+{
+	count_add(&ready);
+#if defined(__x86_64__)
+	__asm__ volatile("movq %0, %%xmm7\n\t"
+			 "movq %1, %%xmm6\n\t"
+			 "pxor %%xmm6, %%xmm7\n\t"
+			 "pslldq $8, %%xmm7\n"
+			 "1:\tpause\n\t"
+			 "cmpb $0, %2\n\t"
+			 "je 1b\n\t"
+			 "pxor %%xmm7, %%xmm7"
+			 :
+			 : "r"(masked), "r"(secret_mask), "m"(stop)
+			 : "xmm6", "xmm7", "memory");
+#elif defined(__aarch64__)
+	__asm__ volatile("fmov d7, %0\n\t"
+			 "fmov d6, %1\n\t"
+			 "eor v7.16b, v7.16b, v6.16b\n"
+			 "1:\tldrb w25, [%2]\n\t"
+			 "cbz w25, 1b\n\t"
+			 "movi v7.2d, #0"
+			 :
+			 : "r"(masked), "r"(secret_mask), "r"(&stop)
+			 : "v6", "v7", "x25", "memory");
+#endif
+}
+
+static __attribute__((noinline)) void
+hold_in_wide_vector(uintptr_t masked)
+{
+#if defined(__x86_64__)
+	if (__builtin_cpu_supports("avx2")) {
+		count_add(&ready);
+		__asm__ volatile("vmovq %0, %%xmm7\n\t"
+				 "vmovq %1, %%xmm6\n\t"
+				 "vpxor %%xmm6, %%xmm7, %%xmm7\n\t"
+				 "vpermq $0x4f, %%ymm7, %%ymm7\n\t" // low lane to the high one
+				 "vpxor %%xmm6, %%xmm6, %%xmm6\n\t"
+				 "vinserti128 $0, %%xmm6, %%ymm7, %%ymm7\n"
+				 "1:\tpause\n\t"
+				 "cmpb $0, %2\n\t"
+				 "je 1b\n\t"
+				 "vzeroall"
+				 :
+				 : "r"(masked), "r"(secret_mask), "m"(stop)
+				 : "xmm6", "xmm7", "memory");
+		return;
+	}
+#endif
+	hold_in_vector(masked);
+}
+
+typedef struct Hold {
+	void (*fn)(uintptr_t);
+	uintptr_t masked;
+} Hold;
+
+static void *
+hold_on_thread(void *v)
+{
+	Hold *h = v;
+	h->fn(h->masked);
+	return NULL;
+}
+
+static void *
+hold_on_attached_thread(void *v)
+{
+	go_yield();
+	return hold_on_thread(v);
+}
+
+static void
+hold_in_goroutine(void *v)
+{
+	Hold *h = v;
+	h->fn(h->masked);
+	count_add(&ready);
+}
+
+// Alone in registers of threads we have never heard of, of attached ones, of goroutines.
+GO_TEST(roots_registers, 4)
+{
+	static void (*const holders[])(uintptr_t) = {
+		hold_in_register, hold_in_vector, hold_in_wide_vector,
+	};
+	static Hold holds[9];
+	pthread_t t[6];
+	Secrets s = {.n = 0};
+	for (int i = 0; i < 9; i++)
+		holds[i] = (Hold){holders[i % 3], secret_new(&s)};
+	for (int i = 0; i < 3; i++) {
+		expect_eq(go_spawn(hold_in_goroutine, &holds[i]), 0);
+		expect_eq(pthread_create(&t[i], NULL, hold_on_thread, &holds[3 + i]), 0);
+		expect_eq(pthread_create(&t[3 + i], NULL, hold_on_attached_thread, &holds[6 + i]), 0);
+	}
+	until(count_of(&ready) == 9);
+	go_sleep(GO_MSEC);
+	for (long round = test_scale(20); round > 0; round--) {
+		secrets_look(&s);
+		for (int i = 0; i < 9; i++)
+			expect(s.found[i] >= 1);
+	}
+	atomic_store(&stop, true);
+	for (int i = 0; i < 6; i++)
+		pthread_join(t[i], NULL);
+	until(count_of(&ready) == 9 + 3);
+}
+
+#if defined(__x86_64__)
+// In a register that the call leaves alone.
+static __attribute__((noinline)) void
+look_with_register(Secrets *s, uintptr_t masked)
+{
+	__asm__ volatile("movq %0, %%r15\n\t"
+			 "xorq %1, %%r15\n\t"
+			 "movq %%rsp, %%rbx\n\t"
+			 "subq $256, %%rsp\n\t"
+			 "andq $-16, %%rsp\n\t"
+			 "call *%3\n\t"
+			 "movq %%rbx, %%rsp\n\t"
+			 "xorl %%r15d, %%r15d"
+			 :
+			 : "r"(masked), "r"(secret_mask), "D"(s), "r"(secrets_look)
+			 : "rax", "rbx", "rcx", "rdx", "rsi", "r8", "r9", "r10", "r11", "r15", "memory",
+			   "cc");
+}
+#else
+static void
+look_with_register(Secrets *s, uintptr_t masked)
+{
+	uintptr_t word;
+	put(&word, masked);
+	secrets_look(s);
+	__asm__ volatile("" : : "r"(&word) : "memory");
+}
+#endif
+
+// The one who looks: his stack, registers he has to keep.
+GO_TEST(roots_caller, 2)
+{
+	Secrets s = {.n = 0};
+	uintptr_t on_stack;
+	put(&on_stack, secret_new(&s));
+	look_with_register(&s, secret_new(&s));
+	expect(s.found[0] >= 1);
+	expect(s.found[1] >= 1);
+	put(&on_stack, 0);
+}
+
+// --- thread-locals, globals ---------------------------------------------------------------------
+
+static __thread uintptr_t thread_local_word;
+static uintptr_t global_word;
+static pthread_key_t key;
+
+typedef struct Locals {
+	uintptr_t masked_static, masked_dynamic, masked_key;
+	ModuleWord *word;
+} Locals;
+
+static void *
+hold_in_locals(void *v)
+{
+	Locals *l = v;
+	put(&thread_local_word, l->masked_static);
+	put(l->word(), l->masked_dynamic);
+	pthread_setspecific(key, (void *)(l->masked_key ^ secret_mask));
+	count_add(&ready);
+	while (!atomic_load(&stop))
+		usleep(1000);
+	return NULL;
+}
+
+static void *
+hold_in_locals_attached(void *v)
+{
+	go_yield();
+	return hold_in_locals(v);
+}
+
+// Static ones, those of a module that was loaded later, pthread keys; of threads known and not.
+GO_TEST(roots_thread_locals, 2)
+{
+	void *module = module_open();
+	expect(module != NULL);
+	pthread_key_create(&key, NULL);
+	Secrets s = {.n = 0};
+	static Locals l[2];
+	pthread_t t[2];
+	for (int i = 0; i < 2; i++) {
+		l[i].masked_static = secret_new(&s);
+		l[i].masked_dynamic = secret_new(&s);
+		l[i].masked_key = secret_new(&s);
+		l[i].word = module_word(module, "module_thread_local");
+		expect_eq(pthread_create(&t[i], NULL,
+					 i == 0 ? hold_in_locals : hold_in_locals_attached, &l[i]),
+			  0);
+	}
+	put(&global_word, secret_new(&s));
+	put(module_word(module, "module_global")(), secret_new(&s));
+	until(count_of(&ready) == 2);
+	go_sleep(GO_MSEC);
+	secrets_look(&s);
+	for (int i = 0; i < s.n; i++)
+		expect(s.found[i] >= 1);
+	atomic_store(&stop, true);
+	for (int i = 0; i < 2; i++)
+		pthread_join(t[i], NULL);
+	put(&global_word, 0);
+	dlclose(module);
+	secrets_look(&s);
+	for (int i = 6; i < s.n; i++)
+		expect_eq(s.found[i], 0);
+}
+
+// The first thread's, whose thread-locals and stack lie elsewhere than others'; it is parked.
+static Secrets main_secrets;
+
+static int
+look_at_main(void *unused)
+{
+	(void)unused;
+	secrets_look(&main_secrets);
+	for (int i = 0; i < main_secrets.n; i++)
+		expect(main_secrets.found[i] >= 1);
+	return 0;
+}
+
+void
+test_roots_first_thread(void)
+{
+	void *module = module_open();
+	expect(module != NULL);
+	uintptr_t on_stack;
+	put(&on_stack, secret_new(&main_secrets));
+	put(&thread_local_word, secret_new(&main_secrets));
+	put(module_word(module, "module_thread_local")(), secret_new(&main_secrets));
+	expect_eq(go_run(look_at_main, NULL), 0);
+	__asm__ volatile("" : : "r"(&on_stack) : "memory");
+}
+
+// --- goroutines, channels, records of the runtime ---------------------------------------------------
+
+static void
+hold_parked(void *v)
+{
+	uintptr_t word;
+	put(&word, (uintptr_t)v);
+	count_add(&ready);
+	until(atomic_load(&stop));
+	__asm__ volatile("" : : "r"(&word) : "memory");
+	count_add(&ready);
+}
+
+static void
+nothing(void *unused)
+{
+	(void)unused;
+	count_add(&ready);
+}
+
+// Not to be inlined: the argument would stay on our stack.
+static __attribute__((noinline)) void
+spawn_secret(uintptr_t masked)
+{
+	expect_eq(go_spawn(nothing, (void *)(masked ^ secret_mask)), 0);
+}
+
+static __attribute__((noinline)) void
+send_secret(go_chan *c, uintptr_t masked)
+{
+	uintptr_t word;
+	put(&word, masked);
+	expect_eq(go_chan_send(c, &word, GO_NEVER), 0);
+	put(&word, 0);
+}
+
+static __attribute__((noinline)) void
+set_local_secret(go_local_key k, uintptr_t masked)
+{
+	expect_eq(go_local_set(k, (void *)(masked ^ secret_mask)), 0);
+}
+
+static __attribute__((noinline)) go_ctx *
+ctx_secret(uintptr_t masked)
+{
+	return go_ctx_with_value(NULL, &key, (void *)(masked ^ secret_mask));
+}
+
+static __attribute__((noinline)) go_timer *
+timer_secret(uintptr_t masked)
+{
+	return go_after_func(3600 * GO_SEC, nothing, (void *)(masked ^ secret_mask));
+}
+
+// What calls have left below us.
+static __attribute__((noinline)) void
+wipe_stack(void)
+{
+	volatile char below[16384];
+	for (size_t i = 0; i < sizeof(below); i++)
+		below[i] = 0;
+}
+
+typedef struct Pinned {
+	uintptr_t masked;
+	int n;
+} Pinned;
+
+static void
+count_pinned(void *v, Mspan *sp)
+{
+	Pinned *p = v;
+	const PageInfo *pi = &heap.info[span_page(sp)];
+	const uintptr_t *w = (const uintptr_t *)(void *)heap_page_addr(span_page(sp));
+	if (pi->kind != KIND_PINNED)
+		return;
+	for (size_t i = 0; i < sp->npages * (HEAP_PAGE / 8); i++)
+		p->n += (w[i] ^ secret_mask) == p->masked;
+}
+
+static int
+pinned_words(const Secrets *s, int k)
+{
+	Pinned p = {s->masked[k], 0};
+	for (size_t chunk = 0; chunk < heap_chunks(); chunk++)
+		chunk_each_span(chunk, count_pinned, &p);
+	return p.n;
+}
+
+// On a parked goroutine's stack; the argument of one that has not begun; channels small and large,
+// local values, contexts and timers, which are pinned memory.
+GO_TEST(roots_of_the_runtime, 1)
+{
+	Secrets s = {.n = 0};
+	uintptr_t parked = secret_new(&s);
+	expect_eq(go_spawn(hold_parked, (void *)parked), 0);
+	until(count_of(&ready) == 1);
+	go_chan *small = go_chan_new(sizeof(uintptr_t), 4), *large = go_chan_new(sizeof(uintptr_t), 100000);
+	go_local_key k;
+	expect_eq(go_local_key_new(&k, NULL), 0);
+	uintptr_t begins = secret_new(&s);
+	spawn_secret(begins);
+	send_secret(small, secret_new(&s));
+	send_secret(large, secret_new(&s));
+	set_local_secret(k, secret_new(&s));
+	go_ctx *ctx = ctx_secret(secret_new(&s));
+	go_timer *timer = timer_secret(secret_new(&s));
+	wipe_stack();
+	secrets_look(&s);
+	expect(s.found[0] >= 1);
+	expect(s.found[1] >= 1 || count_of(&ready) != 1); // it may have begun
+	for (int i = 2; i < s.n; i++)
+		expect_eq(pinned_words(&s, i), 1);
+	atomic_store(&stop, true);
+	until(count_of(&ready) == 3);
+	go_chan_free(small);
+	go_chan_free(large);
+	go_local_set(k, NULL);
+	go_ctx_unref(ctx);
+	go_timer_free(timer);
+}
+
+// --- explicit roots -----------------------------------------------------------------------------
+
+enum { EXPLICIT = 1000 };
+
+GO_TEST(roots_explicit, 1)
+{
+	Secrets s = {.n = 0};
+	uintptr_t *apart = mmap(NULL, EXPLICIT * 64, PROT_READ | PROT_WRITE,
+				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	expect(apart != MAP_FAILED);
+	put(&apart[8 * 700 + 1], secret_new(&s));
+	secrets_look(&s);
+	expect_eq(s.found[0], 0);
+	for (int i = 0; i < EXPLICIT; i++)
+		expect_eq(go_root_add(&apart[8 * i], 16), 0);
+	expect_eq(go_root_add(&apart[8], 16), GO_EINVAL);
+	secrets_look(&s);
+	expect_eq(s.found[0], 1);
+	for (int round = 0; round < 3; round++) {
+		for (int i = 0; i < EXPLICIT; i++)
+			expect_eq(go_root_remove(&apart[8 * i]), 0);
+		expect_eq(go_root_remove(&apart[8]), GO_EINVAL);
+		secrets_look(&s);
+		expect_eq(s.found[0], 0);
+		for (int i = 0; i < EXPLICIT; i++)
+			expect_eq(go_root_add(&apart[8 * i], 16), 0);
+		secrets_look(&s);
+		expect_eq(s.found[0], 1);
+	}
+	for (int i = 0; i < EXPLICIT; i++)
+		expect_eq(go_root_remove(&apart[8 * i]), 0);
+	munmap(apart, EXPLICIT * 64);
+	stop_and_gather();
+}
+
+// --- other stacks -------------------------------------------------------------------------------
+
+static ucontext_t back, there;
+static uintptr_t other_masked;
+
+static void
+hold_there(void)
+{
+	uintptr_t word;
+	put(&word, other_masked);
+	count_add(&ready);
+	while (!atomic_load(&stop))
+		;
+	__asm__ volatile("" : : "r"(&word) : "memory");
+}
+
+// Switches to a stack that the program has made itself, keeping a word on the first.
+static void
+go_elsewhere(void *v)
+{
+	uintptr_t word;
+	put(&word, *(uintptr_t *)v);
+	getcontext(&there);
+	there.uc_stack.ss_sp = mmap(NULL, 65536, PROT_READ | PROT_WRITE,
+				    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	there.uc_stack.ss_size = 65536;
+	there.uc_link = &back;
+	makecontext(&there, hold_there, 0);
+	swapcontext(&back, &there);
+	__asm__ volatile("" : : "r"(&word) : "memory");
+	count_add(&ready);
+}
+
+static void *
+go_elsewhere_on_thread(void *v)
+{
+	go_elsewhere(v);
+	return NULL;
+}
+
+static void *
+go_elsewhere_attached(void *v)
+{
+	go_yield();
+	go_elsewhere(v);
+	return NULL;
+}
+
+static void
+elsewhere(int how)
+{
+	Secrets s = {.n = 0};
+	static uintptr_t first;
+	pthread_t t;
+	first = secret_new(&s);
+	other_masked = secret_new(&s);
+	if (how == 0)
+		expect_eq(go_spawn(go_elsewhere, &first), 0);
+	else
+		expect_eq(pthread_create(&t, NULL,
+					 how == 1 ? go_elsewhere_on_thread : go_elsewhere_attached,
+					 &first),
+			  0);
+	until(count_of(&ready) == 1);
+	secrets_look(&s);
+	expect(s.found[0] >= 1);
+	expect(s.found[1] >= 1);
+	atomic_store(&stop, true);
+	until(count_of(&ready) == 2);
+	if (how != 0)
+		pthread_join(t, NULL);
+}
+
+GO_TEST(roots_goroutine_elsewhere, 2)
+{
+	elsewhere(0);
+}
+
+GO_TEST(roots_thread_elsewhere, 2)
+{
+	elsewhere(1);
+}
+
+GO_TEST(roots_attached_thread_elsewhere, 2)
+{
+	elsewhere(2);
+}
+
+// --- threads that do not come -------------------------------------------------------------------
+
+static atomic_int blocked_ms;
+
+// Without libc, whose masks would leave the signal out.
+static void *
+block_everything(void *unused)
+{
+	uint64_t all = UINT64_MAX, before;
+	(void)unused;
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, 8);
+	count_add(&ready);
+	usleep((useconds_t)atomic_load(&blocked_ms) * 1000);
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, 8);
+	return NULL;
+}
+
+// It is waited for; meanwhile the others get on.
+GO_TEST(roots_wait_for_a_thread_that_blocks, 2)
+{
+	pthread_t t;
+	atomic_store(&blocked_ms, 200);
+	expect_eq(pthread_create(&t, NULL, block_everything, NULL), 0);
+	until(count_of(&ready) == 1);
+	int64_t begun = test_now_ns();
+	stop_and_gather();
+	expect(test_now_ns() - begun >= 100 * GO_MSEC);
+	pthread_join(t, NULL);
+}
+
+// Masks made with libc do not hold the signal.
+static void *
+block_all_that_libc_lets(void *unused)
+{
+	sigset_t all;
+	(void)unused;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, NULL);
+	count_add(&ready);
+	while (!atomic_load(&stop))
+		usleep(1000);
+	return NULL;
+}
+
+GO_TEST(roots_masks_of_libc, 2)
+{
+	pthread_t t;
+	expect_eq(pthread_create(&t, NULL, block_all_that_libc_lets, NULL), 0);
+	until(count_of(&ready) == 1);
+	for (int i = 0; i < 10; i++)
+		stop_and_gather();
+	atomic_store(&stop, true);
+	pthread_join(t, NULL);
+}
+
+// The first thread has ended and is listed for ever.
+static void *
+after_the_first(void *first)
+{
+	pthread_join(*(pthread_t *)first, NULL);
+	for (int i = 0; i < 3; i++)
+		stop_and_gather();
+	_exit(0);
+}
+
+void
+test_roots_first_thread_ends(void)
+{
+	static pthread_t first;
+	pthread_t t;
+	first = pthread_self();
+	expect_eq(pthread_create(&t, NULL, after_the_first, &first), 0);
+	pthread_exit(NULL);
+}
