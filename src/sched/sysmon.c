@@ -39,7 +39,8 @@ typedef struct Monitor {
 	int64_t next_scavenge;
 	uint32_t scavenges_left; // before it sleeps without a limit
 	int64_t next_stamp;      // of waits
-	bool stamped;            // since the last work
+	bool stamped;            // when every P was idle, after so many switches:
+	uint64_t stamped_ticks;
 	QueueWatch global;       // see watch_conservation
 	QueueWatch local[WATCHED_PROCS];
 } Monitor;
@@ -53,13 +54,29 @@ monitor_wake(void)
 	}
 }
 
+// Whether no P runs; then *ticks gets how many switches they have made. The same number later says
+// that none has run in between.
+static bool
+all_idle(uint64_t *ticks)
+{
+	assert_held(&sched.lock);
+	if (load_rlx(&sched.n_pidle) != load_rlx(&sched_n_procs)) // order: sched.lock
+		return false;
+	ProcSnapshot procs = sched_procs();
+	*ticks = 0;
+	for (uint32_t i = 0; i < procs.n; i++)
+		*ticks += load_rlx(&procs.p[i]->tick); // order: sched.lock, they are idle
+	return true;
+}
+
 // Nothing to watch: no P runs. Sleeps until one does.
 static void
 sleep_while_idle(Monitor *mon)
 {
+	uint64_t ticks = 0;
 	mutex_lock(&sched.lock);
-	bool idle = load_rlx(&sched.n_pidle) == load_rlx(&sched_n_procs) && // order: sched.lock
-		    load_rlx(&sched.stopping) == 0 && load_rlx(&sched.thread_wanted) == 0;
+	bool idle = all_idle(&ticks) && load_rlx(&sched.stopping) == 0 && // order: sched.lock
+		    load_rlx(&sched.thread_wanted) == 0;
 	if (idle) {
 		store_rlx(&sched.monitor_asleep, 1); // order: own, under sched.lock
 		note_clear(&sched.monitor_note);
@@ -67,7 +84,6 @@ sleep_while_idle(Monitor *mon)
 	mutex_unlock(&sched.lock);
 	if (!idle) {
 		mon->scavenges_left = SCAVENGES_IDLE;
-		mon->stamped = false;
 		return;
 	}
 	// The memory of a peak is perhaps still to go back: a few more looks.
@@ -76,13 +92,12 @@ sleep_while_idle(Monitor *mon)
 	int64_t until = INT64_MAX;
 	if (mon->scavenges_left != 0)
 		until = mon->next_scavenge;
-	else if (!mon->stamped)
+	else if (!mon->stamped || ticks != mon->stamped_ticks)
 		until = mon->next_stamp;
 	if (load_rlx(&sched.dead_suspect) != 0 && mon->next_dead_look < until) // order: hint
 		until = mon->next_dead_look;
 	if (note_sleep(&sched.monitor_note, until)) {
 		mon->scavenges_left = SCAVENGES_IDLE;
-		mon->stamped = false;
 	} else {
 		mutex_lock(&sched.lock);
 		store_rlx(&sched.monitor_asleep, 0); // order: own, under sched.lock
@@ -195,15 +210,18 @@ try_threads_again(void)
 }
 
 // Notes for dumps since when, about, each goroutine has been waiting: now and then, and once more
-// before a sleep without a limit. A stamp that lands just after its G has woken and parked again is
-// too early by that much.
+// before a sleep without a limit: with every P idle, or the last to park might be missed. A stamp
+// that lands just after its G has woken and parked again is too early by that much. Threads of the
+// program note the time themselves.
 static void
 stamp_waits(Monitor *mon, int64_t now)
 {
 	if (now < mon->next_stamp)
 		return;
 	mon->next_stamp = now + STAMP_S * GO_SEC;
-	mon->stamped = true;
+	mutex_lock(&sched.lock);
+	mon->stamped = all_idle(&mon->stamped_ticks);
+	mutex_unlock(&sched.lock);
 	for (G *gp = sched_all_first(); gp != NULL; gp = gp->all_next)
 		if (load_rlx(&gp->status) == Gwaiting && // order: count
 		    load_rlx(&gp->wait_since) == 0)
