@@ -17,7 +17,7 @@
 
 // What nobody may look at in a free block: all but the lock, and the pointer that the leak checker
 // follows from block to block.
-#ifdef __SANITIZE_ADDRESS__
+#if SANITIZE_ADDRESS
 #include <sanitizer/asan_interface.h>
 #define POISON(p, n) ASAN_POISON_MEMORY_REGION(p, n)
 #define UNPOISON(p, n) ASAN_UNPOISON_MEMORY_REGION(p, n)

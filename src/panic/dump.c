@@ -140,7 +140,7 @@ print_gap(Dump *d)
 static NO_TSAN void
 print_other(Dump *d, G *gp)
 {
-	uint32_t status = load_acq(&gp->status); // order: observe <- sched_finish_switch
+	uint32_t status = load_acq(&gp->status); // order: observe <- finish_switch
 	if (status == Gidle || status == Gdead)
 		return;
 	bool held = !gp->thread && sched_scan_begin(gp);

@@ -143,7 +143,7 @@ struct M {
 	G *curg;             // own; the G that runs, NULL in the scheduler
 	P *p;                // own; see L2 in lease.h
 	void *g0_sp;         // own: the scheduler's context while a G runs
-	G *prev;             // own: who just left the processor; see sched_finish_switch
+	G *prev;             // own: who just left the processor; see finish_switch
 	void (*after)(void *); // own: runs once prev is off its stack
 	void *after_arg;     // own
 	int *errno_addr;     // own: this thread's errno
