@@ -33,7 +33,8 @@ void up_thread_ends(void *signal_stack);
 
 // The runtime starts: how many Ps. Answered by rt.
 int up_default_procs(void);
-// The runtime starts, once, before any thread of its own runs goroutines: signal handlers. Answered by panic.
+// The runtime starts, once, before any thread of its own runs goroutines: signal handlers.
+// Answered by panic.
 void up_runtime_starts(void);
 
 #endif

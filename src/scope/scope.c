@@ -10,9 +10,9 @@
 //       children's waits and cancels what is inside before he lets go of the lock. So whoever finds
 //       the scope cancelled and holds its lock, or waits for it, finds all inside cancelled too.
 //   S2  refs counts the opener, the children, and the deadline while it cancels. Once 0 it never
-//       rises again, and giving up a reference is the last touch of who held it. Besides the opener only
-//       the deadline and a walk from the scope around it may still look, until it has stopped the
-//       one and left the other's list.
+//       rises again, and giving up a reference is the last touch of who held it. Besides the
+//       opener only the deadline and a walk from the scope around it may still look, until it has
+//       stopped the one and left the other's list.
 //   S3  A child is in the list of its scope from before it can run until its values are destroyed.
 //       So a canceller that holds the lock may use every G of the list.
 //   S4  An inner scope leaves its outer scope's list after its refs are 0 and before scope_wait
