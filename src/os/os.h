@@ -41,8 +41,10 @@ void os_free(void *p);
 
 // --- threads ----------------------------------------------------------------------------------
 // Starts a detached thread that runs fn(arg), all signals blocked until fn unblocks them (so none
-// lands before it has its alternate stack). 0, -EAGAIN, -ENOMEM.
+// lands before it has its alternate stack). 0, -EAGAIN, -ENOMEM. One try, without a wait.
 int os_thread_start(void (*fn)(void *arg), void *arg);
+// The same for a caller that can wait and cannot go on without: tries again for some milliseconds.
+int os_thread_start_patient(void (*fn)(void *arg), void *arg);
 int os_thread_id(void); // the kernel's; cached per thread
 // The calling thread's errno. The compiler may not remember the answer across a switch.
 int *os_errno_addr(void);

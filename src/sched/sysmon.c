@@ -21,6 +21,8 @@ enum {
 	SCAVENGE_NS = 1000 * 1000 * 1000,
 	STAMP_S = 20,
 	LOST_NS = 10 * 1000 * 1000,
+	RETRY_MIN_NS = 1000 * 1000,
+	RETRY_MAX_NS = 128 * 1000 * 1000,
 	WATCHED_PROCS = 64,
 	SCAVENGES_IDLE = 8, // so often more after the last work, for the memory of a peak
 };
@@ -36,6 +38,8 @@ typedef struct Monitor {
 	uint32_t vain;         // looks in a row that took nothing
 	uint32_t dead_looks;   // how often check_dead was asked again
 	int64_t next_dead_look;
+	int64_t retry_ns;      // between tries to get a thread
+	int64_t next_retry;
 	int64_t next_scavenge;
 	uint32_t scavenges_left; // before it sleeps without a limit
 	int64_t next_stamp;      // of waits
@@ -193,20 +197,40 @@ work_waits(ProcSnapshot procs)
 	return false;
 }
 
-// A thread was refused to us; the limit may have been lifted.
-static void
-try_threads_again(void)
+// The P that wants a thread; none when an M is idle, or each P has one.
+static P *
+p_without_thread(void)
 {
-	if (load_rlx(&sched.thread_wanted) == 0) // order: hint
-		return;
-	store_rlx(&sched.thread_wanted, 0); // order: hint; a new refusal sets it again
 	mutex_lock(&sched.lock);
-	P *pp = pidle_get();
+	P *pp = sched.midle == NULL ? pidle_get() : NULL;
 	if (pp != NULL)
 		store_rlx(&pp->status, Prunning); // order: own
 	mutex_unlock(&sched.lock);
-	if (pp != NULL)
-		thread_start(pp, false); // it finds the work of the others in the global queue
+	return pp;
+}
+
+// A thread was refused to us; the limit may have been lifted. From here on wakers start threads by
+// themselves again, and what they left to us meanwhile is looked for.
+static void
+try_threads_again(Monitor *mon, int64_t now)
+{
+	if (load_rlx(&sched.thread_wanted) == 0 || now < mon->next_retry) // order: hint
+		return;
+	P *pp = p_without_thread();
+	if (pp != NULL && thread_retry(pp))
+		mon->retry_ns = 0;
+	else
+		mon->retry_ns = mon->retry_ns == 0 ? RETRY_MIN_NS : 2 * mon->retry_ns;
+	if (mon->retry_ns > RETRY_MAX_NS)
+		mon->retry_ns = RETRY_MAX_NS;
+	mon->next_retry = now + mon->retry_ns;
+	if (pp != NULL && mon->retry_ns != 0)
+		return; // refused
+	mutex_lock(&sched.lock);
+	store_rlx(&sched.thread_wanted, 0); // order: own, under sched.lock
+	mutex_unlock(&sched.lock);
+	if (work_anywhere(sched_procs()))
+		sched_wake();
 }
 
 // Notes for dumps since when, about, each goroutine has been waiting: now and then, and once more
@@ -318,7 +342,7 @@ monitor_main(void *unused)
 		if (load_rlx(&sched.n_pidle) != 0 && first_timer() <= now) // order: hint
 			sched_wake();
 		watch_conservation(&mon, procs, now);
-		try_threads_again();
+		try_threads_again(&mon, now);
 		look_for_dead(&mon, now);
 		scavenge(&mon, now);
 		stamp_waits(&mon, now);
@@ -328,5 +352,5 @@ monitor_main(void *unused)
 int
 monitor_start(void)
 {
-	return os_thread_start(monitor_main, NULL) == 0 ? 0 : GO_ENOMEM;
+	return os_thread_start_patient(monitor_main, NULL) == 0 ? 0 : GO_ENOMEM;
 }
