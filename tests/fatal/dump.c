@@ -122,9 +122,23 @@ GO_TEST(dump_shows_what_has_not_run, 1)
 static void
 come_and_go(void *left)
 {
+	if ((intptr_t)left % 4 == 0)
+		go_name_set((intptr_t)left % 8 == 0 ? "comes" : "goes");
 	if ((intptr_t)left > 0)
 		go_spawn(come_and_go, (void *)((intptr_t)left - 1));
 	go_yield();
+}
+
+// go_dump to what is no descriptor writes nothing.
+DEATH(dump_nowhere)
+{
+	go_dump(-1);
+}
+
+void
+test_dump_nowhere(void)
+{
+	expect_death(dump_nowhere, .status = 0, .err = "", .err_lacks = {"goroutine"});
 }
 
 // Dumps while goroutines start, wait, run and end disturb nobody.
