@@ -16,7 +16,7 @@
 
 /* go_errno_location - the address of the calling thread's errno, now.
  *
- * The address is good until the goroutine next blocks or yields.
+ * The address is good until the next call that may move the goroutine; see base.h.
  * Blocks:    no.
  * Call from: anywhere.
  */

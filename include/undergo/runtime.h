@@ -50,7 +50,7 @@ GO_API void go_stats_read(go_stats *st);
 /* go_dump - write every goroutine's number, name, state, wait and stack to a descriptor.
  *
  * The format is that of Go's SIGQUIT dump. Allocates nothing.
- * Blocks:    the thread, for as long as writing takes.
+ * Blocks:    the thread, for as long as writing takes; the processor goes to others meanwhile.
  * Call from: a goroutine or a thread.
  */
 GO_API void go_dump(int fd);

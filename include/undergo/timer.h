@@ -30,7 +30,7 @@ typedef struct go_timer go_timer;
 
 /* go_after_func - make a timer that runs fn(arg) on a goroutine of its own after delay_ns.
  *
- * Returns NULL when there is no memory. To fire it again use go_timer_reset.
+ * Returns NULL when fn is NULL or there is no memory. To fire it again use go_timer_reset.
  * Owns:      the caller; go_timer_free gives it back, also before it fires.
  * Blocks:    no.
  * Call from: a goroutine or a thread.

@@ -38,7 +38,9 @@ void
 go_dump(int fd)
 {
 	sched_enter();
+	sched_block_begin();
 	panic_dump(fd);
+	sched_enter();
 	sched_leave();
 }
 

@@ -6,23 +6,23 @@
 #include "base/base.h"
 #include "base/base_up.h"
 
-enum { U64_DIGITS = 20 };
+enum { U64_DIGITS = 20, DEFAULT_FD = 2 };
 
-static __thread int print_fd; // this thread's descriptor, plus 1; 0 is the default
+static __thread int print_fd; // this thread's descriptor, xor the default
 
 // The only places that form the address of print_fd: not inlined, so that no caller keeps it across
 // a switch to another thread.
 static NOINLINE int
 current_fd(void)
 {
-	return print_fd != 0 ? print_fd - 1 : 2;
+	return print_fd ^ DEFAULT_FD;
 }
 
 NOINLINE int
 print_to(int fd)
 {
 	int before = current_fd();
-	print_fd = fd + 1;
+	print_fd = fd ^ DEFAULT_FD;
 	return before;
 }
 

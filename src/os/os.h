@@ -47,8 +47,10 @@ void os_free(void *p);
 
 // --- threads ----------------------------------------------------------------------------------
 // Starts a detached thread that runs fn(arg), all signals blocked until fn unblocks them (so none
-// lands before it has its alternate stack). 0, -EAGAIN, -ENOMEM.
+// lands before it has its alternate stack). 0, -EAGAIN, -ENOMEM. One try, without a wait.
 int os_thread_start(void (*fn)(void *arg), void *arg);
+// The same for a caller that can wait and cannot go on without: tries again for some milliseconds.
+int os_thread_start_patient(void (*fn)(void *arg), void *arg);
 int os_thread_id(void); // the kernel's; cached per thread
 int os_process_id(void);
 uintptr_t os_first_stack(void); // an address on the stack of the process's first thread

@@ -155,6 +155,11 @@ os_alloc(size_t bytes)
 
 // --- threads ------------------------------------------------------------------------------------
 
+enum {
+	FIRST_RETRY_NS = 1000000,
+	LAST_RETRY_NS = 8000000, // 1 + 2 + 4 + 8 ms: meanwhile some thread may end
+};
+
 int
 os_thread_start(void (*fn)(void *arg), void *arg)
 {
@@ -162,6 +167,17 @@ os_thread_start(void (*fn)(void *arg), void *arg)
 	if (err != 0)
 		return err;
 	return os_simulated ? sim_thread_start(fn, arg) : sys_thread_start(fn, arg);
+}
+
+int
+os_thread_start_patient(void (*fn)(void *arg), void *arg)
+{
+	int err = os_thread_start(fn, arg);
+	for (int64_t ns = FIRST_RETRY_NS; err == -EAGAIN && ns <= LAST_RETRY_NS; ns *= 2) {
+		os_sleep(ns);
+		err = os_thread_start(fn, arg);
+	}
+	return err;
 }
 
 int

@@ -8,7 +8,8 @@
 //
 // A goroutine's record is never freed, so the list is walked without a lock; what a record says may
 // be a moment old. Its stack is read only while its scan bit is held, which keeps it from running,
-// and never waited for: one that runs elsewhere has no traceback.
+// and never waited for: one that runs elsewhere has no traceback. Nothing is written before the bit
+// is given up, as the reader of what we write may be that goroutine, or need its thread.
 //
 // Printing needs more stack than a goroutine or a signal handler may have left, so it happens on
 // stacks of its own: one for the death of the process, which happens once, and one for go_dump,
@@ -29,6 +30,7 @@ enum {
 	GUARD_MOST_BYTES = 64 << 10,
 	SORTED_MAX = 2000, // goroutines that are printed by rising number
 	EXIT_DUMPED = 2,
+	BUSY_LOOK_NS = 1000000, // between looks whether another dump has ended
 };
 #define NS_PER_MINUTE INT64_C(60000000000)
 
@@ -96,34 +98,40 @@ line_name(Line *l, const char *name)
 	}
 }
 
+// Fits into a line, so nothing is written here.
 static NO_TSAN void
-print_header(G *gp, uint32_t status)
+line_header(Line *l, G *gp, uint32_t status)
 {
-	Line l = {0};
 	int64_t since = load_rlx(&gp->wait_since); // order: count
-	line_str(&l, "goroutine ");
-	line_u64(&l, gp->id);
+	line_str(l, "goroutine ");
+	line_u64(l, gp->id);
 	if (gp->name != NULL)
-		line_name(&l, gp->name);
-	line_str(&l, " [");
-	line_str(&l, status_text(gp, status));
+		line_name(l, gp->name);
+	line_str(l, " [");
+	line_str(l, status_text(gp, status));
 	if (status == Gwaiting && since != 0 && os_nanotime() - since >= NS_PER_MINUTE) {
-		line_str(&l, ", ");
-		line_u64(&l, (uint64_t)((os_nanotime() - since) / NS_PER_MINUTE));
-		line_str(&l, " minutes");
+		line_str(l, ", ");
+		line_u64(l, (uint64_t)((os_nanotime() - since) / NS_PER_MINUTE));
+		line_str(l, " minutes");
 	}
-	line_str(&l, gp->thread ? ", thread]:" : "]:");
-	line_end(&l);
+	line_str(l, gp->thread ? ", thread]:" : "]:");
 }
 
-static NO_TSAN void
-print_creator(const G *gp)
+// The goroutine that started this one; 0 for those nobody started.
+static NO_TSAN uint64_t
+creator_of(const G *gp)
+{
+	return gp->id != 1 ? gp->parent_id : 0;
+}
+
+static void
+print_creator(uint64_t id)
 {
 	Line l = {0};
-	if (gp->parent_id == 0 || gp->id == 1)
+	if (id == 0)
 		return;
 	line_str(&l, "created in goroutine ");
-	line_u64(&l, gp->parent_id);
+	line_u64(&l, id);
 	line_end(&l);
 }
 
@@ -137,26 +145,50 @@ print_gap(Dump *d)
 	d->begun = true;
 }
 
-static NO_TSAN void
+// What is said about a goroutine, gathered before any of it is written.
+typedef struct Shown {
+	Line header;
+	Walk walk;
+	uint64_t creator;
+	uint32_t status;
+	bool walked;
+} Shown;
+
+// False when there is no such goroutine.  Blocks: no.
+static NO_TSAN bool
+look_at(Shown *s, G *gp)
+{
+	s->status = load_acq(&gp->status); // order: observe <- finish_switch
+	if (s->status == Gidle || s->status == Gdead)
+		return false;
+	s->walked = !gp->thread && sched_scan_begin(gp);
+	if (s->walked)
+		s->status = load_rlx(&gp->status); // order: hint, it cannot run
+	s->header.n = 0;
+	line_header(&s->header, gp, s->status);
+	s->creator = creator_of(gp);
+	if (s->walked) {
+		trace_parked(gp, &s->walk);
+		sched_scan_end(gp);
+	}
+	return true;
+}
+
+static void
 print_other(Dump *d, G *gp)
 {
-	uint32_t status = load_acq(&gp->status); // order: observe <- sched_finish_switch
-	if (status == Gidle || status == Gdead)
+	Shown s;
+	if (!look_at(&s, gp))
 		return;
-	bool held = !gp->thread && sched_scan_begin(gp);
-	if (held)
-		status = load_rlx(&gp->status); // order: hint, it cannot run
 	print_gap(d);
-	print_header(gp, status);
-	if (held) {
-		trace_parked(gp, d->system);
-		sched_scan_end(gp);
-	} else if (status == Gwaiting) {
+	line_end(&s.header);
+	if (s.walked)
+		trace_print(&s.walk, d->system);
+	else if (s.status == Gwaiting)
 		print_str("\tgoroutine is a thread of the program; stack unavailable\n");
-	} else {
+	else
 		print_str("\tgoroutine running on other thread; stack unavailable\n");
-	}
-	print_creator(gp);
+	print_creator(s.creator);
 }
 
 // The goroutine with the lowest number above `id` and up to `last`.
@@ -230,10 +262,12 @@ print_goroutines(Dump *d)
 {
 	G *me = present_goroutine(d->start.sp);
 	if (me != NULL) {
+		Line l = {0};
 		print_gap(d);
-		print_header(me, load_rlx(&me->status)); // order: hint
+		line_header(&l, me, load_rlx(&me->status)); // order: hint
+		line_end(&l);
 		trace_here(&d->start, d->system);
-		print_creator(me);
+		print_creator(creator_of(me));
 	} else if (d->runtime) {
 		print_gap(d);
 		print_str("runtime stack:\n");
@@ -314,7 +348,7 @@ panic_dump(int fd)
 		.system = level >= TRACE_SYSTEM,
 	};
 	while (xchg_acq(&dump_busy, true)) // order: claim
-		os_yield();
+		os_sleep(BUSY_LOOK_NS);
 	arch_call_on(dump_stack + sizeof(dump_stack), dump_on_stack, &d);
 	store_rel(&dump_busy, false); // order: release
 }

@@ -9,7 +9,8 @@
 // unwinder and the symboliser, installs the handlers of fatal signals.
 void panic_init(void);
 
-// go_dump: every goroutine to fd, the calling one first, while the others go on. Blocks: M.
+// go_dump: every goroutine to fd, the calling one first, while the others go on. The caller has
+// left the runtime, as before any call that blocks.  Blocks: M.
 void panic_dump(int fd);
 
 // The answers of panic to questions from below: up_print_goroutines (base_up.h), up_thread_starts

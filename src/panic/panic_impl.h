@@ -38,8 +38,28 @@ typedef struct TraceStart {
 
 // Prints the frames of the present stack from `start` outwards. system: the runtime's frames too.
 void trace_here(const TraceStart *start, bool system);
-// Prints the frames of a G that does not run; the caller holds its scan bit.
-void trace_parked(G *gp, bool system);
+// What a walk found: addresses, so that naming and printing, which take long, come later.
+enum { WALK_HALF = 50 }; // frames kept at either end
+
+typedef struct Frame {
+	uintptr_t pc;
+	bool exact; // pc is where it was interrupted, not a return address
+} Frame;
+
+typedef struct Walk {
+	uintptr_t start; // frames before the one with this pc are ours
+	bool started;
+	bool cut;    // there were too many
+	bool broken; // it faulted
+	uint64_t n;
+	uintptr_t cfa; // of the frame before
+	Frame inner[WALK_HALF];
+	Frame outer[WALK_HALF]; // a ring: frame i lies at i % WALK_HALF
+} Walk;
+
+// Walks the stack of a G that does not run. The caller holds its scan bit.  Blocks: no.
+void trace_parked(const G *gp, Walk *w);
+void trace_print(const Walk *w, bool system);
 // Called by the handler of a fault: when a walk of this thread caused it, continues behind that
 // walk and does not return. Stack: signal.
 void trace_catch(void);

@@ -25,26 +25,7 @@
 #include "arch/unwind.h"
 #include "panic/panic_impl.h"
 
-enum {
-	HALF = 50,          // frames printed at either end
-	WALK_MAX = 1 << 20, // frames walked; a second or so
-};
-
-typedef struct Frame {
-	uintptr_t pc;
-	bool exact; // pc is where it was interrupted, not a return address
-} Frame;
-
-typedef struct Walk {
-	uintptr_t start; // frames before the one with this pc are ours
-	bool started;
-	bool cut;    // WALK_MAX
-	bool broken; // it faulted
-	uint64_t n;
-	uintptr_t cfa; // of the frame before
-	Frame inner[HALF];
-	Frame outer[HALF]; // a ring: frame i lies at i % HALF
-} Walk;
+enum { WALK_MAX = 1 << 20 }; // frames walked; a second or so
 
 typedef struct Trap {
 	sigjmp_buf env;
@@ -151,10 +132,10 @@ step(struct _Unwind_Context *context, void *arg)
 	if (w->cut || pc == 0 || circles)
 		return _URC_END_OF_STACK;
 	Frame f = {pc, exact != 0};
-	if (w->n < HALF)
+	if (w->n < WALK_HALF)
 		w->inner[w->n] = f;
 	else
-		w->outer[w->n % HALF] = f;
+		w->outer[w->n % WALK_HALF] = f;
 	w->n++;
 	w->cfa = cfa;
 	return _URC_NO_REASON;
@@ -348,23 +329,23 @@ naming_begin(Naming *nm, bool system)
 
 // --- printing -----------------------------------------------------------------------------------
 
-static void
-print_walk(const Walk *w, bool system)
+void
+trace_print(const Walk *w, bool system)
 {
 	Naming nm;
 	naming_begin(&nm, system);
-	for (uint64_t i = 0; i < w->n && i < HALF; i++)
+	for (uint64_t i = 0; i < w->n && i < WALK_HALF; i++)
 		name_frame(&nm, &w->inner[i]);
-	uint64_t from = w->n > 2 * HALF ? w->n - HALF : HALF;
-	if (w->cut || from > HALF) {
+	uint64_t from = w->n > 2 * WALK_HALF ? w->n - WALK_HALF : WALK_HALF;
+	if (w->cut || from > WALK_HALF) {
 		line_str(&nm.line, "...");
 		if (!w->cut)
-			line_u64(&nm.line, from - HALF);
+			line_u64(&nm.line, from - WALK_HALF);
 		line_str(&nm.line, w->cut ? "additional frames elided..." : " frames elided...");
 		line_end(&nm.line);
 	}
 	for (uint64_t i = from; i < w->n && !w->cut; i++)
-		name_frame(&nm, &w->outer[i % HALF]);
+		name_frame(&nm, &w->outer[i % WALK_HALF]);
 	if (w->broken) {
 		line_str(&nm.line, "\tthe stack is unreadable from here");
 		line_end(&nm.line);
@@ -396,29 +377,18 @@ trace_here(const TraceStart *start, bool system)
 			from.context = start->context;
 	}
 	walk_safely(&from);
-	print_walk(&w, system);
+	trace_print(&w, system);
 }
 
 // A goroutine that has not run yet shows the function it will begin with.
-static void
-print_fresh(const G *gp, bool system)
-{
-	Naming nm;
-	naming_begin(&nm, system);
-	name_frame(&nm, &(Frame){.pc = (uintptr_t)gp->fn, .exact = true});
-}
-
 void
-trace_parked(G *gp, bool system)
+trace_parked(const G *gp, Walk *w)
 {
-	if (gp->sp == NULL) {
-		print_fresh(gp, system);
-		return;
-	}
-	Walk w;
-	memset(&w, 0, sizeof(w));
-	walk_safely(&(WalkFrom){.walk = &w, .sp = gp->sp});
-	print_walk(&w, system);
+	memset(w, 0, sizeof(*w));
+	if (gp->sp == NULL)
+		w->inner[w->n++] = (Frame){.pc = (uintptr_t)gp->fn, .exact = true};
+	else
+		walk_safely(&(WalkFrom){.walk = w, .sp = gp->sp});
 }
 
 static _Unwind_Reason_Code

@@ -9,7 +9,8 @@
 //
 // Invariants:
 //   F1  While work sits in a queue and a P is idle, an M is spinning, or is being woken to spin, or
-//       is between making a P idle and the recheck of F2.
+//       is between making a P idle and the recheck of F2; or no M is idle, the system refuses
+//       threads, and the monitor will ask it again.
 //   F2  An M that makes its P idle, spinning or not, looks at every queue once more afterwards.
 //   F3  A spinning M's own queue is empty when it goes idle; it stops spinning before it runs a G.
 //   F4  An M walks the Ps through a snapshot taken before it let its P go (procs.c).
@@ -35,7 +36,9 @@ sched_wake(void)
 	    !cas_rlx(&sched.n_spinning, &zero, 1)) // order: dekker with go_idle, O1
 		return;
 	mutex_lock(&sched.lock);
-	P *pp = pidle_get();
+	// While threads are refused the monitor stands for us, and for whoever relies on the count.
+	bool vain = sched.midle == NULL && load_rlx(&sched.thread_wanted) != 0; // order: own
+	P *pp = vain ? NULL : pidle_get();
 	if (pp == NULL) // F2 covers whoever relied on the count: no P idles before we are gone
 		sub_rlx(&sched.n_spinning, 1); // order: O1
 	else

@@ -78,7 +78,7 @@ struct G {
 	ATOMIC_U32 wait;     // WaitReason, while Gwaiting; count for dumps
 	bool thread;         // set before publication: a foreign thread; parks on note, has no P
 	bool keeps_stack;    // owner: its stack is of the default size and stays with it
-	ATOMIC_I64 wait_since; // about when it parked, noted by the monitor; 0 not yet
+	ATOMIC_I64 wait_since; // when it parked: a thread's own note, else the monitor's; 0 not yet
 	struct Scope *scope; // owner: the scope it runs in, NULL none
 	int (*scope_fn)(void *); // set before publication: the body of a scope's child
 	struct Locals *locals; // owner: goroutine-local values
@@ -143,7 +143,7 @@ struct M {
 	G *curg;             // own; the G that runs, NULL in the scheduler
 	P *p;                // own; see L2 in lease.h
 	void *g0_sp;         // own: the scheduler's context while a G runs
-	G *prev;             // own: who just left the processor; see sched_finish_switch
+	G *prev;             // own: who just left the processor; see finish_switch
 	void (*after)(void *); // own: runs once prev is off its stack
 	void *after_arg;     // own
 	int *errno_addr;     // own: this thread's errno

@@ -163,7 +163,8 @@ void check_dead(void);      // sched.lock held
 
 // thread.c
 bool thread_start(P *pp, bool spinning); // an M for pp, status Prunning; false: pp went idle
-bool thread_reserve(void);  // at least one M exists
+bool thread_reserve(void);  // at least one M exists. Blocks: M, while threads are refused
+bool thread_retry(P *pp);   // thread_start by a new thread; for the monitor, on thread_wanted
 bool m_stop(M *mp, int64_t deadline);    // sleeps in the idle list; false: this M shall end
 bool m_rest(M *mp, Note *n, int64_t deadline); // note_sleep, resting
 int64_t first_timer(void);               // over all Ps

@@ -21,7 +21,7 @@ void up_deadline_arm(Deadline *d, G *gp, int64_t when);
 void up_deadline_disarm(Deadline *d);
 
 // A G ends, on its own stack, still able to park: destroy its goroutine-local values and tell its
-// scope. Answered by sync layer of the C face.
+// scope. Answered by scope.
 void up_g_ends(G *gp);
 // Whether the scope gp runs in has been cancelled. Only asked when gp->scope is not NULL.
 bool up_scope_canceled(G *gp);
@@ -33,7 +33,8 @@ void up_thread_ends(void *signal_stack);
 
 // The runtime starts: how many Ps. Answered by rt.
 int up_default_procs(void);
-// The runtime starts, once, before any thread of its own: signal handlers. Answered by panic.
+// The runtime starts, once, before any thread of its own runs goroutines: signal handlers.
+// Answered by panic.
 void up_runtime_starts(void);
 
 #endif

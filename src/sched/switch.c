@@ -126,7 +126,7 @@ thread_park(G *gp, WaitReason why, void (*after)(void *), void *arg)
 {
 	note_clear(&gp->note);
 	store_rlx(&gp->wait, why);        // order: count
-	store_rlx(&gp->wait_since, 0);    // order: count
+	store_rlx(&gp->wait_since, os_nanotime()); // order: count
 	foreign_parks(gp);
 	store_rel(&gp->status, Gwaiting); // order: publish -> dumps
 	if (after != NULL)

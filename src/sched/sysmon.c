@@ -21,6 +21,8 @@ enum {
 	SCAVENGE_NS = 1000 * 1000 * 1000,
 	STAMP_S = 20,
 	LOST_NS = 10 * 1000 * 1000,
+	RETRY_MIN_NS = 1000 * 1000,
+	RETRY_MAX_NS = 128 * 1000 * 1000,
 	WATCHED_PROCS = 64,
 	SCAVENGES_IDLE = 8, // so often more after the last work, for the memory of a peak
 };
@@ -36,10 +38,13 @@ typedef struct Monitor {
 	uint32_t vain;         // looks in a row that took nothing
 	uint32_t dead_looks;   // how often check_dead was asked again
 	int64_t next_dead_look;
+	int64_t retry_ns;      // between tries to get a thread
+	int64_t next_retry;
 	int64_t next_scavenge;
 	uint32_t scavenges_left; // before it sleeps without a limit
 	int64_t next_stamp;      // of waits
-	bool stamped;            // since the last work
+	bool stamped;            // when every P was idle, after so many switches:
+	uint64_t stamped_ticks;
 	QueueWatch global;       // see watch_conservation
 	QueueWatch local[WATCHED_PROCS];
 } Monitor;
@@ -53,13 +58,29 @@ monitor_wake(void)
 	}
 }
 
+// Whether no P runs; then *ticks gets how many switches they have made. The same number later says
+// that none has run in between.
+static bool
+all_idle(uint64_t *ticks)
+{
+	assert_held(&sched.lock);
+	if (load_rlx(&sched.n_pidle) != load_rlx(&sched_n_procs)) // order: sched.lock
+		return false;
+	ProcSnapshot procs = sched_procs();
+	*ticks = 0;
+	for (uint32_t i = 0; i < procs.n; i++)
+		*ticks += load_rlx(&procs.p[i]->tick); // order: sched.lock, they are idle
+	return true;
+}
+
 // Nothing to watch: no P runs. Sleeps until one does.
 static void
 sleep_while_idle(Monitor *mon)
 {
+	uint64_t ticks = 0;
 	mutex_lock(&sched.lock);
-	bool idle = load_rlx(&sched.n_pidle) == load_rlx(&sched_n_procs) && // order: sched.lock
-		    load_rlx(&sched.stopping) == 0 && load_rlx(&sched.thread_wanted) == 0;
+	bool idle = all_idle(&ticks) && load_rlx(&sched.stopping) == 0 && // order: sched.lock
+		    load_rlx(&sched.thread_wanted) == 0;
 	if (idle) {
 		store_rlx(&sched.monitor_asleep, 1); // order: own, under sched.lock
 		note_clear(&sched.monitor_note);
@@ -67,7 +88,6 @@ sleep_while_idle(Monitor *mon)
 	mutex_unlock(&sched.lock);
 	if (!idle) {
 		mon->scavenges_left = SCAVENGES_IDLE;
-		mon->stamped = false;
 		return;
 	}
 	// The memory of a peak is perhaps still to go back: a few more looks.
@@ -76,13 +96,12 @@ sleep_while_idle(Monitor *mon)
 	int64_t until = INT64_MAX;
 	if (mon->scavenges_left != 0)
 		until = mon->next_scavenge;
-	else if (!mon->stamped)
+	else if (!mon->stamped || ticks != mon->stamped_ticks)
 		until = mon->next_stamp;
 	if (load_rlx(&sched.dead_suspect) != 0 && mon->next_dead_look < until) // order: hint
 		until = mon->next_dead_look;
 	if (note_sleep(&sched.monitor_note, until)) {
 		mon->scavenges_left = SCAVENGES_IDLE;
-		mon->stamped = false;
 	} else {
 		mutex_lock(&sched.lock);
 		store_rlx(&sched.monitor_asleep, 0); // order: own, under sched.lock
@@ -178,32 +197,55 @@ work_waits(ProcSnapshot procs)
 	return false;
 }
 
-// A thread was refused to us; the limit may have been lifted.
-static void
-try_threads_again(void)
+// The P that wants a thread; none when an M is idle, or each P has one.
+static P *
+p_without_thread(void)
 {
-	if (load_rlx(&sched.thread_wanted) == 0) // order: hint
-		return;
-	store_rlx(&sched.thread_wanted, 0); // order: hint; a new refusal sets it again
 	mutex_lock(&sched.lock);
-	P *pp = pidle_get();
+	P *pp = sched.midle == NULL ? pidle_get() : NULL;
 	if (pp != NULL)
 		store_rlx(&pp->status, Prunning); // order: own
 	mutex_unlock(&sched.lock);
-	if (pp != NULL)
-		thread_start(pp, false); // it finds the work of the others in the global queue
+	return pp;
+}
+
+// A thread was refused to us; the limit may have been lifted. From here on wakers start threads by
+// themselves again, and what they left to us meanwhile is looked for.
+static void
+try_threads_again(Monitor *mon, int64_t now)
+{
+	if (load_rlx(&sched.thread_wanted) == 0 || now < mon->next_retry) // order: hint
+		return;
+	P *pp = p_without_thread();
+	if (pp != NULL && thread_retry(pp))
+		mon->retry_ns = 0;
+	else
+		mon->retry_ns = mon->retry_ns == 0 ? RETRY_MIN_NS : 2 * mon->retry_ns;
+	if (mon->retry_ns > RETRY_MAX_NS)
+		mon->retry_ns = RETRY_MAX_NS;
+	mon->next_retry = now + mon->retry_ns;
+	if (pp != NULL && mon->retry_ns != 0)
+		return; // refused
+	mutex_lock(&sched.lock);
+	store_rlx(&sched.thread_wanted, 0); // order: own, under sched.lock
+	mutex_unlock(&sched.lock);
+	if (work_anywhere(sched_procs()))
+		sched_wake();
 }
 
 // Notes for dumps since when, about, each goroutine has been waiting: now and then, and once more
-// before a sleep without a limit. A stamp that lands just after its G has woken and parked again is
-// too early by that much.
+// before a sleep without a limit: with every P idle, or the last to park might be missed. A stamp
+// that lands just after its G has woken and parked again is too early by that much. Threads of the
+// program note the time themselves.
 static void
 stamp_waits(Monitor *mon, int64_t now)
 {
 	if (now < mon->next_stamp)
 		return;
 	mon->next_stamp = now + STAMP_S * GO_SEC;
-	mon->stamped = true;
+	mutex_lock(&sched.lock);
+	mon->stamped = all_idle(&mon->stamped_ticks);
+	mutex_unlock(&sched.lock);
 	for (G *gp = sched_all_first(); gp != NULL; gp = gp->all_next)
 		if (load_rlx(&gp->status) == Gwaiting && // order: count
 		    load_rlx(&gp->wait_since) == 0)
@@ -301,7 +343,7 @@ monitor_main(void *unused)
 		if (load_rlx(&sched.n_pidle) != 0 && first_timer() <= now) // order: hint
 			sched_wake();
 		watch_conservation(&mon, procs, now);
-		try_threads_again();
+		try_threads_again(&mon, now);
 		look_for_dead(&mon, now);
 		scavenge(&mon, now);
 		stamp_waits(&mon, now);
@@ -317,5 +359,5 @@ sched_monitor_tid(void)
 int
 monitor_start(void)
 {
-	return os_thread_start(monitor_main, NULL) == 0 ? 0 : GO_ENOMEM;
+	return os_thread_start_patient(monitor_main, NULL) == 0 ? 0 : GO_ENOMEM;
 }

@@ -6,6 +6,10 @@
 // lease is HELD for ever and it has no P) and gives them back when it ends. Records are never
 // freed.
 //
+// When the system refuses a thread, thread_wanted is set, and from then on only the monitor asks it
+// again, now and then: asking takes long, and whoever wakes somebody may hold locks. A P without an
+// M idles meanwhile, and the Ms there are run everything.
+//
 // The sleeper: one idle M minds the timers of all Ps. It sleeps until the earliest is due; an
 // earlier one wakes it.
 // Order:  O1  dekker: sched_timer_moved has P.timer_when stored, light fence, reads sleep_until;
@@ -102,13 +106,12 @@ tell_thread_limit(const void *unused)
 	print_str("-thread limit\n");
 }
 
-// pp could not get a thread: it idles, and its work waits for all, until the monitor gets one.
+// pp cannot get a thread: it idles, and its work waits for all, until the monitor gets one.
 static COLD void
-thread_refused(P *pp, bool spinning)
+do_without(P *pp, bool spinning)
 {
 	p_empty(pp);
 	mutex_lock(&sched.lock);
-	sched.n_threads--;
 	if (spinning)
 		sub_rlx(&sched.n_spinning, 1); // order: the monitor stands for us
 	store_rlx(&sched.thread_wanted, 1);    // order: hint, under sched.lock
@@ -122,7 +125,7 @@ thread_refused(P *pp, bool spinning)
 }
 
 static bool
-thread_new(P *pp, bool spinning)
+thread_new(P *pp, bool spinning, int (*start)(void (*fn)(void *), void *arg))
 {
 	mutex_lock(&sched.lock);
 	bool room = sched.n_threads + 1 < MAX_THREADS; // the monitor is one too
@@ -136,13 +139,17 @@ thread_new(P *pp, bool spinning)
 		mp->foreign = false;
 		mp->spinning = spinning;
 		mp->next_p = pp;
-		if (os_thread_start(thread_main, mp) == 0)
+		if (start(thread_main, mp) == 0)
 			return true;
 		mp->spinning = false;
 		mp->next_p = NULL;
 		record_put(mp);
 	}
-	thread_refused(pp, spinning);
+	mutex_lock(&sched.lock);
+	sched.n_threads--;
+	sched.threads_made--;
+	mutex_unlock(&sched.lock);
+	do_without(pp, spinning);
 	return false;
 }
 
@@ -151,14 +158,25 @@ thread_start(P *pp, bool spinning)
 {
 	mutex_lock(&sched.lock);
 	M *mp = midle_get();
+	bool vain = mp == NULL && load_rlx(&sched.thread_wanted) != 0; // order: under sched.lock
 	mutex_unlock(&sched.lock);
+	if (vain) {
+		do_without(pp, spinning);
+		return false;
+	}
 	if (mp == NULL)
-		return thread_new(pp, spinning);
+		return thread_new(pp, spinning, os_thread_start);
 	mp->spinning = spinning;
 	mp->next_p = pp;
 	add_rlx(&sched.wakeups, 1); // order: count
 	note_wake(&mp->park);
 	return true;
+}
+
+bool
+thread_retry(P *pp)
+{
+	return thread_new(pp, false, os_thread_start);
 }
 
 bool
@@ -169,7 +187,7 @@ thread_reserve(void)
 	if (pp != NULL)
 		store_rlx(&pp->status, Prunning); // order: own
 	mutex_unlock(&sched.lock);
-	return pp == NULL || thread_start(pp, false);
+	return pp == NULL || thread_new(pp, false, os_thread_start_patient);
 }
 
 // --- resting ----------------------------------------------------------------------------------

@@ -205,6 +205,16 @@ make(Ctx *parent, int64_t deadline)
 	return c;
 }
 
+// Sets c's timer, unless c has ended since it is in the tree.
+static void
+start_timer(Ctx *c)
+{
+	mutex_lock(&c->lock);
+	if (load_rlx(&c->err) == 0) // order: own, under the lock
+		timer_add(&c->timer, c->deadline);
+	mutex_unlock(&c->lock);
+}
+
 // Makes c a part of the tree. From here on it may end at any moment.
 static void
 begin(Ctx *c)
@@ -215,7 +225,7 @@ begin(Ctx *c)
 	if (err != 0)
 		ctx_end(c, err);
 	else if (c->deadline < (c->parent != NULL ? c->parent->deadline : GO_NEVER)) // C4
-		timer_add(&c->timer, c->deadline);
+		start_timer(c);
 }
 
 Ctx *

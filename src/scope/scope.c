@@ -9,16 +9,18 @@
 //       GO_ETIMEDOUT or GO_ECANCELED. From then on the scope is cancelled. Who moves err ends the
 //       children's waits and cancels what is inside before he lets go of the lock. So whoever finds
 //       the scope cancelled and holds its lock, or waits for it, finds all inside cancelled too.
-//   S2  refs counts the opener, the children, and the deadline while it cancels. At 0 the scope is
-//       closed: nobody but the opener touches it, and refs never rises again. Giving up a reference
-//       is the last touch.
+//   S2  refs counts the opener, the children, and the deadline while it cancels. Once 0 it never
+//       rises again, and giving up a reference is the last touch of who held it. Besides the
+//       opener only the deadline and a walk from the scope around it may still look, until it has
+//       stopped the one and left the other's list.
 //   S3  A child is in the list of its scope from before it can run until its values are destroyed.
 //       So a canceller that holds the lock may use every G of the list.
-//   S4  An inner scope is in its outer scope's list until its refs are 0, and its memory is good
-//       while somebody holds the outer scope's lock and finds it there.
+//   S4  An inner scope leaves its outer scope's list after its refs are 0 and before scope_wait
+//       returns: its memory is good while somebody holds the outer lock and finds it there.
 //   S5  A scope is not older than the one around it, and is gone before it: its opener is a child
 //       of that scope and cannot end before it has waited.
-// Locks:  Scope.lock, rank scope, several along one path, outer ones first. Under it sched_ready's.
+// Locks:  Scope.lock, rank scope, several along one path, outer ones first. Under it sched_ready's,
+//         and the timers'.
 //         The deadline's timer takes none: it takes a reference and posts.
 // Order:  O1  dekker between a cancellation (err stored, then each child's claim tried) and the
 //             begin of a wait (claim PREPARED, then err read, sched/wait.c): fence_seq at both.
@@ -143,6 +145,7 @@ lock_and_cancel(Scope *s, int err)
 	fence_seq();             // order: dekker with sched_wait_begin, O1
 	for (G *gp = s->children; gp != NULL; gp = gp->scope_next) // S3
 		sched_claim_and_ready(gp, CLAIM_CANCEL);
+	timer_stop(&s->deadline);
 	return true;
 }
 
@@ -183,7 +186,7 @@ deadline_post(void *v)
 	scope_unref(s);
 }
 
-// Locks: timers held. The opener stops the timer before it closes the scope, so s is there.
+// Locks: timers held. The opener stops the timer before scope_wait returns, so s is there.
 static int64_t
 deadline_fire(Timer *t, Firing *f)
 {
@@ -219,9 +222,12 @@ scope_open(Scope *s, int64_t deadline)
 		init_plain(&s->err, GO_ETIMEDOUT);
 	if (s->outer != NULL)
 		link_inner(s->outer, s);
-	// order: hint, a scope that has ended needs no timer
-	if (deadline != GO_NEVER && load_rlx(&s->err) == 0)
+	if (deadline == GO_NEVER)
+		return;
+	mutex_lock(&s->lock);
+	if (load_rlx(&s->err) == 0) // order: own, under the lock
 		timer_add(&s->deadline, deadline);
+	mutex_unlock(&s->lock);
 }
 
 // True when the opener's reference is the last; it is given up then.

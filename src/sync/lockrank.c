@@ -68,7 +68,7 @@ static bool
 in_order(const Entry *held, const Mutex *m)
 {
 	if (together(held, m))
-		return m->rank == RANK_scope || held->lock < m;
+		return m->rank == RANK_scope ? held->lock != m : held->lock < m;
 	return may_hold[held->rank][m->rank];
 }
 

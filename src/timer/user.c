@@ -15,7 +15,7 @@
 enum { RETRY_NS = 1000000 };
 
 // Timers that a P keeps for the next one. AddressSanitizer shall see each come and go.
-#ifdef UNDERGO_SANITIZE_ADDRESS
+#if SANITIZE_ADDRESS
 enum { UNUSED_MAX = 0 };
 #else
 enum { UNUSED_MAX = 32 };

@@ -606,7 +606,7 @@ test_scope_on_a_thread(void)
 
 enum { DEPTH = 200 };
 
-static atomic_int cancels_returned;
+static atomic_int cancellers, cancels_returned;
 static atomic_bool at_bottom;
 
 // Goes down DEPTH scopes, and looks from the innermost one.
@@ -631,7 +631,8 @@ go_down(void *arg)
 static int
 cancel_top(void *arg)
 {
-	while (!atomic_load(&at_bottom))
+	atomic_fetch_add(&cancellers, 1);
+	while (!atomic_load(&at_bottom) || atomic_load(&cancellers) != 2)
 		go_yield();
 	go_scope_cancel(arg);
 	atomic_fetch_add(&cancels_returned, 1);
@@ -644,6 +645,7 @@ second_waits(void *arg)
 	(void)arg;
 	go_gomaxprocs(4);
 	for (long round = 0, n = test_scale(100); round < n; round++) {
+		atomic_store(&cancellers, 0);
 		atomic_store(&cancels_returned, 0);
 		atomic_store(&at_bottom, false);
 		go_scope top;

@@ -4,7 +4,7 @@
 // beside somebody he waits for, looks without the lock never lie, and of all that may end a wait
 // one does.
 //
-// Each thread is a goroutine; one may be the timers, which fire when the schedule says so.
+// The goroutines and their timers are those of explore_goroutines.h.
 #include "explore_arch.h"
 
 #include "explore_lock.h"
@@ -18,122 +18,22 @@ static ATOMIC_U32 no_word; // of mutexes, which are not used here
 #include "chan/select.c"
 #include "sched/wait.c"
 
-#include <string.h>
+#include "explore_goroutines.h"
 
-enum { THREADS = 5, VALUES = 8, LATER = 1000 }; // time stands still; deadlines are fired
+enum { VALUES = 8 };
 
-static G gs[THREADS];
-static M ms[THREADS];
-static ATOMIC_U32 run_flag[THREADS];
 static Hchan chans[2];
 static int rings[2][2];
 static int made[VALUES]; // written by the sender before it sends, read by the receiver
 static int sent[VALUES], received[VALUES];
-
-// --- what lies around the code under test -----------------------------------------------------
-
-void
-sched_park(WaitReason why, void (*after)(void *), void *arg)
-{
-	ATOMIC_U32 *flag = &run_flag[sched_g() - gs];
-	(void)why;
-	if (after != NULL)
-		after(arg);
-	while (load_acq(flag) == 0)
-		explore_futex_wait(flag, 0, false);
-	store_rlx(flag, 0);
-}
-
-void
-sched_unlock_after(void *l)
-{
-	mutex_unlock(l);
-}
-
-void
-sched_park_unlock(WaitReason why, Mutex *l)
-{
-	sched_park(why, sched_unlock_after, l);
-}
-
-void
-sched_ready(G *gp)
-{
-	ATOMIC_U32 *flag = &run_flag[gp - gs];
-	EXPLORE_CHECK(load_rlx(flag) == 0, "a G was readied twice");
-	store_rel(flag, 1);
-	explore_futex_wake(flag, 1);
-}
-
-void
-sched_ready_list(GList *l)
-{
-	for (G *gp = l->first, *next; gp != NULL; gp = next) {
-		next = gp->link;
-		sched_ready(gp);
-	}
-}
-
-// The timers: a lock and the deadlines that are armed.
-static Mutex timers;
-static G *armed[THREADS]; // under timers
-
-void
-up_deadline_arm(Deadline *d, G *gp, int64_t when)
-{
-	(void)d;
-	(void)when;
-	mutex_lock(&timers);
-	armed[gp - gs] = gp;
-	mutex_unlock(&timers);
-}
-
-void
-up_deadline_disarm(Deadline *d)
-{
-	(void)d;
-	mutex_lock(&timers);
-	armed[sched_g() - gs] = NULL;
-	mutex_unlock(&timers);
-}
-
-static void
-fire_all(void)
-{
-	for (int i = 0; i < THREADS; i++) {
-		mutex_lock(&timers);
-		G *gp = armed[i];
-		armed[i] = NULL;
-		if (gp != NULL)
-			sched_claim_and_ready(gp, CLAIM_DEADLINE);
-		mutex_unlock(&timers);
-	}
-}
-
-static ATOMIC_U32 finished; // goroutines with deadlines that are through
-
-// Fires until all who have deadlines are through.
-static void
-be_timers(uint32_t n)
-{
-	while (load_acq(&finished) != n) {
-		fire_all();
-		explore_yield();
-	}
-}
 
 // --- the tests' words ---------------------------------------------------------------------------
 
 static void
 init_caps(size_t cap0, size_t cap1)
 {
-	explore_thread_local(&explore_words, sizeof(explore_words));
-	memset(gs, 0, sizeof(gs));
-	memset(ms, 0, sizeof(ms));
-	memset(run_flag, 0, sizeof(run_flag));
+	no_goroutines();
 	memset(chans, 0, sizeof(chans));
-	memset(&finished, 0, sizeof(finished));
-	memset(armed, 0, sizeof(armed));
 	memset(made, 0, sizeof(made));
 	memset(sent, 0, sizeof(sent));
 	memset(received, 0, sizeof(received));
@@ -142,15 +42,6 @@ init_caps(size_t cap0, size_t cap1)
 		chans[i].ring = (char *)rings[i];
 		chans[i].elem_bytes = sizeof(int);
 	}
-}
-
-static void
-begin(int id)
-{
-	explore_words.m = &ms[id];
-	explore_words.g = &gs[id];
-	ms[id].curg = &gs[id];
-	ms[id].rand = explore_random(1 << 30) + 1;
 }
 
 static void

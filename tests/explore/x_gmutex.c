@@ -3,8 +3,8 @@
 // waiters: mutual exclusion, visibility of what the mutex guards, and no lost wake-up (a waiter
 // nobody wakes is a deadlock here).
 //
-// Each thread is a goroutine. Time passes by the schedule's choice, so that waiters starve or do
-// not. A mutex may be gone as soon as it has been given up for the last time.
+// The goroutines are those of explore_goroutines.h. Time passes by the schedule's choice, so that
+// waiters starve or do not. A mutex may be gone as soon as it has been given up for the last time.
 #include "explore_arch.h"
 
 #include "explore_lock.h"
@@ -29,13 +29,8 @@ static int64_t fake_nanotime(void);
 #include "chan/mutex.c"
 #undef os_nanotime
 
-#include <string.h>
+#include "explore_goroutines.h"
 
-enum { THREADS = 4 };
-
-static G gs[THREADS];
-static M ms[THREADS];
-static ATOMIC_U32 woken_flag[THREADS];
 static int guarded;
 static int64_t fake_now;
 
@@ -46,38 +41,6 @@ fake_nanotime(void)
 {
 	fake_now += explore_random(2) * (starving_ns + 1);
 	return fake_now;
-}
-
-void
-sched_park_unlock(WaitReason why, Mutex *l)
-{
-	ATOMIC_U32 *flag = &woken_flag[sched_g() - gs];
-	(void)why;
-	mutex_unlock(l);
-	while (load_acq(flag) == 0)
-		explore_futex_wait(flag, 0, false);
-	store_rlx(flag, 0);
-}
-
-void
-sched_ready(G *gp)
-{
-	ATOMIC_U32 *flag = &woken_flag[gp - gs];
-	EXPLORE_CHECK(load_rlx(flag) == 0, "a G was readied twice");
-	store_rel(flag, 1);
-	explore_futex_wake(flag, 1);
-}
-
-void
-sched_gosched(void)
-{
-	explore_yield();
-}
-
-ProcSnapshot
-sched_procs(void)
-{
-	return (ProcSnapshot){1, NULL}; // no spinning
 }
 
 bool
@@ -92,24 +55,12 @@ sched_claim_peer(G *gp)
 static void
 init(void)
 {
-	explore_thread_local(&explore_words, sizeof(explore_words));
+	no_goroutines();
 	memset(&held_word, 0, sizeof(held_word));
 	memset(&slow_word, 0, sizeof(slow_word));
-	memset(gs, 0, sizeof(gs));
-	memset(ms, 0, sizeof(ms));
-	memset(woken_flag, 0, sizeof(woken_flag));
 	memset(roots, 0, sizeof(roots));
 	guarded = 0;
 	fake_now = 1;
-}
-
-static void
-begin(int id)
-{
-	explore_words.m = &ms[id];
-	explore_words.g = &gs[id];
-	ms[id].curg = &gs[id];
-	ms[id].rand = explore_random(1 << 30) + 1;
 }
 
 static void

@@ -90,6 +90,12 @@ os_thread_start(void (*fn)(void *), void *arg)
 	return -EAGAIN;
 }
 
+int
+os_thread_start_patient(void (*fn)(void *), void *arg)
+{
+	return os_thread_start(fn, arg);
+}
+
 void *
 os_alloc(size_t bytes)
 {

@@ -2,14 +2,12 @@
 // What waits by address besides the mutex: wait groups, semaphores, read-write mutexes, conditions,
 // src/chan/, with the waits of src/sched/wait.c, over the engine's lock.
 //
-// Each thread is a goroutine; the last may be the timers, which fire when the schedule says so.
+// The goroutines and their timers, always the last thread, are those of explore_goroutines.h.
 #include "explore_arch.h"
 
 #include "explore_lock.h"
 
 #include "undergo/sync.h"
-
-#include <string.h>
 
 // The words of the objects lie outside of them: the engine's are larger. One is found by the
 // address of the object's word.
@@ -51,107 +49,7 @@ explore_word(const void *p)
 
 #include "sched/wait.c"
 
-enum { THREADS = 5, LATER = 1000 }; // time stands still; a deadline comes when it is fired
-
-static G gs[THREADS];
-static M ms[THREADS];
-static ATOMIC_U32 run_flag[THREADS];
-
-// --- what lies around the code under test ----------------------------------------------------
-
-void
-sched_park(WaitReason why, void (*after)(void *), void *arg)
-{
-	ATOMIC_U32 *flag = &run_flag[sched_g() - gs];
-	(void)why;
-	if (after != NULL)
-		after(arg);
-	while (load_acq(flag) == 0)
-		explore_futex_wait(flag, 0, false);
-	store_rlx(flag, 0);
-}
-
-void
-sched_unlock_after(void *l)
-{
-	mutex_unlock(l);
-}
-
-void
-sched_park_unlock(WaitReason why, Mutex *l)
-{
-	sched_park(why, sched_unlock_after, l);
-}
-
-void
-sched_ready(G *gp)
-{
-	ATOMIC_U32 *flag = &run_flag[gp - gs];
-	EXPLORE_CHECK(load_rlx(flag) == 0, "a G was readied twice");
-	store_rel(flag, 1);
-	explore_futex_wake(flag, 1);
-}
-
-void
-sched_ready_list(GList *l)
-{
-	for (G *gp = l->first, *next; gp != NULL; gp = next) {
-		next = gp->link;
-		sched_ready(gp);
-	}
-}
-
-void
-sched_gosched(void)
-{
-	explore_yield();
-}
-
-ProcSnapshot
-sched_procs(void)
-{
-	return (ProcSnapshot){1, NULL}; // no spinning
-}
-
-static Mutex timers;
-static G *armed[THREADS];   // under timers
-static ATOMIC_U32 finished; // goroutines with deadlines that are through
-
-void
-up_deadline_arm(Deadline *d, G *gp, int64_t when)
-{
-	(void)d;
-	(void)when;
-	mutex_lock(&timers);
-	armed[gp - gs] = gp;
-	mutex_unlock(&timers);
-}
-
-void
-up_deadline_disarm(Deadline *d)
-{
-	(void)d;
-	mutex_lock(&timers);
-	armed[sched_g() - gs] = NULL;
-	mutex_unlock(&timers);
-}
-
-// Fires until all who have deadlines are through.
-static void
-be_timers(uint32_t n)
-{
-	while (load_acq(&finished) != n) {
-		for (int i = 0; i < THREADS; i++) {
-			mutex_lock(&timers);
-			G *gp = armed[i];
-			armed[i] = NULL;
-			if (gp != NULL)
-				sched_claim_and_ready(gp, CLAIM_DEADLINE);
-			mutex_unlock(&timers);
-		}
-		explore_yield();
-	}
-}
+#include "explore_goroutines.h"
 
 // --- the objects -----------------------------------------------------------------------------
 
@@ -160,7 +58,7 @@ static go_sem sem;
 static go_rwmutex rw;
 static go_cond cond;
 static go_mutex mutex;
-static int data[THREADS];
+static int data[GOROUTINES];
 static int guarded, items;
 
 enum { ELSE = 0x55 }; // what memory says that is used for something else by now
@@ -168,25 +66,11 @@ enum { ELSE = 0x55 }; // what memory says that is used for something else by now
 static void
 init(void)
 {
-	explore_thread_local(&explore_words, sizeof(explore_words));
+	no_goroutines();
 	memset(words, 0, sizeof(words));
-	memset(gs, 0, sizeof(gs));
-	memset(ms, 0, sizeof(ms));
-	memset(run_flag, 0, sizeof(run_flag));
-	memset(armed, 0, sizeof(armed));
-	memset(&finished, 0, sizeof(finished));
 	memset(roots, 0, sizeof(roots));
 	memset(data, 0, sizeof(data));
 	guarded = items = 0;
-}
-
-static void
-begin(int id)
-{
-	explore_words.m = &ms[id];
-	explore_words.g = &gs[id];
-	ms[id].curg = &gs[id];
-	ms[id].rand = explore_random(1 << 30) + 1;
 }
 
 static void

@@ -44,7 +44,7 @@ wait_deep_in_dump(void *c)
 	KEEP_FRAME();
 }
 
-// What go_dump wrote to a temporary file. Once per process.
+// What go_dump wrote to a temporary file. Good until the next call.
 static char *
 read_dump(FILE *f)
 {
@@ -52,6 +52,7 @@ read_dump(FILE *f)
 	rewind(f);
 	size_t n = fread(text, 1, sizeof(text) - 1, f);
 	expect(n > 0 && n < sizeof(text) - 1);
+	text[n] = 0;
 	fclose(f);
 	return text;
 }
@@ -97,28 +98,47 @@ GO_TEST(dump_shows_all, 2)
 	go_chan_free(c);
 }
 
-// One that has not run yet shows where it will begin.
+// One that has not run yet shows where it will begin. A dump gives its processor away, so there is
+// somebody to keep it, for a slice; and who comes late tries again.
 GO_TEST(dump_shows_what_has_not_run, 1)
 {
-	go_chan *c = go_chan_new(sizeof(int), 1);
-	FILE *f = tmpfile();
-	int fd = fileno(f);
-	go_spawn(wait_in_dump, c);
-	go_dump(fd);
-	char *text = read_dump(f);
-	expect_in(text, " [runnable]:\nwait_in_dump(...)\n\t");
-	int v = 1;
-	go_chan_send(c, &v, GO_NEVER);
-	go_sleep(20 * GO_MSEC);
+	go_chan *c = go_chan_new(sizeof(int), 0);
+	for (bool seen = false; !seen;) {
+		FILE *f = tmpfile();
+		int fd = fileno(f), v = 1;
+		atomic_store(&stop, false);
+		go_spawn(spin_in_dump, NULL);
+		go_spawn(wait_in_dump, c);
+		go_spawn(spin_in_dump, NULL);
+		go_dump(fd);
+		atomic_store(&stop, true);
+		seen = strstr(read_dump(f), " [runnable]:\nwait_in_dump(...)\n\t") != NULL;
+		go_chan_send(c, &v, GO_NEVER);
+		go_sleep(20 * GO_MSEC);
+	}
 	go_chan_free(c);
 }
 
 static void
 come_and_go(void *left)
 {
+	if ((intptr_t)left % 4 == 0)
+		go_name_set((intptr_t)left % 8 == 0 ? "comes" : "goes");
 	if ((intptr_t)left > 0)
 		go_spawn(come_and_go, (void *)((intptr_t)left - 1));
 	go_yield();
+}
+
+// go_dump to what is no descriptor writes nothing.
+DEATH(dump_nowhere)
+{
+	go_dump(-1);
+}
+
+void
+test_dump_nowhere(void)
+{
+	expect_death(dump_nowhere, .status = 0, .err = "", .err_lacks = {"goroutine"});
 }
 
 // Dumps while goroutines start, wait, run and end disturb nobody.
@@ -132,6 +152,78 @@ GO_TEST(dump_under_load, 2)
 		go_yield();
 	}
 	close(null);
+}
+
+// The reader of a dump may be a goroutine like any other, even in the dump and on the same P.
+enum { FULL_PIPE = 1500 };
+static int dump_pipe[2];
+static atomic_long dumped;
+
+static void
+read_the_dump(void *unused)
+{
+	char text[512];
+	(void)unused;
+	for (ssize_t n; (n = read(dump_pipe[0], text, sizeof(text))) > 0;) {
+		atomic_fetch_add(&dumped, n);
+		if (atomic_load(&dumped) / 512 % 16 == 0)
+			go_sleep(10 * GO_USEC);
+	}
+	close(dump_pipe[0]);
+}
+
+static void
+dump_into_pipe(void)
+{
+	go_chan *c = go_chan_new(sizeof(int), 0);
+	expect_eq(pipe2(dump_pipe, O_CLOEXEC), 0);
+	for (int i = 0; i < FULL_PIPE; i++)
+		go_spawn(wait_in_dump, c);
+	go_spawn(read_the_dump, NULL);
+	go_sleep(10 * GO_MSEC);
+	go_dump(dump_pipe[1]);
+	close(dump_pipe[1]);
+	expect(atomic_load(&dumped) > FULL_PIPE * 40);
+	for (int i = 0; i < FULL_PIPE; i++)
+		go_chan_send(c, &i, GO_NEVER);
+}
+
+GO_TEST(dump_to_a_goroutine, 1)
+{
+	dump_into_pipe();
+}
+
+// One that is in the dump itself, with more text than the pipe takes, and wakes meanwhile.
+static __attribute__((noinline)) void
+read_below_more_text_than_the_pipe_holds_at_once(int n)
+{
+	char text[512];
+	if (n > 0)
+		read_below_more_text_than_the_pipe_holds_at_once(n - 1);
+	else
+		do
+			go_sleep(GO_MSEC);
+		while (read(dump_pipe[0], text, sizeof(text)) > 0);
+	KEEP_FRAME();
+}
+
+static void
+read_in_dump(void *unused)
+{
+	(void)unused;
+	read_below_more_text_than_the_pipe_holds_at_once(90);
+	close(dump_pipe[0]);
+}
+
+GO_TEST(dump_to_who_is_in_it, 8)
+{
+	expect_eq(pipe2(dump_pipe, O_CLOEXEC), 0);
+	expect(fcntl(dump_pipe[1], F_SETPIPE_SZ, 4096) >= 0);
+	go_spawn(read_in_dump, NULL);
+	go_sleep(20 * GO_MSEC);
+	for (int i = 0; i < 3; i++)
+		go_dump(dump_pipe[1]);
+	close(dump_pipe[1]);
 }
 
 static void *

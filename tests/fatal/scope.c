@@ -73,6 +73,32 @@ test_fatal_scope(void)
 		     .err = "fatal error: scope: wait by a goroutine that did not open it\n");
 }
 
+// --- deadlines that no longer matter ------------------------------------------------------------
+
+// Waits for nothing, with nothing pending but the deadline of a scope that has been cancelled.
+static int
+wait_after_cancel(void *arg)
+{
+	(void)arg;
+	go_scope s;
+	go_scope_open(&s, go_in(3600 * GO_SEC));
+	go_scope_cancel(&s);
+	return go_sleep_until(GO_NEVER);
+}
+
+DEATH(scope_cancelled_deadline)
+{
+	go_run(wait_after_cancel, NULL);
+}
+
+// The timer went with the cancellation: it does not hide the deadlock.
+void
+test_fatal_scope_deadline_is_over(void)
+{
+	expect_death(scope_cancelled_deadline, .status = 2,
+		     .err = "fatal error: all goroutines are asleep - deadlock!\n");
+}
+
 // --- contexts -----------------------------------------------------------------------------------
 
 // Under a plan that refuses all memory after a while.

@@ -3,6 +3,7 @@
 #include "base/base.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +37,10 @@ test_base_print(void)
 	print_str(" ");
 	print_hex(0);
 	print_hex(UINT64_MAX);
-	expect_eq(print_to(2), fds[1]);
+	expect_eq(print_to(-1), fds[1]);
+	print_str("nowhere");
+	expect_eq(print_to(INT_MIN), -1);
+	expect_eq(print_to(2), INT_MIN);
 	close(fds[1]);
 	ssize_t n = read(fds[0], text, sizeof(text) - 1);
 	expect(n > 0);

@@ -157,18 +157,18 @@ test_os_thread_start(void)
 	expect_eq(os_thread_id(), (int)getpid());
 }
 
-// The kernel refuses threads for a moment: start tries again.
+// The kernel refuses threads for a moment: who can wait tries again.
 void
 test_os_thread_start_retries(void)
 {
 	os_init();
 	expect(os_fault_plan("thread_try:1:EAGAIN,thread_try:2:EAGAIN"));
-	expect_eq(os_thread_start(reports, &report), 0);
+	expect_eq(os_thread_start_patient(reports, &report), 0);
 	expect(note_sleep(&done, INT64_MAX));
 	expect_eq(os_fault_count("thread_try"), 3);
 }
 
-// Or it refuses them for good: start says so, soon.
+// Or it refuses them for good: both say so, the one at once and the other soon.
 void
 test_os_thread_start_refused(void)
 {
@@ -176,6 +176,9 @@ test_os_thread_start_refused(void)
 	expect(os_fault_plan("thread_try:*:EAGAIN"));
 	int64_t start = os_nanotime();
 	expect_eq(os_thread_start(reports, &report), -EAGAIN);
+	expect_eq(os_fault_count("thread_try"), 1);
+	expect_eq(os_thread_start_patient(reports, &report), -EAGAIN);
+	expect_eq(os_fault_count("thread_try"), 6);
 	expect(os_nanotime() - start < (int64_t)500 * MS * test_slowness());
 	expect(os_fault_plan("alloc:1:ENOMEM"));
 	expect_eq(os_thread_start(reports, &report), -ENOMEM);

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Running and moving timers, seen from inside: what is due fires at most FIRE_AT_ONCE in a row,
 // what is posted runs after the unlock, a function without memory for its goroutine is tried again,
-// and moved timers can be stopped where they went.
+// moved timers can be stopped where they went, and who yields all the time delays no sleeper.
 #include "harness.h"
 #include "os/os.h"
 #include "timer/timer_impl.h"
 #include "undergo/chan.h"
 #include "undergo/goroutine.h"
+#include "undergo/runtime.h"
 #include "undergo/timer.h"
 
 enum { MANY = 200 };
@@ -244,4 +245,79 @@ test_timer_func_without_memory(void)
 {
 	expect_eq(go_run(run_out_of_memory, NULL), 0);
 	expect_eq(load_rlx(&fired), 1);
+}
+
+// --- sleeping beside one that yields ------------------------------------------------------------
+
+enum { SLEEPS = 20, LATE_YIELDS = 1000 }; // eight are usual; three seconds would have millions
+
+static ATOMIC(G *) sleeper;
+static ATOMIC_I64 due;
+static ATOMIC_U32 slept;
+
+static int64_t
+never_fires(Timer *t, Firing *f)
+{
+	(void)t;
+	(void)f;
+	throw("a timer of an hour has fired");
+}
+
+// Between the goroutine's leaving and the scheduler's look at the clock: the only timer goes.
+static void
+stop_and_ready(void *gp)
+{
+	expect(timer_stop(&timers[0]));
+	sched_ready(gp);
+}
+
+static void
+sleep_again_and_again(void *arg)
+{
+	(void)arg;
+	sched_enter();
+	store_rlx(&sleeper, sched_g());
+	for (int i = 0; i < SLEEPS; i++) {
+		store_rlx(&due, os_nanotime() + GO_MSEC);
+		timer_sleep_until(load_rlx(&due));
+	}
+	store_rlx(&slept, 1);
+	sched_leave();
+}
+
+static bool
+is_late(void)
+{
+	G *gp = load_rlx(&sleeper);
+	return gp != NULL && load_rlx(&gp->status) == Gwaiting && os_nanotime() >= load_rlx(&due);
+}
+
+static int
+yield_beside_sleeper(void *arg)
+{
+	(void)arg;
+	sched_enter();
+	timer_init(&timers[0], never_fires);
+	for (int i = 0; i < 100; i++) {
+		timer_add(&timers[0], os_nanotime() + 3600 * GO_SEC);
+		sched_park(WAIT_sleep, stop_and_ready, sched_g());
+	}
+	expect(sched_spawn(sleep_again_and_again, NULL, 0, NULL) != NULL);
+	for (int late = 0; load_rlx(&slept) == 0; sched_gosched()) {
+		late = is_late() ? late + 1 : 0;
+		expect(late < LATE_YIELDS);
+	}
+	sched_leave();
+	return 0;
+}
+
+// One P, and a goroutine on it that yields all the time and never leaves the runtime, so nobody
+// takes the P away. However slow the machine: between the time of a sleeper and its waking lie few
+// yields. They begin after the P has gone to look at the clock again and again, and found that the
+// timer it did so for was no more; it counts switches until its next look all the same.
+void
+test_timer_beside_yields(void)
+{
+	go_gomaxprocs(1);
+	expect_eq(go_run(yield_beside_sleeper, NULL), 0);
 }

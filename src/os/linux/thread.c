@@ -18,8 +18,6 @@
 
 enum {
 	STACK_BYTES = 256 << 10, // of a thread's own stack, where the runtime's code runs
-	FIRST_RETRY_NS = 1000000,
-	LAST_RETRY_NS = 8000000, // 1 + 2 + 4 + 8 ms: meanwhile some thread may end
 	EXIT_ROUND = 3,          // of PTHREAD_DESTRUCTOR_ITERATIONS, which is 4
 };
 
@@ -83,10 +81,6 @@ sys_thread_start(void (*fn)(void *arg), void *arg)
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before); // the new thread inherits it
 	err = try_start(&attr, start);
-	for (int64_t ns = FIRST_RETRY_NS; err == -EAGAIN && ns <= LAST_RETRY_NS; ns *= 2) {
-		sys_sleep(ns);
-		err = try_start(&attr, start);
-	}
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	pthread_attr_destroy(&attr);
 out:
