@@ -17,14 +17,8 @@
 #include "chan/chan_impl.h"
 #include "gc/gc.h"
 
-<<<<<<< HEAD
 // What nobody may look at in a free block: all but the lock, and the pointer to the next.
-#ifdef __SANITIZE_ADDRESS__
-=======
-// What nobody may look at in a free block: all but the lock, and the pointer that the leak checker
-// follows from block to block.
 #if SANITIZE_ADDRESS
->>>>>>> main
 #include <sanitizer/asan_interface.h>
 #define POISON(p, n) ASAN_POISON_MEMORY_REGION(p, n)
 #define UNPOISON(p, n) ASAN_UNPOISON_MEMORY_REGION(p, n)

@@ -8,7 +8,7 @@
 
 #include "undergo/base.h"
 
-#if defined(SANITIZE_THREAD) || defined(SANITIZE_ADDRESS)
+#if SANITIZE_THREAD || SANITIZE_ADDRESS
 enum { REGION_SHIFT_MAX = 35 }; // what the sanitizers leave us
 #else
 enum { REGION_SHIFT_MAX = 40 };
