@@ -11,11 +11,11 @@ enum {
 	ALIGN_MAX = 1 << 30,
 };
 
-// The one byte more makes a pointer to the end one into the object.
+// The one byte more makes a pointer to the end one into the object. What is absurd stays so.
 static inline size_t
 with_end(size_t n)
 {
-	size_t bytes = n + 1;
+	size_t bytes = n + (n != SIZE_MAX);
 	return bytes > ODD_BYTES || bytes <= ALIGN ? bytes : ODD_BYTES + 1;
 }
 

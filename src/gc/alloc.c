@@ -183,17 +183,25 @@ in_hand(const M *mp, size_t bytes, Kind kind)
 	       pp->mcache->slots[kind][size_class(bytes)].free != 0;
 }
 
-static inline char *
-alloc(const Want *w)
+// May collect first, may sweep.
+NOINLINE static char *
+alloc_slow(const Want *w)
 {
-	if (unlikely(!in_hand(sched_m(), w->bytes, w->kind)) && unlikely(gc_due()))
+	if (unlikely(gc_due()))
 		gc_collect(GC_GOAL);
 	char *p = alloc_once(w);
-	if (unlikely(p == NULL)) {
+	if (unlikely(p == NULL) && w->bytes < heap.limit) {
 		gc_collect(GC_LIMIT); // memory has run out: one more try
 		p = alloc_once(w);
 	}
+	specials_wake();
 	return p;
+}
+
+static inline char *
+alloc(const Want *w)
+{
+	return likely(in_hand(sched_m(), w->bytes, w->kind)) ? alloc_once(w) : alloc_slow(w);
 }
 
 void *

@@ -174,8 +174,7 @@ gc_collect(GcWhy why)
 	store_rel(&gc.begun, load_rlx(&gc.begun) + 1); // order: own
 	workers_start();
 	cycle(why);
-	workers_sweep();
-	if (why == GC_FORCED)
+	if (!workers_sweep() || why == GC_FORCED)
 		finish_sweeping();
 	specials_wake();
 	pace_end(cpu, why);

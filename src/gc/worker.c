@@ -20,6 +20,7 @@ enum { WORKERS_MAX = 32 };
 static struct {
 	ATOMIC_U32 job;    // futex: jobs so far; O1
 	ATOMIC_U32 busy;   // futex: W1
+	ATOMIC_U32 sweeping; // who has not done the current job, when that is sweeping
 	WorkerFn *fn;      // who holds gc.busy, while busy is 0; NULL: sweep
 	uint32_t threads;  // the same: started, numbers 1 to threads
 	uint32_t count;    // the same: who marks, the caller included
@@ -30,28 +31,30 @@ static struct {
 // --- the threads ------------------------------------------------------------------------------------
 
 static void
-sweep(void)
-{
-	while (heap_sweep_one()) {
-	}
-}
-
-static void
 job_done(void)
 {
 	if (sub_rel(&workers.busy, 1) == 1) // order: publish -> workers_wait, O2
 		os_futex_wake(&workers.busy, 1);
 }
 
+// The last one says that nothing more will come of it.
+static void
+sweep(void)
+{
+	while (heap_sweep_one()) {
+	}
+	specials_wake();
+	if (sub_ar(&workers.sweeping, 1) == 1) // order: publish -> check_dead, what it made runnable
+		sched_helpers_idle();
+}
+
 static void
 do_job(uint32_t number)
 {
-	if (number >= workers.count)
-		return;
-	if (workers.fn != NULL)
-		workers.fn(workers.markers[number]);
-	else
+	if (workers.fn == NULL)
 		sweep();
+	else if (number < workers.count)
+		workers.fn(workers.markers[number]);
 }
 
 static void
@@ -91,6 +94,7 @@ start_thread(void)
 	}
 	workers_wait();
 	workers.threads = number;
+	sched_helper_made();
 	return true;
 }
 
@@ -106,6 +110,8 @@ workers_start(void)
 	while (workers.threads + 1 < want && start_thread()) {
 	}
 	workers.count = workers.threads + 1 < want ? workers.threads + 1 : want;
+	if (workers.threads == 0 && !os_simulated)
+		(void)start_thread(); // one that sweeps
 }
 
 // --- jobs -------------------------------------------------------------------------------------------
@@ -141,10 +147,15 @@ workers_run(WorkerFn *fn)
 	workers_wait();
 }
 
-void
+bool
 workers_sweep(void)
 {
+	if (workers.threads == 0)
+		return false;
+	store_rlx(&workers.sweeping, workers.threads); // order: published by job
+	sched_helpers_busy();
 	publish_job(NULL);
+	return true;
 }
 
 uint32_t

@@ -158,11 +158,14 @@ check_dead(void)
 	uint64_t alive;
 	if (sched.n_midle != sched.n_threads || sched.globq.n != 0)
 		return;
+	if (load_acq(&sched.helpers_busy) != 0) // order: observe <- sched_helpers_busy, before queues
+		return;
 	uint32_t foreign = load_acq(&sched.n_foreign);       // order: observe <- m_attach
 	uint32_t parked = load_acq(&sched.n_foreign_parked); // order: observe <- foreign_parks
 	if (parked < foreign || !all_wait(&alive) || (alive == 0 && parked == 0))
 		return;
 	int known = (int)(sched.n_threads + foreign + 1 + STRANGE_THREADS);
+	known += (int)load_rlx(&sched.n_helpers); // order: count; started long before they are idle
 	if (os_thread_count() != known) {
 		store_rlx(&sched.dead_suspect, 1); // order: hint, under sched.lock
 		monitor_wake();
@@ -172,4 +175,25 @@ check_dead(void)
 	if (alive == 0 && load_rlx(&sched.n_run_main) != 0) // order: count
 		fatal("no goroutines (main called runtime.Goexit) - deadlock!");
 	fatal("all goroutines are asleep - deadlock!");
+}
+
+void
+sched_helper_made(void)
+{
+	add_rlx(&sched.n_helpers, 1); // order: count
+}
+
+void
+sched_helpers_busy(void)
+{
+	store_rlx(&sched.helpers_busy, 1); // order: own; who sets it has an M that is awake
+}
+
+void
+sched_helpers_idle(void)
+{
+	store_rel(&sched.helpers_busy, 0); // order: publish -> check_dead: what they made runnable
+	mutex_lock(&sched.lock);
+	check_dead();
+	mutex_unlock(&sched.lock);
 }

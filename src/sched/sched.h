@@ -350,6 +350,13 @@ M *sched_ms(void);
 // The monitor's thread; 0: there is none yet. It holds no pointers of the program.
 int sched_monitor_tid(void);
 
+// One more thread that works for the layers above and never calls in of itself, so that nobody waits
+// for it. While they are busy they may make something runnable, and nobody is dead for sure. Who says
+// that they are busy is awake; who says that they are idle may be one of them.  Locks: takes sched.
+void sched_helper_made(void);
+void sched_helpers_busy(void);
+void sched_helpers_idle(void);
+
 // Starts the runtime if nothing has yet. 0 or a negative error code.
 int sched_start(void);
 // Walks all goroutines ever made, dead ones too, without a lock: records are never freed.

@@ -60,6 +60,8 @@ typedef struct Sched {
 	Note stop_note;
 	Note monitor_note;
 	ATOMIC(int) monitor_tid;
+	ATOMIC_U32 n_helpers;    // count: threads of sched_helper_made
+	ATOMIC_U32 helpers_busy; // 1 between sched_helpers_busy and sched_helpers_idle
 	ATOMIC_U32 rest_held;     // 1 between sched_rest_hold and sched_rest_release; a futex
 	ATOMIC_U32 world;         // 1 while somebody stops the world or visits every P
 

@@ -120,6 +120,6 @@ DEATH(ctx_no_memory)
 void
 test_fatal_ctx_no_memory(void)
 {
-	expect_death(ctx_no_memory, .status = 2, .env = "UNDERGO_FAULT=alloc:1000+:ENOMEM",
+	expect_death(ctx_no_memory, .status = 2, .env = "UNDERGO_FAULT=commit:9+:ENOMEM",
 		     .err = "fatal error: no memory for a context's channel\n");
 }
