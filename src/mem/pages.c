@@ -132,6 +132,7 @@ grow(PageRegion *r, size_t n)
 		if (!heap_commit(r->committed, r->committed + chunks))
 			return false;
 	}
+	os_huge_pages(heap_page_addr(r->committed * CHUNK_PAGES), chunks * CHUNK_PAGES * HEAP_PAGE);
 	for (size_t i = r->committed; i < r->committed + chunks; i++) {
 		Chunk *c = &heap_chunk_table[i];
 		memset(c->released, 0xff, sizeof(c->released));

@@ -40,6 +40,8 @@ int os_protect_none(void *p, size_t bytes);
 int os_decommit(void *p, size_t bytes);
 // No huge pages here: a stack that touches one page shall cost one.
 int os_no_huge_pages(void *p, size_t bytes);
+// Huge pages where the system has some: memory that will be used all over, in no order.
+int os_huge_pages(void *p, size_t bytes);
 size_t os_page_bytes(void);
 // Small memory for the runtime's own records, zeroed; NULL when refused. From libc's malloc.
 void *os_alloc(size_t bytes);

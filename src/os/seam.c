@@ -147,6 +147,13 @@ os_no_huge_pages(void *p, size_t bytes)
 	return err != 0 ? err : sys_no_huge_pages(p, bytes);
 }
 
+int
+os_huge_pages(void *p, size_t bytes)
+{
+	int err = fault(FAULT_huge_pages);
+	return err != 0 ? err : sys_huge_pages(p, bytes);
+}
+
 void *
 os_alloc(size_t bytes)
 {

@@ -154,6 +154,12 @@ sys_no_huge_pages(void *p, size_t bytes)
 	return advise(p, bytes, MADV_NOHUGEPAGE);
 }
 
+int
+sys_huge_pages(void *p, size_t bytes)
+{
+	return advise(p, bytes, MADV_HUGEPAGE);
+}
+
 void *
 sys_alloc(size_t bytes)
 {
