@@ -38,7 +38,7 @@ foreign_cache(void)
 	return shared_cache;
 }
 
-// --- the caller's cache -----------------------------------------------------------------------------
+// --- the caller's cache --------------------------------------------------------------------------
 
 // False: no memory. Tried anew by the next caller.
 COLD static bool
@@ -89,7 +89,7 @@ cache_put(const M *mp)
 		foreign_unlock();
 }
 
-// --- small objects ----------------------------------------------------------------------------------
+// --- small objects -------------------------------------------------------------------------------
 
 static inline void
 zero(char *p, size_t bytes)
@@ -131,7 +131,7 @@ alloc_small(Mcache *c, Kind kind, uint32_t class)
 	return p;
 }
 
-// --- what happens before and after ------------------------------------------------------------------
+// --- what happens before and after ---------------------------------------------------------------
 
 // What is to be allocated.
 typedef struct Want {
@@ -246,7 +246,7 @@ gc_out_of_memory(size_t bytes)
 	fatal("runtime: out of memory");
 }
 
-// --- freeing ----------------------------------------------------------------------------------------
+// --- freeing -------------------------------------------------------------------------------------
 
 void
 gc_free(void *p)

@@ -25,13 +25,13 @@ static ATOMIC_U64 next_root;
 static ATOMIC_U64 next_chunk;
 static size_t chunks;     // who holds busy
 
-// --- the phases, each run by all workers -------------------------------------------------------------
+// --- the phases, each run by all workers ---------------------------------------------------------
 
 static void
 phase_premark(Marker *m)
 {
 	(void)m;
-	for (uint64_t i; (i = add_rlx(&next_chunk, 1)) < chunks;) // order: claim, nothing rides on it
+	for (uint64_t i; (i = add_rlx(&next_chunk, 1)) < chunks;) // order: claim
 		heap_premark(i);
 }
 
@@ -61,7 +61,7 @@ run_phase(WorkerFn *fn)
 	workers_run(fn);
 }
 
-// --- a cycle ----------------------------------------------------------------------------------------
+// --- a cycle -------------------------------------------------------------------------------------
 
 static void
 flush_caches(void)

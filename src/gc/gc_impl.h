@@ -45,8 +45,8 @@ typedef struct RootSet {
 // Before the stop: the writable segments of all loaded objects, their thread-local blocks.
 void roots_prepare(void);
 // After it: globals, stacks, registers, thread-locals, explicit roots. Ranges are cut to at most
-// ROOT_RANGE_MAX bytes. False: a module was loaded or unloaded in between, or there was no memory for
-// the array; start anew.
+// ROOT_RANGE_MAX bytes. False: a module was loaded or unloaded in between, or there was no memory
+// for the array; start anew.
 enum { ROOT_RANGE_MAX = 128 << 10 };
 bool roots_gather(RootSet *set);
 
@@ -66,7 +66,8 @@ void mark_drain(Marker *m);
 static inline bool
 slot_marked(Slot s)
 {
-	return (load_rlx(slot_mark_word(s)) >> (s.index % 64) & 1) != 0; // order: STW or swept under a lock
+	uint64_t w = load_rlx(slot_mark_word(s)); // order: STW, or swept under a lock
+	return (w >> (s.index % 64) & 1) != 0;
 }
 
 // --- special.c: finalizers, cleanups, weak pointers ----------------------------------------------

@@ -158,7 +158,7 @@ check_dead(void)
 	uint64_t alive;
 	if (sched.n_midle != sched.n_threads || sched.globq.n != 0)
 		return;
-	if (load_acq(&sched.helpers_busy) != 0) // order: observe <- sched_helpers_busy, before queues
+	if (load_acq(&sched.helpers_busy) != 0) // order: observe <- sched_helpers_idle
 		return;
 	uint32_t foreign = load_acq(&sched.n_foreign);       // order: observe <- m_attach
 	uint32_t parked = load_acq(&sched.n_foreign_parked); // order: observe <- foreign_parks
