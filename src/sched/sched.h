@@ -360,6 +360,14 @@ void sched_helpers_idle(void);
 
 // Starts the runtime if nothing has yet. 0 or a negative error code.
 int sched_start(void);
+// The same, and makes the calling thread known, so that a call which can report an error does not
+// die in sched_enter. 0 or GO_ENOMEM.
+int sched_attach(void);
+static inline bool
+sched_attached(void)
+{
+	return likely(sched_m() != NULL) || sched_attach() == 0;
+}
 // Walks all goroutines ever made, dead ones too, without a lock: records are never freed.
 G *sched_all_first(void);
 
