@@ -107,26 +107,24 @@ zero(char *p, size_t bytes)
 		__builtin_memset(p + at, 0, STEP / 2);
 }
 
-// Takes new slots in hand and one of them; NULL without memory.
-static char *
-take_slow(Mcache *c, Kind kind, uint32_t class)
+// Takes new slots in hand. False: no memory.
+static bool
+refill(Mcache *c, Kind kind, uint32_t class)
 {
 	if (!mcache_refill(c, kind, class))
-		return NULL;
+		return false;
 	if (c->allocated >= COUNT_BYTES) {
 		pace_allocated(c->allocated);
 		c->allocated = 0;
 	}
-	return slots_take(&c->slots[kind][class]);
+	return true;
 }
 
+// A zeroed slot of those in hand, of which there is one.
 static inline char *
-alloc_small(Mcache *c, Kind kind, uint32_t class)
+take(CacheSlots *cs)
 {
-	CacheSlots *cs = &c->slots[kind][class];
 	char *p = slots_take(cs);
-	if (unlikely(p == NULL) && (p = take_slow(c, kind, class)) == NULL)
-		return NULL;
 	if (cs->needzero)
 		zero(p, cs->size);
 	return p;
@@ -156,32 +154,26 @@ alloc_large(const Want *w)
 }
 
 // Between taking a slot and setting its type no mark may begin, so both happen with the cache.
-static inline char *
+static char *
 alloc_once(const Want *w)
 {
 	M *mp = sched_m();
 	Mcache *c = cache_get(mp);
 	if (unlikely(c == NULL))
 		return NULL;
-	char *p;
-	if (unlikely(w->bytes > SMALL_MAX)) {
+	char *p = NULL;
+	if (w->bytes > SMALL_MAX) {
 		p = alloc_large(w);
 	} else {
-		p = alloc_small(c, w->kind, size_class(w->bytes));
+		uint32_t class = size_class(w->bytes);
+		CacheSlots *cs = &c->slots[w->kind][class];
+		if (cs->free != 0 || refill(c, w->kind, class))
+			p = take(cs);
 		if (w->t != NULL && p != NULL)
-			heap_set_type(heap_slot((uintptr_t)p), w->t, w->elems);
+			slots_type(cs, p, w->t, w->elems);
 	}
 	cache_put(mp);
 	return p;
-}
-
-// Whether the next small allocation of this size can be served from what is in hand.
-static inline bool
-in_hand(const M *mp, size_t bytes, Kind kind)
-{
-	const P *pp = mp->p;
-	return pp != NULL && pp->mcache != NULL && bytes <= SMALL_MAX &&
-	       pp->mcache->slots[kind][size_class(bytes)].free != 0;
 }
 
 // May collect first, may sweep.
@@ -199,17 +191,28 @@ alloc_slow(const Want *w)
 	return p;
 }
 
-static inline char *
-alloc(const Want *w)
+NOINLINE static char *
+alloc_slow_plain(size_t bytes, Kind kind)
 {
-	return likely(in_hand(sched_m(), w->bytes, w->kind)) ? alloc_once(w) : alloc_slow(w);
+	return alloc_slow(&(Want){bytes, HEAP_PAGE, kind, NULL, 0});
+}
+
+// The slots from which the next object of this size comes without further ado; NULL: see alloc_slow.
+static inline CacheSlots *
+in_hand(const M *mp, size_t bytes, Kind kind)
+{
+	const P *pp = mp->p;
+	if (unlikely(pp == NULL || pp->mcache == NULL || bytes > SMALL_MAX))
+		return NULL;
+	CacheSlots *cs = &pp->mcache->slots[kind][size_class(bytes)];
+	return likely(cs->free != 0) ? cs : NULL;
 }
 
 void *
 gc_alloc(size_t bytes, Kind kind)
 {
-	Want w = {bytes, HEAP_PAGE, kind, NULL, 0};
-	return alloc(&w);
+	CacheSlots *cs = in_hand(sched_m(), bytes, kind);
+	return likely(cs != NULL) ? take(cs) : alloc_slow_plain(bytes, kind);
 }
 
 // Slots of a power of two lie aligned to their size; larger objects to what is asked for.
@@ -224,20 +227,35 @@ gc_alloc_aligned(size_t bytes, size_t align, Kind kind)
 	}
 	if (align > SLOT_MIN && bytes <= SMALL_MAX)
 		bytes = SMALL_MAX + 1;
+	if (align <= SLOT_MIN)
+		return gc_alloc(bytes, kind);
 	Want w = {bytes, align > HEAP_PAGE ? align : HEAP_PAGE, kind, NULL, 0};
-	return alloc(&w);
+	return alloc_slow(&w);
+}
+
+NOINLINE static char *
+alloc_slow_typed(const HeapType *t, size_t elems, Kind kind)
+{
+	size_t bytes;
+	if (__builtin_mul_overflow(t->bytes, elems, &bytes))
+		return NULL;
+	return alloc_slow(&(Want){bytes, HEAP_PAGE, t->scan_bytes != 0 ? kind : KIND_NOSCAN,
+				  t->scan_bytes != 0 ? t : NULL, elems});
 }
 
 void *
 gc_alloc_typed(const HeapType *t, size_t elems, Kind kind)
 {
 	size_t bytes;
-	if (__builtin_mul_overflow(t->bytes, elems, &bytes))
-		return NULL;
-	if (t->scan_bytes == 0)
-		return gc_alloc(bytes, KIND_NOSCAN);
-	Want w = {bytes, HEAP_PAGE, kind, t, elems};
-	return alloc(&w);
+	if (unlikely(t->scan_bytes == 0 || __builtin_mul_overflow(t->bytes, elems, &bytes)))
+		return alloc_slow_typed(t, elems, kind);
+	CacheSlots *cs = in_hand(sched_m(), bytes, kind);
+	if (unlikely(cs == NULL))
+		return alloc_slow_typed(t, elems, kind);
+	char *p = take(cs);
+	if (unlikely(elems != 1 || cs->mask != t->mask || cs->mask == 0))
+		slots_type(cs, p, t, elems);
+	return p;
 }
 
 COLD NORETURN void

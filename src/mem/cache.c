@@ -15,11 +15,10 @@ mcache_new(void)
 	return os_alloc(sizeof(Mcache));
 }
 
-// Takes the next free slots of cs's span in hand. False: it has none any more.
+// Takes the next free slots of s in hand. False: it has none any more.
 static bool
-take_word(Mcache *c, CacheSlots *cs)
+take_word(Mcache *c, CacheSlots *cs, const Mspan *s)
 {
-	Mspan *s = cs->span;
 	size_t page = span_page(s);
 	const PageInfo *pi = &heap.info[page];
 	ATOMIC_U64 *f = &heap.frees[page * PAGE_WORDS];
@@ -28,6 +27,7 @@ take_word(Mcache *c, CacheSlots *cs)
 			continue;
 		cs->free = xchg_acq(&f[i], 0); // order: claim; observe <- heap_free
 		cs->first = heap_page_addr(page) + (size_t)i * 64 * pi->size;
+		cs->mask = 0;
 		cs->size = pi->size;
 		cs->word = (uint16_t)i;
 		cs->needzero = load_rlx(&s->needzero); // order: observed with the bits
@@ -41,28 +41,25 @@ bool
 mcache_refill(Mcache *c, Kind kind, uint32_t class)
 {
 	CacheSlots *cs = &c->slots[kind][class];
-	if (cs->span != NULL) {
-		if (take_word(c, cs))
+	Mspan **s = &c->spans[kind][class];
+	if (*s != NULL) {
+		if (take_word(c, cs, *s))
 			return true;
-		central_put(cs->span);
-		cs->span = NULL;
+		central_put(*s);
 	}
-	cs->span = central_take(kind, class);
-	return cs->span != NULL && take_word(c, cs);
+	*s = central_take(kind, class);
+	return *s != NULL && take_word(c, cs, *s);
 }
 
 // Puts back what is left of cs, and its span.
 static void
-flush_slots(Mcache *c, CacheSlots *cs)
+flush_slots(Mcache *c, CacheSlots *cs, Mspan *s)
 {
-	if (cs->span == NULL)
-		return;
-	size_t page = span_page(cs->span);
-	ATOMIC_U64 *f = &heap.frees[page * PAGE_WORDS + cs->word];
+	ATOMIC_U64 *f = &heap.frees[span_page(s) * PAGE_WORDS + cs->word];
 	or_ar(f, cs->free); // order: publish -> who takes it
 	c->allocated -= (int64_t)__builtin_popcountll(cs->free) * cs->size;
-	central_put(cs->span);
-	*cs = (CacheSlots){.span = NULL};
+	central_put(s);
+	*cs = (CacheSlots){.free = 0};
 }
 
 void
@@ -70,7 +67,10 @@ mcache_flush(Mcache *c)
 {
 	for (int k = 0; k < KIND_COUNT; k++)
 		for (int class = 0; class < SIZE_CLASSES; class++)
-			flush_slots(c, &c->slots[k][class]);
+			if (c->spans[k][class] != NULL) {
+				flush_slots(c, &c->slots[k][class], c->spans[k][class]);
+				c->spans[k][class] = NULL;
+			}
 }
 
 char *
@@ -122,16 +122,32 @@ repeat_mask(const HeapType *t, size_t elems)
 	return mask;
 }
 
-void
-heap_set_type(Slot s, const HeapType *t, size_t elems)
+// Gives every slot in hand the mask, at once: the next objects of the same type need no more than a
+// comparison.
+static void
+type_all(CacheSlots *cs, uint64_t free, uint64_t mask)
 {
-	uint32_t size = s.info->size;
-	if (size > MASKED_MAX) {
-		type_words(s)[s.index] = (uintptr_t)t;
+	uint32_t n = cs->size / 8;
+	size_t at = ((uintptr_t)cs->first - heap.base) / 8;
+	for (; free != 0; free &= free - 1)
+		put_bits(heap.types, at + (size_t)__builtin_ctzll(free) * n, mask, n);
+	cs->mask = mask;
+}
+
+void
+slots_type(CacheSlots *cs, const char *p, const HeapType *t, size_t elems)
+{
+	uint64_t index = (uint64_t)(p - cs->first) / cs->size;
+	if (cs->size > MASKED_MAX) {
+		uint64_t *words = type_words(heap_slot((uintptr_t)p));
+		words[(size_t)cs->word * 64 + index] = (uintptr_t)t;
 		return;
 	}
 	uint64_t mask = elems == 1 ? t->mask : repeat_mask(t, elems);
-	put_bits(type_words(s), (size_t)s.index * (size / 8), mask, size / 8);
+	if (cs->mask == 0 && mask != 0)
+		type_all(cs, cs->free | (uint64_t)1 << index, mask);
+	else if (cs->mask != mask || mask == 0)
+		put_bits(heap.types, ((uintptr_t)p - heap.base) / 8, mask, cs->size / 8);
 }
 
 uint64_t

@@ -205,20 +205,21 @@ slot_free_word(Slot s)
 
 // --- allocating: mem/cache.c ---------------------------------------------------------------------
 
-// What an Mcache allocates from: up to 64 neighbouring slots of a span.
+// What an Mcache allocates from: up to 64 neighbouring slots of a span. Two to a cache line.
 typedef struct CacheSlots {
 	uint64_t free;  // owner: bit i: slot i of these is free
 	char *first;    // owner: slot 0 of these
+	uint64_t mask;  // owner: the pointer mask that all these slots had when the first was typed; or 0
 	uint32_t size;  // owner: bytes of a slot
 	uint16_t word;  // owner: which 64 of the span's
 	bool needzero;  // owner
-	Mspan *span;    // owner; NULL: none
 } CacheSlots;
+static_assert(sizeof(CacheSlots) == 32, "half a cache line");
 
 typedef struct Mcache {
-	// The owner is a P, or who holds the lock of the shared one.
-	CacheSlots slots[KIND_COUNT][SIZE_CLASSES]; // owner
-	int64_t allocated; // owner: bytes taken in hand, since gc last asked
+	CacheSlots slots[KIND_COUNT][SIZE_CLASSES]; // owner: a P, or who holds the lock of the shared one
+	Mspan *spans[KIND_COUNT][SIZE_CLASSES]; // owner: where the slots are; NULL: none
+	int64_t allocated;    // owner: bytes taken in hand, since gc last asked
 } Mcache;
 
 // Reserves address space. 0 or GO_ENOMEM. Call it once; heap_ready tells.
@@ -244,15 +245,13 @@ size_class(size_t bytes)
 	return class_of_128[(bytes + LARGE_STEP - 1) / LARGE_STEP];
 }
 
-// Refills cs from its span, or with another one. False: no memory.  Locks: takes central, pages.
+// Refills these slots from their span, or with another one. False: no memory.  Locks: takes central, pages.
 bool mcache_refill(Mcache *c, Kind kind, uint32_t class);
 
-// A free slot with whatever is in it, or NULL when cs is empty.
+// A free slot, of which there is one, with whatever is in it.
 static inline char *
 slots_take(CacheSlots *cs)
 {
-	if (unlikely(cs->free == 0))
-		return NULL;
 	uint32_t i = (uint32_t)__builtin_ctzll(cs->free);
 	cs->free &= cs->free - 1;
 	return cs->first + (size_t)i * cs->size;
@@ -265,8 +264,8 @@ char *heap_alloc_large(size_t bytes, size_t align, Kind kind, const HeapType *ty
 // Gives the slot back, which is allocated and no longer used. False: it was free.
 bool heap_free(Slot s);
 
-// Of a typed object in a slot: its pointers. elems elements of type t.
-void heap_set_type(Slot s, const HeapType *t, size_t elems);
+// Gives p, just taken from cs, the pointers of elems elements of type t.
+void slots_type(CacheSlots *cs, const char *p, const HeapType *t, size_t elems);
 uint64_t heap_mask(Slot s);                // of one to MASKED_MAX bytes
 const HeapType *heap_slot_type(Slot s);    // of a larger one that is not large
 
