@@ -170,7 +170,7 @@ gc_collect(GcWhy why)
 	}
 	int64_t cpu = pace_begin();
 	store_rel(&gc.begun, load_rlx(&gc.begun) + 1); // order: own
-	workers_start();
+	workers_start(pace_expected());
 	cycle(why);
 	if (!workers_sweep() || why == GC_FORCED)
 		finish_sweeping();

@@ -30,6 +30,7 @@
 enum {
 	CANDIDATES = 32,        // as many lines as a core can have on the way, about
 	OBJECTS = 16,
+	PREFETCH_BYTES = 512,   // of an object; what follows the processor has noticed by itself
 	STACK = 2048,           // entries of a worker's stack
 	CHUNK_ENTRIES = 510,
 	SHARE_MIN = 64,         // entries on a stack from which on others get some
@@ -216,6 +217,13 @@ consider(Marker *m, uintptr_t w)
 READS_ANYTHING static inline void
 scan_words(Marker *m, const uintptr_t *p, const uintptr_t *end)
 {
+	enum { STRIDE = 4 };
+	for (; p + STRIDE <= end; p += STRIDE) {
+		if ((p[0] | p[1] | p[2] | p[3]) == 0) // most of what a conservative mark sees
+			continue;
+		for (int i = 0; i < STRIDE; i++)
+			consider(m, p[i]);
+	}
 	for (; p < end; p++)
 		consider(m, *p);
 }
@@ -315,9 +323,10 @@ static inline void
 through_ring(Marker *m, Entry e)
 {
 	uintptr_t addr = entry_addr(e);
+	size_t bytes = (e >> SIZE_SHIFT & SIZE_MASK) * 8;
 	__builtin_prefetch((void *)addr);
-	if ((e >> SIZE_SHIFT & SIZE_MASK) > CACHE_LINE / 8)
-		__builtin_prefetch((void *)(addr + CACHE_LINE));
+	for (size_t at = CACHE_LINE; at < bytes && at < PREFETCH_BYTES; at += CACHE_LINE)
+		__builtin_prefetch((void *)(addr + at));
 	if (e >> TYPED_SHIFT)
 		__builtin_prefetch(&heap.types[(addr - heap.base) / 512]);
 	Entry *slot = &m->objects[m->object++ % OBJECTS];

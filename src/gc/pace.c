@@ -88,6 +88,14 @@ pace_begin(void)
 	return os_thread_cpu_ns(os_thread_id());
 }
 
+// As many as last time, or some of what has come since: most of it dies young.
+int64_t
+pace_expected(void)
+{
+	int64_t marked = load_rlx(&pace.marked), some = load_rlx(&pace.live) / 8; // order: count
+	return marked > some ? marked : some;
+}
+
 void
 pace_marked(MarkCounts live, GcWhy why)
 {

@@ -12,6 +12,7 @@ void pace_allocated(int64_t n);
 // A cycle begins, whose parts are told by the others: what was marked, how long the world stood
 // still, and that it is over, with what pace_begin returned. Who holds gc.busy.
 int64_t pace_begin(void);
+int64_t pace_expected(void); // bytes that a mark will find, about
 void pace_marked(MarkCounts live, GcWhy why);
 void pace_paused(int64_t ns);
 void pace_end(int64_t begun, GcWhy why);

@@ -15,7 +15,10 @@
 #include "arch/arch.h"
 #include "sched/sched.h"
 
-enum { WORKERS_MAX = 32 };
+enum {
+	WORKERS_MAX = 32,
+	WORKER_BYTES = 8 << 20, // of heap for each after the first: for less, waking it costs more
+};
 
 static struct {
 	ATOMIC_U32 job;    // futex: jobs so far; O1
@@ -98,13 +101,19 @@ start_thread(void)
 	return true;
 }
 
+static uint32_t
+workers_wanted(int64_t heap_bytes)
+{
+	uint64_t want = 1 + (uint64_t)heap_bytes / WORKER_BYTES;
+	uint32_t procs = sched_procs().n, most = procs < WORKERS_MAX ? procs : WORKERS_MAX;
+	return os_simulated ? 1 : want < most ? (uint32_t)want : most;
+}
+
 void
-workers_start(void)
+workers_start(int64_t heap_bytes)
 {
 	workers_wait();
-	uint32_t want = os_simulated ? 1 : sched_procs().n;
-	if (want > WORKERS_MAX)
-		want = WORKERS_MAX;
+	uint32_t want = workers_wanted(heap_bytes);
 	if (workers.markers[0] == NULL && (workers.markers[0] = marker_new()) == NULL)
 		fatal("runtime: out of memory");
 	while (workers.threads + 1 < want && start_thread()) {
