@@ -2,7 +2,7 @@
 // undergo/heap.h, but for the end of objects.
 #include "undergo/heap.h"
 
-#include "gc/gc.h"
+#include "gc/fast.h"
 #include "sched/sched.h"
 
 enum {
@@ -19,7 +19,8 @@ with_end(size_t n)
 	return bytes > ODD_BYTES || bytes <= ALIGN ? bytes : ODD_BYTES + 1;
 }
 
-static inline void *
+// Everything but the usual case.
+static NOINLINE void *
 alloc_or_die(size_t bytes, Kind kind)
 {
 	sched_enter();
@@ -30,31 +31,60 @@ alloc_or_die(size_t bytes, Kind kind)
 	return p;
 }
 
-void *
-go_alloc(size_t n)
-{
-	return alloc_or_die(with_end(n), KIND_SCAN);
-}
-
-void *
-go_alloc_data(size_t n)
-{
-	return alloc_or_die(with_end(n), KIND_NOSCAN);
-}
-
-void *
-go_alloc_object(size_t n)
-{
-	return alloc_or_die(n, KIND_SCAN);
-}
-
-void *
-go_alloc_typed(const go_type *t, size_t n)
+static NOINLINE void *
+alloc_typed_or_die(const go_type *t, size_t n)
 {
 	sched_enter();
 	void *p = gc_alloc_typed(t, n, KIND_TYPED);
 	if (unlikely(p == NULL))
 		gc_out_of_memory(t->bytes * n);
+	sched_leave();
+	return p;
+}
+
+// To enter twice is to enter.
+static inline void *
+alloc(size_t bytes, Kind kind)
+{
+	M *mp = sched_m();
+	if (unlikely(mp == NULL) || unlikely(!lease_enter(&mp->lease)))
+		return alloc_or_die(bytes, kind);
+	CacheSlots *cs = gc_slots(mp, bytes, kind);
+	if (unlikely(cs == NULL))
+		return alloc_or_die(bytes, kind);
+	void *p = gc_take(cs);
+	sched_leave();
+	return p;
+}
+
+void *
+go_alloc(size_t n)
+{
+	return alloc(with_end(n), KIND_SCAN);
+}
+
+void *
+go_alloc_data(size_t n)
+{
+	return alloc(with_end(n), KIND_NOSCAN);
+}
+
+void *
+go_alloc_object(size_t n)
+{
+	return alloc(n, KIND_SCAN);
+}
+
+void *
+go_alloc_typed(const go_type *t, size_t n)
+{
+	M *mp = sched_m();
+	if (unlikely(mp == NULL) || unlikely(!lease_enter(&mp->lease)) || unlikely(n != 1))
+		return alloc_typed_or_die(t, n);
+	CacheSlots *cs = gc_slots(mp, t->bytes, KIND_TYPED);
+	if (unlikely(cs == NULL) || unlikely(!gc_typed_already(cs, t)))
+		return alloc_typed_or_die(t, n);
+	void *p = gc_take(cs);
 	sched_leave();
 	return p;
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "gc/collect.h"
+#include "gc/fast.h"
 #include "gc/pace.h"
 #include "sched/sched.h"
 
@@ -92,21 +93,6 @@ cache_put(const M *mp)
 
 // --- small objects -------------------------------------------------------------------------------
 
-static inline void
-zero(char *p, size_t bytes)
-{
-	enum { INLINE_MAX = 128, STEP = 16 };
-	if (bytes > INLINE_MAX) {
-		memset(p, 0, bytes);
-		return;
-	}
-	size_t at = 0;
-	for (; at + STEP <= bytes; at += STEP)
-		__builtin_memset(p + at, 0, STEP);
-	if (at < bytes)
-		__builtin_memset(p + at, 0, STEP / 2);
-}
-
 // Takes new slots in hand. False: no memory.
 static bool
 refill(Mcache *c, Kind kind, uint32_t class)
@@ -118,16 +104,6 @@ refill(Mcache *c, Kind kind, uint32_t class)
 		c->allocated = 0;
 	}
 	return true;
-}
-
-// A zeroed slot of those in hand, of which there is one.
-static inline char *
-take(CacheSlots *cs)
-{
-	char *p = slots_take(cs);
-	if (cs->needzero)
-		zero(p, cs->size);
-	return p;
 }
 
 // --- what happens before and after ---------------------------------------------------------------
@@ -168,7 +144,7 @@ alloc_once(const Want *w)
 		uint32_t class = size_class(w->bytes);
 		CacheSlots *cs = &c->slots[w->kind][class];
 		if (cs->free != 0 || refill(c, w->kind, class))
-			p = take(cs);
+			p = gc_take(cs);
 		if (w->t != NULL && p != NULL)
 			slots_type(cs, p, w->t, w->elems);
 	}
@@ -197,22 +173,11 @@ alloc_slow_plain(size_t bytes, Kind kind)
 	return alloc_slow(&(Want){bytes, HEAP_PAGE, kind, NULL, 0});
 }
 
-// The slots from which the next object of this size comes without further ado; NULL: see alloc_slow.
-static inline CacheSlots *
-in_hand(const M *mp, size_t bytes, Kind kind)
-{
-	const P *pp = mp->p;
-	if (unlikely(pp == NULL || pp->mcache == NULL || bytes > SMALL_MAX))
-		return NULL;
-	CacheSlots *cs = &pp->mcache->slots[kind][size_class(bytes)];
-	return likely(cs->free != 0) ? cs : NULL;
-}
-
 void *
 gc_alloc(size_t bytes, Kind kind)
 {
-	CacheSlots *cs = in_hand(sched_m(), bytes, kind);
-	return likely(cs != NULL) ? take(cs) : alloc_slow_plain(bytes, kind);
+	CacheSlots *cs = gc_slots(sched_m(), bytes, kind);
+	return likely(cs != NULL) ? gc_take(cs) : alloc_slow_plain(bytes, kind);
 }
 
 // Slots of a power of two lie aligned to their size; larger objects to what is asked for.
@@ -233,27 +198,19 @@ gc_alloc_aligned(size_t bytes, size_t align, Kind kind)
 	return alloc_slow(&w);
 }
 
-NOINLINE static char *
-alloc_slow_typed(const HeapType *t, size_t elems, Kind kind)
-{
-	size_t bytes;
-	if (__builtin_mul_overflow(t->bytes, elems, &bytes))
-		return NULL;
-	return alloc_slow(&(Want){bytes, HEAP_PAGE, t->scan_bytes != 0 ? kind : KIND_NOSCAN,
-				  t->scan_bytes != 0 ? t : NULL, elems});
-}
-
 void *
 gc_alloc_typed(const HeapType *t, size_t elems, Kind kind)
 {
 	size_t bytes;
-	if (unlikely(t->scan_bytes == 0 || __builtin_mul_overflow(t->bytes, elems, &bytes)))
-		return alloc_slow_typed(t, elems, kind);
-	CacheSlots *cs = in_hand(sched_m(), bytes, kind);
+	if (unlikely(__builtin_mul_overflow(t->bytes, elems, &bytes)))
+		return NULL;
+	if (t->scan_bytes == 0)
+		return gc_alloc(bytes, KIND_NOSCAN);
+	CacheSlots *cs = gc_slots(sched_m(), bytes, kind);
 	if (unlikely(cs == NULL))
-		return alloc_slow_typed(t, elems, kind);
-	char *p = take(cs);
-	if (unlikely(elems != 1 || cs->mask != t->mask || cs->mask == 0))
+		return alloc_slow(&(Want){bytes, HEAP_PAGE, kind, t, elems});
+	char *p = gc_take(cs);
+	if (elems != 1 || !gc_typed_already(cs, t))
 		slots_type(cs, p, t, elems);
 	return p;
 }

@@ -31,7 +31,7 @@ enum {
 	CANDIDATES = 32,        // as many lines as a core can have on the way, about
 	OBJECTS = 16,
 	PREFETCH_BYTES = 512,   // of an object; what follows the processor has noticed by itself
-	STACK = 2048,           // entries of a worker's stack
+	STACK = 8192,           // entries of a worker's stack
 	CHUNK_ENTRIES = 510,
 	SHARE_MIN = 64,         // entries on a stack from which on others get some
 	SHARE_LOOK = 64,        // objects scanned between two looks at who is idle
@@ -259,6 +259,10 @@ type_bit(const HeapType *t, size_t word)
 READS_ANYTHING static void
 scan_elements(Marker *m, const HeapType *t, uintptr_t start, uintptr_t lo, uintptr_t hi)
 {
+	if (t->bytes == sizeof(void *)) {
+		scan_words(m, (uintptr_t *)lo, (uintptr_t *)hi);
+		return;
+	}
 	size_t in = (lo - start) % t->bytes;
 	for (uintptr_t p = lo; p < hi; p += 8, in += 8) {
 		if (in == t->bytes)

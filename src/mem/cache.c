@@ -123,15 +123,22 @@ repeat_mask(const HeapType *t, size_t elems)
 }
 
 // Gives every slot in hand the mask, at once: the next objects of the same type need no more than a
-// comparison.
+// comparison. Slots that fill words of bits evenly are written a word at a time.
 static void
 type_all(CacheSlots *cs, uint64_t free, uint64_t mask)
 {
 	uint32_t n = cs->size / 8;
 	size_t at = ((uintptr_t)cs->first - heap.base) / 8;
-	for (; free != 0; free &= free - 1)
-		put_bits(heap.types, at + (size_t)__builtin_ctzll(free) * n, mask, n);
 	cs->mask = mask;
+	if (free != ~(uint64_t)0 || 64 % n != 0) {
+		for (; free != 0; free &= free - 1)
+			put_bits(heap.types, at + (size_t)__builtin_ctzll(free) * n, mask, n);
+		return;
+	}
+	for (uint32_t have = n; have < 64; have *= 2)
+		mask |= mask << have;
+	for (uint32_t i = 0; i < n; i++)
+		heap.types[at / 64 + i] = mask;
 }
 
 void
