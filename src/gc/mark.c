@@ -9,7 +9,7 @@
 //
 //   word -> candidates -> (mark bit) -> stack -> objects -> scanned: more words
 //
-// A worker whose stack is full gives half of it to all, in a chunk; so does one that sees others
+// A worker whose stack is full gives some of it to all, in a chunk; so does one that sees others
 // idle. Who has nothing takes a chunk. When all have nothing and there is no chunk, the mark is
 // complete. Without memory for a chunk its objects are dropped, and found again by a walk over all
 // that is marked (mark_recover).
@@ -31,7 +31,7 @@ enum {
 	CANDIDATES = 32,        // as many lines as a core can have on the way, about
 	OBJECTS = 16,
 	PREFETCH_BYTES = 512,   // of an object; what follows the processor has noticed by itself
-	STACK = 8192,           // entries of a worker's stack
+	STACK = 2048,           // entries of a worker's stack
 	CHUNK_ENTRIES = 510,
 	SHARE_MIN = 64,         // entries on a stack from which on others get some
 	SHARE_LOOK = 64,        // objects scanned between two looks at who is idle
@@ -103,16 +103,15 @@ changed(int wake)
 	os_futex_wake(&work.changed, wake);
 }
 
-// Gives the older half of the stack to all.
+// Puts n entries into a chunk for all; without memory they are dropped.
 static void
-share(Marker *m)
+give(const Entry *e, uint32_t n)
 {
-	uint32_t give = m->n / 2 < CHUNK_ENTRIES ? m->n / 2 : CHUNK_ENTRIES;
 	mutex_lock(&work.lock);
 	WorkChunk *c = chunk_get();
 	if (c != NULL) {
-		memcpy(c->entries, m->stack, give * sizeof(Entry));
-		c->n = give;
+		memcpy(c->entries, e, n * sizeof(Entry));
+		c->n = n;
 		c->next = work.list;
 		work.list = c;
 		store_rlx(&work.chunks, load_rlx(&work.chunks) + 1); // order: own, under the lock
@@ -121,10 +120,26 @@ share(Marker *m)
 	}
 	bool wake = load_rlx(&work.idle) != 0; // order: own, under the lock
 	mutex_unlock(&work.lock);
-	m->n -= give;
-	memmove(m->stack, m->stack + give, m->n * sizeof(Entry));
 	if (wake)
 		changed(1);
+}
+
+// The stack is full: its newest entries make room, as nothing has to be moved for that.
+COLD static void
+spill(Marker *m)
+{
+	m->n -= CHUNK_ENTRIES;
+	give(m->stack + m->n, CHUNK_ENTRIES);
+}
+
+// Somebody is idle: the older half, behind which most is to be expected.
+static void
+share(Marker *m)
+{
+	uint32_t n = m->n / 2 < CHUNK_ENTRIES ? m->n / 2 : CHUNK_ENTRIES;
+	give(m->stack, n);
+	m->n -= n;
+	memmove(m->stack, m->stack + n, m->n * sizeof(Entry));
 }
 
 // False: there is no chunk.
@@ -153,7 +168,7 @@ static inline void
 push(Marker *m, Entry e)
 {
 	if (unlikely(m->n == STACK))
-		share(m);
+		spill(m);
 	m->stack[m->n++] = e;
 }
 

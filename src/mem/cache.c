@@ -122,23 +122,37 @@ repeat_mask(const HeapType *t, size_t elems)
 	return mask;
 }
 
+// The bits of the slots in `free`, n bits for each.
+static uint64_t
+spread(uint64_t free, uint32_t n)
+{
+	uint64_t all = 0, ones = n >= 64 ? ~(uint64_t)0 : ((uint64_t)1 << n) - 1;
+	for (; free != 0; free &= free - 1)
+		all |= ones << ((uint32_t)__builtin_ctzll(free) * n);
+	return all;
+}
+
 // Gives every slot in hand the mask, at once: the next objects of the same type need no more than a
 // comparison. Slots that fill words of bits evenly are written a word at a time.
 static void
 type_all(CacheSlots *cs, uint64_t free, uint64_t mask)
 {
-	uint32_t n = cs->size / 8;
+	uint32_t n = cs->size / 8, slots = 64 / n;
 	size_t at = ((uintptr_t)cs->first - heap.base) / 8;
 	cs->mask = mask;
-	if (free != ~(uint64_t)0 || 64 % n != 0) {
+	if (64 % n != 0) {
 		for (; free != 0; free &= free - 1)
 			put_bits(heap.types, at + (size_t)__builtin_ctzll(free) * n, mask, n);
 		return;
 	}
 	for (uint32_t have = n; have < 64; have *= 2)
 		mask |= mask << have;
-	for (uint32_t i = 0; i < n; i++)
-		heap.types[at / 64 + i] = mask;
+	uint64_t some = ((uint64_t)1 << slots) - 1; // a slot has at least two words
+	for (uint64_t *w = &heap.types[at / 64]; free != 0; w++, free >>= slots) {
+		uint64_t these = free & some;
+		uint64_t bits = these == some ? ~(uint64_t)0 : spread(these, n);
+		*w = (*w & ~bits) | (mask & bits);
+	}
 }
 
 void

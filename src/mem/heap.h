@@ -209,7 +209,7 @@ slot_free_word(Slot s)
 typedef struct CacheSlots {
 	uint64_t free;  // owner: bit i: slot i of these is free
 	char *first;    // owner: slot 0 of these
-	uint64_t mask;  // owner: the pointer mask that all these slots had when the first was typed; or 0
+	uint64_t mask;  // owner: pointers of all these slots that no other type took since; or 0
 	uint32_t size;  // owner: bytes of a slot
 	uint16_t word;  // owner: which 64 of the span's
 	bool needzero;  // owner
@@ -217,7 +217,7 @@ typedef struct CacheSlots {
 static_assert(sizeof(CacheSlots) == 32, "half a cache line");
 
 typedef struct Mcache {
-	CacheSlots slots[KIND_COUNT][SIZE_CLASSES]; // owner: a P, or who holds the lock of the shared one
+	CacheSlots slots[KIND_COUNT][SIZE_CLASSES]; // owner: a P, or who holds the gate
 	Mspan *spans[KIND_COUNT][SIZE_CLASSES]; // owner: where the slots are; NULL: none
 	int64_t allocated;    // owner: bytes taken in hand, since gc last asked
 } Mcache;
@@ -245,7 +245,8 @@ size_class(size_t bytes)
 	return class_of_128[(bytes + LARGE_STEP - 1) / LARGE_STEP];
 }
 
-// Refills these slots from their span, or with another one. False: no memory.  Locks: takes central, pages.
+// Refills these slots from their span, or with another one. False: no memory.
+// Locks: takes central, pages.
 bool mcache_refill(Mcache *c, Kind kind, uint32_t class);
 
 // A free slot, of which there is one, with whatever is in it.
