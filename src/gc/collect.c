@@ -11,6 +11,7 @@
 
 #include "gc/mark.h"
 #include "gc/pace.h"
+#include "gc/shrink.h"
 #include "gc/worker.h"
 #include "sched/sched.h"
 
@@ -125,6 +126,7 @@ NOINLINE static void
 cycle(GcWhy why)
 {
 	__builtin_unwind_init();
+	shrink_hurry();
 	finish_sweeping();
 	do {
 		roots_prepare();
@@ -174,8 +176,12 @@ gc_collect(GcWhy why)
 	store_rel(&gc.begun, load_rlx(&gc.begun) + 1); // order: own
 	workers_start();
 	cycle(why);
-	if (!workers_sweep() || why == GC_FORCED)
+	shrink_plan(why);
+	bool helped = workers_sweep();
+	if (!helped || why == GC_FORCED)
 		finish_sweeping();
+	if (!helped)
+		shrink_run();
 	specials_wake();
 	pace_end(cpu, why);
 	store_rel(&gc.ended, load_rlx(&gc.begun)); // order: publish -> gc_collect
