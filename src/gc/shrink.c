@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Giving back what parked goroutines' stacks do not use.
 //
-// A stack is committed by touch, so a goroutine that was deep once keeps all it ever touched. After a
-// mark, while the program runs, one of the collector's threads walks the goroutines and gives back the
-// pages below the stack pointers of those that have been waiting for long. Stacks do not move and
-// nobody points below a parked stack pointer: a peer that copies into a frame, a timer or the poller
-// that wakes the goroutine, a deadline that ends its wait, all go on meanwhile. Only running it has to
-// wait until its scan bit is given up.
+// A stack is committed by touch, so a goroutine that was deep once keeps all it ever touched. After
+// a mark, while the program runs, one of the collector's threads walks the goroutines and gives
+// back the pages below the stack pointers of those that have been waiting for long. Stacks do not
+// move and nobody points below a parked stack pointer: a peer that copies into a frame, a timer or
+// the poller that wakes the goroutine, a deadline that ends its wait, all go on meanwhile. Only
+// running it has to wait until its scan bit is given up.
 //
 // A goroutine is trimmed once for each time it parks. When it parked is not noted by itself, which
 // would cost each park a look at the clock, but by who looks first (G.wait_since).
@@ -16,15 +16,14 @@
 //
 // Invariants:
 //   K1  One thread makes a pass. Who plans holds gc.busy, and no pass runs or is planned then.
-//   K2  While it holds scan bits it takes no lock and waits for nobody: it makes system calls that
-//       no thread of ours can hold up.
-//   K3  It waits for no state of a goroutine: one that is found in another state than was hoped for is
-//       passed over. Its new state may last for ever.
+//   K2  While it holds scan bits it takes no lock and waits for nobody: the system calls it makes
+//       end by themselves, whatever threads of ours wait for.
+//   K3  It waits for no state of a goroutine: one that is found in another state than was hoped for
+//       is passed over. Its new state may last for ever.
 //   K4  Only memory below sp is touched, by a page at least, and sp is read with the bit held.
 // Order:  the walk's reads without a bit are hints.
-// Not done: trimming in the pause, where no bit were needed. 100,000 stacks that were deep once take
-//         1.5 s. Asking which pages are there for a whole arena at once: twice as fast, and the
-//         goroutines' records have to be visited all the same.
+// Not done: trimming in the pause, where no bit were needed; asking for a whole arena at once which
+//         pages are there, twice as fast, as goroutines' records have to be visited all the same.
 #include "gc/shrink.h"
 
 #include <stdlib.h>
@@ -73,7 +72,7 @@ shrink_init(void)
 	shrink.off = v != NULL && strstr(v, "gcshrinkstackoff=1") != NULL;
 }
 
-// --- one stack ------------------------------------------------------------------------------------
+// --- one stack -----------------------------------------------------------------------------------
 
 // Piece number i below the stack pointer of gp, whose bit is held; bytes given back.
 static size_t
@@ -141,7 +140,7 @@ trim_batch(G *const *gs, uint32_t n)
 		count_trimmed(bytes[i] + trim_rest(gs[i], left[i]));
 }
 
-// --- a pass ---------------------------------------------------------------------------------------
+// --- a pass --------------------------------------------------------------------------------------
 
 // Whether gp is to be trimmed, as far as can be told without its bit. Notes since when it waits. A
 // thread that is taken for a goroutine is found to have no stack pointer.
@@ -186,7 +185,7 @@ pass(void)
 	shrink.ended = now;
 }
 
-// --- the face ---------------------------------------------------------------------------------------
+// --- the face ------------------------------------------------------------------------------------
 
 void
 shrink_plan(GcWhy why)

@@ -154,8 +154,8 @@ typedef struct Shown {
 	bool walked;
 } Shown;
 
-// Holds gp's stack, unless it runs. The collector may have it for some microseconds; that thread may
-// be gone for ever when the process dies, so patience is short.
+// Holds gp's stack, unless it runs. The collector may have it for some microseconds; that thread
+// may be gone for ever when the process dies, so patience is short.
 static NO_TSAN bool
 hold_stack(G *gp)
 {

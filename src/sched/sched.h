@@ -78,7 +78,7 @@ struct G {
 	ATOMIC_U32 wait;     // WaitReason, while Gwaiting; count for dumps
 	bool thread;         // set before publication: a foreign thread; parks on note, has no P
 	bool keeps_stack;    // owner: its stack is of the default size and stays with it
-	ATOMIC_I64 wait_since; // about when it parked: a thread's own note, else of who looked; 0: not yet
+	ATOMIC_I64 wait_since; // about when it parked: own of threads, else who looked; 0 not yet
 	ATOMIC_I64 trimmed;  // scan bit: the wait_since of the wait in which its stack was trimmed
 	struct Scope *scope; // owner: the scope it runs in, NULL none
 	int (*scope_fn)(void *); // set before publication: the body of a scope's child

@@ -177,7 +177,7 @@ static inline void
 make_runnable(G *gp)
 {
 	assert(load_rlx(&gp->status) == Gwaiting || load_rlx(&gp->status) == Gidle); // order: own
-	store_rel(&gp->status, Grunnable); // order: publish -> sched_scan_begin, O1; else by the queue
+	store_rel(&gp->status, Grunnable); // order: publish -> sched_scan_begin, O1
 	sched_note_queued(gp, true);
 }
 
@@ -315,7 +315,7 @@ sched_scan_begin_all(G *const *gs, uint32_t n)
 	for (uint32_t i = 0; i < n; i++) {
 		if ((held >> i & 1) == 0)
 			continue;
-		uint32_t s = load_acq(&gs[i]->status); // order: observe <- finish_switch, make_runnable
+		uint32_t s = load_acq(&gs[i]->status); // order: observe <- who parked or woke, O1
 		if (s == Gwaiting || s == Grunnable)
 			continue;
 		sched_scan_end(gs[i]);

@@ -132,7 +132,8 @@ GO_TEST(shrink_large_stacks, 0)
 	let_go_on(N, false);
 }
 
-// Collections that the program's own garbage brings about do it too, for who has waited for a while.
+// Collections that the program's own garbage brings about do it too, for who has waited for a
+// while.
 GO_TEST(shrink_unasked, 0)
 {
 	enum { N = 20 };
@@ -144,8 +145,8 @@ GO_TEST(shrink_unasked, 0)
 	let_go_on(N, false);
 }
 
-// What is in use is not touched: of a goroutine that computes, that has called into the system, that
-// waits deep down.
+// What is in use is not touched: of a goroutine that computes, that has called into the system,
+// that waits deep down.
 static atomic_bool stop;
 
 static void

@@ -2,10 +2,10 @@
 // Stacks are trimmed while those who sleep on them are woken: no wait for a state that may never
 // come back, no stack pointer believed before it is published, one owner of a stack at a time.
 //
-// Goroutines go deep, come back, and wait halfway up, in every kind of wait there is: channel, select,
-// mutex, semaphore, sleep, deadline. Peers, timers and closers wake them at any moment of a collection,
-// and write into their frames. Each frame carries a pattern that its depth and its goroutine decide.
-// Nothing that was in use may have changed, and nobody may hang.
+// Goroutines go deep, come back, and wait halfway up, in every kind of wait there is: channel,
+// select, mutex, semaphore, sleep, deadline. Peers, timers and closers wake them at any moment of a
+// collection, and write into their frames. Each frame carries a pattern that its depth and its
+// goroutine decide. Nothing that was in use may have changed, and nobody may hang.
 #include "goroutines.h"
 
 #include <undergo/heap.h>
@@ -16,7 +16,7 @@ static go_chan *chans[SLOTS];
 static go_mutex mutexes[SLOTS];
 static Count ended;
 
-// --- frames ---------------------------------------------------------------------------------------
+// --- frames --------------------------------------------------------------------------------------
 
 typedef struct Waiter {
 	uint64_t number;
@@ -38,7 +38,7 @@ word_of(const Waiter *w, int depth, int i)
 	return w->number << 32 | (uint64_t)depth << 16 | (uint64_t)i;
 }
 
-// --- waits ----------------------------------------------------------------------------------------
+// --- waits ---------------------------------------------------------------------------------------
 
 static int64_t
 soon(Waiter *w)
@@ -108,7 +108,7 @@ wait_somehow(Waiter *w)
 	waits[next(w) % (sizeof(waits) / sizeof(waits[0]))](w);
 }
 
-// --- goroutines -----------------------------------------------------------------------------------
+// --- goroutines ----------------------------------------------------------------------------------
 
 // Down to `to`, waiting on the way at some depths; each frame is as it was when control comes back.
 __attribute__((noinline)) static void
