@@ -5,7 +5,8 @@
 // P is its own and no cycle can stop the world under it. A thread without a P takes the gate and
 // uses the one cache that all such threads share.
 //
-// Locks:  gate, rank heapgate, before all others; see collect.h.
+// Locks:  gate, rank heapgate. Who has it needs no P and waits for none of the locks below which it
+//         may be taken, so a P may wait for it, while somebody starts the heap.
 #include <string.h>
 
 #include "gc/collect.h"
