@@ -171,6 +171,8 @@ typedef struct go_heap_stats {
 	uint64_t pause_max_ns;
 	uint64_t pause_last_ns;
 	uint64_t gc_cpu_ns;      /* CPU time of all collecting */
+	uint64_t stacks_shrunk;  /* how often a waiting goroutine's stack gave memory back */
+	uint64_t stack_released_bytes; /* how much */
 } go_heap_stats;
 
 /* go_heap_stats_read - the numbers as they are about now.

@@ -12,6 +12,7 @@
 
 #include "gc/mark.h"
 #include "gc/pace.h"
+#include "gc/shrink.h"
 #include "gc/worker.h"
 #include "sched/sched.h"
 
@@ -128,6 +129,7 @@ NOINLINE static void
 cycle(GcWhy why)
 {
 	__builtin_unwind_init();
+	shrink_hurry();
 	finish_sweeping();
 	do
 		roots_prepare();
@@ -172,8 +174,12 @@ gc_collect(GcWhy why)
 	store_rel(&gc.begun, load_rlx(&gc.begun) + 1); // order: own
 	workers_start(pace_expected());
 	cycle(why);
-	if (!workers_sweep() || why == GC_FORCED)
+	shrink_plan(why);
+	bool helped = workers_sweep();
+	if (!helped || why == GC_FORCED)
 		finish_sweeping();
+	if (!helped)
+		shrink_run();
 	specials_wake();
 	pace_end(cpu, why);
 	store_rel(&gc.ended, load_rlx(&gc.begun)); // order: publish -> gc_collect

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "gc/collect.h"
+#include "gc/shrink.h"
 #include "gc/worker.h"
 
 enum { GOAL_MIN_BYTES = 4 << 20, PERCENT_DEFAULT = 100 }; // Go's
@@ -64,6 +65,7 @@ pace_init(void)
 	store_rlx(&pace.percent, percent_from_env()); // order: before the first allocation
 	store_rlx(&pace.limit, INT64_MAX);
 	set_goal();
+	shrink_init();
 }
 
 // --- the heap in use -----------------------------------------------------------------------------
@@ -164,6 +166,7 @@ pace_stats(struct go_heap_stats *st)
 		.pause_last_ns = (uint64_t)load_rlx(&pace.pause_last),
 		.gc_cpu_ns = (uint64_t)load_rlx(&pace.cpu_ns),
 	};
+	shrink_stats(st);
 	if (!heap_ready())
 		return;
 	HeapCounts c;

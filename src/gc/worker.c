@@ -13,6 +13,7 @@
 #include "gc/worker.h"
 
 #include "arch/arch.h"
+#include "gc/shrink.h"
 #include "sched/sched.h"
 
 enum {
@@ -49,6 +50,7 @@ sweep(void)
 	specials_wake();
 	if (sub_ar(&workers.sweeping, 1) == 1) // order: publish -> the last one
 		sched_helpers_idle();
+	shrink_run();
 }
 
 static void

@@ -16,7 +16,8 @@ MarkCounts workers_counts(void);
 int64_t workers_cpu_ns(void); // of the threads so far, the caller's excluded
 // Runs fn on all workers and the caller; returns when all are through with it.
 void workers_run(WorkerFn *fn);
-// Lets them sweep while the program runs, and wake who runs finalizers. False: there are none.
+// Lets them sweep while the program runs, wake who runs finalizers, and shrink stacks. False: there
+// are none.
 bool workers_sweep(void);
 // Waits until they do nothing.
 void workers_wait(void);

@@ -546,17 +546,19 @@ stack_free(Stack s)
 	mutex_unlock(&c->lock);
 }
 
-void
+// What has no memory is looked for first: that costs the same always, while giving back interrupts
+// whatever processor runs a thread of ours.
+size_t
 stack_decommit_below(Stack s, const char *sp, size_t keep)
 {
 	assert(sp >= s.lo && sp <= s.hi);
 	if ((size_t)(sp - s.lo) <= keep)
-		return;
+		return 0;
 	size_t page = os_page_bytes();
 	uintptr_t lo = (uintptr_t)s.lo & ~(page - 1);
 	uintptr_t hi = (uintptr_t)(sp - keep) & ~(page - 1);
-	if (hi > lo)
-		os_decommit((void *)lo, hi - lo);
+	size_t bytes = hi > lo ? os_resident((void *)lo, hi - lo) : 0;
+	return bytes != 0 && os_decommit((void *)lo, hi - lo) == 0 ? bytes : 0;
 }
 
 bool

@@ -29,9 +29,9 @@ Stack stack_alloc(size_t bytes);
 void stack_free(Stack s);
 // Usable bytes of the class that `bytes` falls into.
 size_t stack_round(size_t bytes);
-// Gives the pages below sp back to the system, keeping `keep` bytes below it. Whoever calls owns
-// the stack.
-void stack_decommit_below(Stack s, const char *sp, size_t keep);
+// Gives the pages below sp back to the system, keeping `keep` bytes below it; how many bytes there
+// were. Whoever calls owns the stack.  Locks: none.
+size_t stack_decommit_below(Stack s, const char *sp, size_t keep);
 // Returns memory of free slots beyond what recent use needs; called by sysmon. Bytes given back.
 size_t stack_scavenge(void);
 // Whether stack_scavenge may have something to give back, now or some periods later, that is worth

@@ -38,6 +38,8 @@ int os_guard(void *p, size_t bytes);
 int os_protect_none(void *p, size_t bytes);
 // Gives the pages back; they read as zero afterwards, guards stay.
 int os_decommit(void *p, size_t bytes);
+// How many bytes of whole pages have memory behind them; all, where the system does not tell.
+size_t os_resident(const void *p, size_t bytes);
 // No huge pages here: a stack that touches one page shall cost one.
 int os_no_huge_pages(void *p, size_t bytes);
 // Huge pages where the system has some: memory that will be used all over, in no order.

@@ -154,6 +154,23 @@ typedef struct Shown {
 	bool walked;
 } Shown;
 
+// Holds gp's stack, unless it runs. The collector may have it for some microseconds; that thread
+// may be gone for ever when the process dies, so patience is short.
+static NO_TSAN bool
+hold_stack(G *gp)
+{
+	enum { TRIES = 200 };
+	for (int i = 0; i < TRIES; i++) {
+		if (sched_scan_begin(gp))
+			return true;
+		uint32_t status = load_rlx(&gp->status); // order: hint
+		if (status != Gwaiting && status != Grunnable)
+			return false;
+		os_yield();
+	}
+	return false;
+}
+
 // False when there is no such goroutine.  Blocks: no.
 static NO_TSAN bool
 look_at(Shown *s, G *gp)
@@ -161,7 +178,7 @@ look_at(Shown *s, G *gp)
 	s->status = load_acq(&gp->status); // order: observe <- finish_switch
 	if (s->status == Gidle || s->status == Gdead)
 		return false;
-	s->walked = !gp->thread && sched_scan_begin(gp);
+	s->walked = !gp->thread && hold_stack(gp);
 	if (s->walked)
 		s->status = load_rlx(&gp->status); // order: hint, it cannot run
 	s->header.n = 0;

@@ -78,7 +78,8 @@ struct G {
 	ATOMIC_U32 wait;     // WaitReason, while Gwaiting; count for dumps
 	bool thread;         // set before publication: a foreign thread; parks on note, has no P
 	bool keeps_stack;    // owner: its stack is of the default size and stays with it
-	ATOMIC_I64 wait_since; // when it parked: a thread's own note, else the monitor's; 0 not yet
+	ATOMIC_I64 wait_since; // about when it parked: own of threads, else who looked; 0 not yet
+	ATOMIC_I64 trimmed;  // scan bit: the wait_since of the wait in which its stack was trimmed
 	struct Scope *scope; // owner: the scope it runs in, NULL none
 	int (*scope_fn)(void *); // set before publication: the body of a scope's child
 	struct Locals *locals; // owner: goroutine-local values
@@ -339,6 +340,9 @@ void sched_for_each_p(SafePointFn *fn);
 // While it holds the bit the caller takes no lock and waits for nobody: who is about to run gp
 // waits for it, perhaps before the lock of the G that gp replaces has been given up.
 bool sched_scan_begin(G *gp);
+// The same for up to SCAN_MAX at the price of one: bit i of the answer stands for gs[i].
+enum { SCAN_MAX = 32 };
+uint32_t sched_scan_begin_all(G *const *gs, uint32_t n);
 void sched_scan_end(G *gp);
 
 // Ms that sleep, and attached threads that are parked, go nowhere between these two: who wakes

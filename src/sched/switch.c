@@ -12,7 +12,8 @@
 //   S2  Between taking a G out of a queue and switching to it nothing can fail.
 //   S3  An M in the scheduler or in here is inside the runtime (lease.h), so its P is its own.
 //   S4  No pointer to an M survives fiber_switch.
-// Order:  O1  publish G.status after sp -> sched_scan_begin, dumps.
+// Order:  O1  publish G.status after sp -> sched_scan_begin, dumps: who parks, and who wakes, which
+//             knows sp from who parked. A scanner may read either's status.
 //         O2  dekker with sched_scan_begin: Grunning stored, then scan read (light; heavy there).
 //         O3  The G itself travels by its queue's order (runq.h, or sched.lock).
 #include "sched/fiber.h"
@@ -176,7 +177,7 @@ static inline void
 make_runnable(G *gp)
 {
 	assert(load_rlx(&gp->status) == Gwaiting || load_rlx(&gp->status) == Gidle); // order: own
-	store_rlx(&gp->status, Grunnable); // order: published by the queue
+	store_rel(&gp->status, Grunnable); // order: publish -> sched_scan_begin, O1
 	sched_note_queued(gp, true);
 }
 
@@ -298,18 +299,35 @@ begin(void *unused)
 
 // --- the scan bit -----------------------------------------------------------------------------
 
+// One fence for all of them: it may interrupt every processor.
+uint32_t
+sched_scan_begin_all(G *const *gs, uint32_t n)
+{
+	uint32_t held = 0;
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t zero = 0;
+		if (cas_acq(&gs[i]->scan, &zero, 1)) // order: claim, among scanners
+			held |= (uint32_t)1 << i;
+	}
+	if (held == 0)
+		return 0;
+	fence_heavy(); // order: dekker with prepare: scan stored, then status read
+	for (uint32_t i = 0; i < n; i++) {
+		if ((held >> i & 1) == 0)
+			continue;
+		uint32_t s = load_acq(&gs[i]->status); // order: observe <- who parked or woke, O1
+		if (s == Gwaiting || s == Grunnable)
+			continue;
+		sched_scan_end(gs[i]);
+		held &= ~((uint32_t)1 << i);
+	}
+	return held;
+}
+
 bool
 sched_scan_begin(G *gp)
 {
-	uint32_t zero = 0;
-	if (!cas_acq(&gp->scan, &zero, 1)) // order: claim, among scanners
-		return false;
-	fence_heavy(); // order: dekker with prepare: scan stored, then status read
-	uint32_t s = load_acq(&gp->status); // order: observe <- finish_switch
-	if (s == Gwaiting || s == Grunnable)
-		return true;
-	sched_scan_end(gp);
-	return false;
+	return sched_scan_begin_all(&gp, 1) != 0;
 }
 
 void

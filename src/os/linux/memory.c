@@ -148,6 +148,21 @@ sys_decommit(void *p, size_t bytes)
 	return advise(p, bytes, MADV_DONTNEED);
 }
 
+size_t
+os_resident(const void *p, size_t bytes)
+{
+	unsigned char there[64];
+	size_t page = os_page_bytes(), n = 0;
+	for (size_t at = 0; at < bytes; at += sizeof(there) * page) {
+		size_t len = bytes - at < sizeof(there) * page ? bytes - at : sizeof(there) * page;
+		if (syscall3(SYS_mincore, (uintptr_t)p + at, len, there) != 0)
+			return bytes;
+		for (size_t i = 0; i < len / page; i++)
+			n += there[i] & 1;
+	}
+	return n * page;
+}
+
 int
 sys_no_huge_pages(void *p, size_t bytes)
 {
