@@ -335,7 +335,8 @@ heap_row_live_latency(void)
 	}
 	cpu = bench_cpu() - cpu;
 	qsort(took, (size_t)n, sizeof took[0], compare_u32);
-	snprintf(extra, sizeof extra, "max_ms=%.3f p50_us=%.2f p999_us=%.1f stop_us=%.1f per_s=%.0f",
+	snprintf(extra, sizeof extra,
+	    "max_ms=%.3f p50_us=%.2f p999_us=%.1f stop_us=%.1f per_s=%.0f",
 	    (double)longest / 1e6, (double)took[n / 2] / 1e3, (double)took[n * 999 / 1000] / 1e3,
 	    (double)heap_stop_ns() / 1e3, (double)n * 1e9 / (double)(last - start));
 	bench_print("live_latency", cpu, last - start, n, extra);

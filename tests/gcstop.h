@@ -6,10 +6,7 @@
 #include <dlfcn.h>
 #include <string.h>
 
-#include "gc/collect.h"
-#include "gc/gc_impl.h"
 #include "goroutines.h"
-#include "sched/sched.h"
 
 typedef uintptr_t *ModuleWord(void);
 

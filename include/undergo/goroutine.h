@@ -94,7 +94,9 @@ GO_API const char *go_name(void);
 
 /* go_block_begin - announce a call that is likely to block the thread.
  *
- * A hint: without it the processor is taken back as soon as the monitor notices, with it at once.
+ * A hint: without it the processor is taken back as soon as the monitor notices. With it, it is
+ * given up at once when work waits for it or no other processor is idle, and else whenever
+ * somebody wants it.
  * Every go_block_begin is followed by go_block_end on the same goroutine, with no call of this
  * library between them.
  * Blocks:    no.

@@ -197,7 +197,7 @@ GO_API int go_set_gc_percent(int percent);
  */
 GO_API int64_t go_set_memory_limit(int64_t n);
 
-/* --- the end of objects ------------------------------------------------------------------------ */
+/* --- the end of objects --- */
 
 /* go_set_finalizer - call fn(p, arg) in a goroutine when nothing but finalizers points to p.
  *

@@ -6,6 +6,8 @@
 go_chan *
 go_chan_new(size_t elem_bytes, size_t cap)
 {
+	if (!sched_attached())
+		return NULL;
 	sched_enter();
 	go_chan *c = chan_new(elem_bytes, cap);
 	sched_leave();

@@ -13,7 +13,7 @@ go_run(int (*fn)(void *arg), void *arg)
 {
 	if (fn == NULL)
 		return GO_EINVAL;
-	if (sched_start() != 0)
+	if (!sched_attached())
 		return GO_ENOMEM;
 	sched_enter();
 	int result = sched_run_main(fn, arg);
@@ -26,7 +26,7 @@ go_spawn(void (*fn)(void *arg), void *arg)
 {
 	if (unlikely(fn == NULL))
 		return GO_EINVAL;
-	if (unlikely(sched_m() == NULL) && sched_start() != 0)
+	if (!sched_attached())
 		return GO_ENOMEM;
 	sched_enter();
 	G *gp = sched_spawn(fn, arg, 0, NULL);
@@ -42,7 +42,7 @@ go_spawn_with(const go_attr *attr, void (*fn)(void *arg), void *arg)
 		attr = &none;
 	if (fn == NULL || attr->stack_bytes > STACK_MAX_BYTES)
 		return GO_EINVAL;
-	if (sched_m() == NULL && sched_start() != 0)
+	if (!sched_attached())
 		return GO_ENOMEM;
 	sched_enter();
 	G *gp = sched_spawn(fn, arg, attr->stack_bytes, attr->name);

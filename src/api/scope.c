@@ -74,6 +74,8 @@ go_canceled(void)
 go_ctx *
 go_ctx_new(go_ctx *parent, int64_t deadline)
 {
+	if (!sched_attached())
+		return NULL;
 	sched_enter();
 	Ctx *c = ctx_new(parent, deadline);
 	sched_leave();
@@ -83,6 +85,8 @@ go_ctx_new(go_ctx *parent, int64_t deadline)
 go_ctx *
 go_ctx_with_value(go_ctx *parent, const void *key, void *value)
 {
+	if (!sched_attached())
+		return NULL;
 	sched_enter();
 	Ctx *c = ctx_with_value(parent, key, value);
 	sched_leave();

@@ -28,6 +28,8 @@ go_after_func(int64_t delay_ns, void (*fn)(void *arg), void *arg)
 {
 	if (fn == NULL)
 		return NULL;
+	if (!sched_attached())
+		return NULL;
 	sched_enter();
 	UserTimer *u = timer_after_func(delay_ns, fn, arg);
 	sched_leave();
@@ -37,6 +39,8 @@ go_after_func(int64_t delay_ns, void (*fn)(void *arg), void *arg)
 go_timer *
 go_timer_new(int64_t delay_ns)
 {
+	if (!sched_attached())
+		return NULL;
 	sched_enter();
 	UserTimer *u = timer_new(delay_ns);
 	sched_leave();
@@ -46,6 +50,8 @@ go_timer_new(int64_t delay_ns)
 go_timer *
 go_ticker_new(int64_t period_ns)
 {
+	if (!sched_attached())
+		return NULL;
 	sched_enter();
 	UserTimer *u = timer_ticker_new(period_ns);
 	sched_leave();

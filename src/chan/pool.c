@@ -3,8 +3,8 @@
 //
 // A channel and its ring are one block, of a few sizes; a ring too large for these lies apart.
 // Blocks are kept for the next channel and never given back to the system. Elements may be pointers
-// to what the collector manages, so all of it is pinned memory of the heap, which is scanned; a free
-// block's ring is zero, or what it has held would live on.
+// to what the collector manages, so all of it is pinned memory of the heap, which is scanned; a
+// free block's ring is zero, or what it has held would live on.
 //
 // Invariants:
 //   I1  Hchan.lock of a block is initialised once and is a lock for ever. Whoever gives a channel's

@@ -5,7 +5,8 @@
 // P is its own and no cycle can stop the world under it. A thread without a P takes the gate and
 // uses the one cache that all such threads share.
 //
-// Locks:  gate, rank heapgate, before all others; see collect.h.
+// Locks:  gate, rank heapgate. Who has it needs no P and waits for none of the locks below which it
+//         may be taken, so a P may wait for it, while somebody starts the heap.
 #include <string.h>
 
 #include "gc/collect.h"
@@ -38,7 +39,7 @@ foreign_cache(void)
 	return shared_cache;
 }
 
-// --- the caller's cache -----------------------------------------------------------------------------
+// --- the caller's cache --------------------------------------------------------------------------
 
 // False: no memory. Tried anew by the next caller.
 COLD static bool
@@ -89,7 +90,7 @@ cache_put(const M *mp)
 		foreign_unlock();
 }
 
-// --- small objects ----------------------------------------------------------------------------------
+// --- small objects -------------------------------------------------------------------------------
 
 static inline void
 zero(char *p, size_t bytes)
@@ -131,7 +132,7 @@ alloc_small(Mcache *c, Kind kind, uint32_t class)
 	return p;
 }
 
-// --- what happens before and after ------------------------------------------------------------------
+// --- what happens before and after ---------------------------------------------------------------
 
 // What is to be allocated.
 typedef struct Want {
@@ -246,7 +247,7 @@ gc_out_of_memory(size_t bytes)
 	fatal("runtime: out of memory");
 }
 
-// --- freeing ----------------------------------------------------------------------------------------
+// --- freeing -------------------------------------------------------------------------------------
 
 void
 gc_free(void *p)

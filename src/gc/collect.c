@@ -4,9 +4,10 @@
 // Invariants:
 //   G1  gc.busy is held by one party from the decision to collect until the world runs again.
 //   G2  While the world is stopped by a cycle, foreign_lock is held by it: no thread without a P is
-//       inside the allocator, and all others of the heap's locks are free.
+//       inside the allocator, and all others of the heap's locks are free. It is taken after the
+//       stop, so that no P waits for it; who has it needs no P to get on.
 //   G3  No span is unswept when a mark begins.
-// Locks:  gc.busy and foreign_lock, both before all others (alloc.c).
+// Locks:  foreign_lock (alloc.c), with the world stopped. gc.busy is no Mutex: who has it parks.
 #include "gc/collect.h"
 
 #include "gc/mark.h"
@@ -25,13 +26,13 @@ static ATOMIC_U64 next_root;
 static ATOMIC_U64 next_chunk;
 static size_t chunks;     // who holds busy
 
-// --- the phases, each run by all workers -------------------------------------------------------------
+// --- the phases, each run by all workers ---------------------------------------------------------
 
 static void
 phase_premark(Marker *m)
 {
 	(void)m;
-	for (uint64_t i; (i = add_rlx(&next_chunk, 1)) < chunks;) // order: claim, nothing rides on it
+	for (uint64_t i; (i = add_rlx(&next_chunk, 1)) < chunks;) // order: claim
 		heap_premark(i);
 }
 
@@ -61,7 +62,7 @@ run_phase(WorkerFn *fn)
 	workers_run(fn);
 }
 
-// --- a cycle ----------------------------------------------------------------------------------------
+// --- a cycle -------------------------------------------------------------------------------------
 
 static void
 flush_caches(void)
@@ -103,7 +104,8 @@ stopped_part(GcWhy why)
 {
 	sched_stop_world();
 	int64_t stopped_at = os_nanotime();
-	finish_sweeping(); // what Ps had begun to sweep when the stop was asked for
+	foreign_lock();
+	finish_sweeping(); // what was being swept when the stop was asked for
 	threads_stop();
 	bool ok = roots_gather(&roots);
 	if (ok) {
@@ -113,6 +115,7 @@ stopped_part(GcWhy why)
 		pace_marked(live, why);
 	}
 	threads_resume();
+	foreign_unlock();
 	if (ok)
 		pace_paused(os_nanotime() - stopped_at);
 	sched_start_world();
@@ -126,14 +129,9 @@ cycle(GcWhy why)
 {
 	__builtin_unwind_init();
 	finish_sweeping();
-	do {
+	do
 		roots_prepare();
-		foreign_lock();
-		bool ok = stopped_part(why);
-		foreign_unlock();
-		if (ok)
-			break;
-	} while (true);
+	while (!stopped_part(why));
 }
 
 static bool

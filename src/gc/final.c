@@ -4,8 +4,8 @@
 // Calls are queued in blocks, outside of the heap. Sweepers fill a block under the lock; the runner
 // takes all blocks there are and works through them, from the last entry of each to the first,
 // outside of the runtime. A block that is through is reused, never unmapped. For the marker all
-// that is in a block is a root, whatever the runner does meanwhile: it may have been stopped between
-// any two instructions.
+// that is in a block is a root, whatever the runner does meanwhile: it may have been stopped
+// between any two instructions.
 //
 //            final_reserve         final_queue           run_block
 //   (none) ---------------> spare -------------> queue ------------> running --> spare
@@ -21,9 +21,10 @@
 //   F4  A runner that waits is not counted as a goroutine: it keeps nobody from seeing a deadlock,
 //       and is none itself. `parked` or the runner itself looks at what is queued, or bell is set.
 // Locks:  special_lock. The runner parks without it and looks at the queue once more off its stack.
-// Order:  O1  An entry is complete, then counted (release); the marker reads the count (acquire), then
-//             entries. An entry is cleared, then the count falls (release): who fills the block next
-//             has the lock, so what the marker reads below a count is never from an earlier filling.
+// Order:  O1  An entry is complete, then counted (release); the marker reads the count (acquire),
+//             then entries. An entry is cleared, then the count falls (release): who fills the
+//             block next has the lock, so what the marker reads below a count is never from an
+//             earlier filling.
 //         O2  p and arg carry their object to a marker that reads an entry through an older count:
 //             release, acquire.
 #include "gc/special.h"
@@ -65,7 +66,7 @@ static struct {
 	ATOMIC_U32 starting; // claimed by who starts a runner
 } final;
 
-// --- blocks ---------------------------------------------------------------------------------------
+// --- blocks --------------------------------------------------------------------------------------
 
 enum { SLAB_BYTES = 64 * BLOCK_BYTES };
 
@@ -123,8 +124,8 @@ block_to_fill(void)
 	return b;
 }
 
-// Whether the runner has ended: go_exit was called in a finalizer. Records of Gs are never freed, and
-// a new use of one has another id.
+// Whether the runner has ended: go_exit was called in a finalizer. Records of Gs are never freed,
+// and a new use of one has another id.
 __attribute__((no_sanitize("thread"))) static bool
 runner_gone(void)
 {
@@ -161,7 +162,7 @@ final_mark(Marker *m)
 	}
 }
 
-// --- the runner -----------------------------------------------------------------------------------
+// --- the runner ----------------------------------------------------------------------------------
 
 // Runs the last of the n entries of b and takes it away.  Runs on: the runner, in user code.
 static void

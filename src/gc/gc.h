@@ -8,7 +8,7 @@
 
 #include "mem/heap.h"
 
-// --- alloc.c --------------------------------------------------------------------------------------
+// --- alloc.c -------------------------------------------------------------------------------------
 
 // A zeroed object; NULL without memory. May collect first.  Blocks: M, G.
 // Called inside the runtime with no lock held.
@@ -23,14 +23,14 @@ void gc_free_pinned(void *p);
 void gc_free(void *p);
 COLD NORETURN void gc_out_of_memory(size_t bytes);
 
-// --- collect.c --------------------------------------------------------------------------------------
+// --- collect.c -----------------------------------------------------------------------------------
 
 // Collects: all that was unreachable at the call is garbage when it returns, and swept if `sweep`.
 // Inside the runtime, no lock held.  Blocks: M, G.
 typedef enum GcWhy { GC_GOAL, GC_FORCED, GC_PERIODIC, GC_LIMIT } GcWhy;
 void gc_collect(GcWhy why);
 
-// --- roots.c, pace.c: settings and numbers -----------------------------------------------------------
+// --- roots.c, pace.c: settings and numbers -------------------------------------------------------
 
 int root_add(const void *p, size_t n); // [p, p + n) may hold pointers. 0, GO_ENOMEM
 int root_remove(const void *p);        // 0, GO_EINVAL

@@ -38,7 +38,8 @@ enum {
 	IDLE_SPINS = 200,
 };
 
-// An object to be scanned: its address, an eighth of its size above (0: large), typed in the top bit.
+// An object to be scanned: its address, an eighth of its size above (0: large), typed in the top
+// bit.
 typedef uint64_t Entry;
 enum { SIZE_SHIFT = 48, SIZE_MASK = 0x1fff, TYPED_SHIFT = 63 };
 
@@ -72,7 +73,7 @@ static struct {
 	WorkChunk *spare;  // lock
 } work = {.lock = MUTEX_INIT(leaf)};
 
-// --- chunks ---------------------------------------------------------------------------------------
+// --- chunks --------------------------------------------------------------------------------------
 
 enum { SLAB_BYTES = 1 << 20 };
 
@@ -145,7 +146,7 @@ take_chunk(Marker *m)
 	return c != NULL;
 }
 
-// --- words and objects ----------------------------------------------------------------------------
+// --- words and objects ---------------------------------------------------------------------------
 
 static inline void
 push(Marker *m, Entry e)
@@ -207,7 +208,7 @@ consider(Marker *m, uintptr_t w)
 		resolve(m, before);
 }
 
-// --- scanning -------------------------------------------------------------------------------------
+// --- scanning ------------------------------------------------------------------------------------
 
 // Reads what may be anybody's, so not for the sanitizers' eyes.
 #define READS_ANYTHING __attribute__((no_sanitize("address", "thread")))
@@ -265,7 +266,8 @@ scan_oblet(Marker *m, uintptr_t addr, bool typed)
 {
 	size_t page = heap_page(addr), first = page - heap.info[page].back;
 	const Mspan *s = &heap.spans[first];
-	uintptr_t start = (uintptr_t)heap_page_addr(first), end = start + s->bytes, to = addr + OBLET;
+	uintptr_t start = (uintptr_t)heap_page_addr(first), end = start + s->bytes;
+	uintptr_t to = addr + OBLET;
 	if (to < end)
 		push(m, to | (uint64_t)typed << TYPED_SHIFT);
 	else
@@ -349,7 +351,7 @@ drain_own(Marker *m)
 	}
 }
 
-// --- workers --------------------------------------------------------------------------------------
+// --- workers -------------------------------------------------------------------------------------
 
 // Waits for a chunk or the end. False: the mark is complete.
 static bool
@@ -371,7 +373,7 @@ wait_for_work(Marker *m)
 		mutex_lock(&work.lock);
 		bool complete = work.complete, some = work.list != NULL;
 		if (some)
-			store_rlx(&work.idle, load_rlx(&work.idle) - 1); // order: own, under the lock
+			store_rlx(&work.idle, load_rlx(&work.idle) - 1); // order: own
 		mutex_unlock(&work.lock);
 		if (complete)
 			return false;
@@ -380,7 +382,8 @@ wait_for_work(Marker *m)
 				return true;
 			return wait_for_work(m);
 		}
-		for (int i = 0; i < IDLE_SPINS && load_rlx(&work.changed) == seen; i++) // order: hint
+		// order: hint
+		for (int i = 0; i < IDLE_SPINS && load_rlx(&work.changed) == seen; i++)
 			arch_pause();
 		os_futex_wait(&work.changed, seen, INT64_MAX);
 	}
@@ -424,7 +427,7 @@ marker_counts(const Marker *m)
 	return m->counts;
 }
 
-// --- for roots ------------------------------------------------------------------------------------
+// --- for roots -----------------------------------------------------------------------------------
 
 void
 mark_word(Marker *m, uintptr_t word)
@@ -465,7 +468,7 @@ mark_pinned(Marker *m, Mspan *sp)
 	}
 }
 
-// --- when chunks were dropped -----------------------------------------------------------------------
+// --- when chunks were dropped --------------------------------------------------------------------
 
 static void
 push_marked(void *v, Mspan *sp)

@@ -28,7 +28,7 @@ static struct {
 	int64_t workers_cpu;           // who holds gc.busy
 } pace = {.goal = ATOMIC_INIT(INT64_MAX)};
 
-// --- the environment --------------------------------------------------------------------------------
+// --- the environment -----------------------------------------------------------------------------
 
 static int32_t
 percent_from_env(void)
@@ -66,7 +66,7 @@ pace_init(void)
 	set_goal();
 }
 
-// --- the heap in use --------------------------------------------------------------------------------
+// --- the heap in use -----------------------------------------------------------------------------
 
 void
 pace_allocated(int64_t n)
@@ -80,7 +80,7 @@ gc_due(void)
 	return load_rlx(&pace.live) >= load_rlx(&pace.goal); // order: hint
 }
 
-// --- a cycle ----------------------------------------------------------------------------------------
+// --- a cycle -------------------------------------------------------------------------------------
 
 int64_t
 pace_begin(void)
@@ -120,7 +120,7 @@ pace_end(int64_t begun, GcWhy why)
 	pace.workers_cpu = of_workers;
 }
 
-// --- settings and numbers -----------------------------------------------------------------------------
+// --- settings and numbers ------------------------------------------------------------------------
 
 int
 pace_set_percent(int percent)

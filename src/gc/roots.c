@@ -2,16 +2,16 @@
 // Where a mark begins: all memory outside the heap that may hold pointers into it.
 //
 //   globals        writable segments of what is loaded
-//   threads        from the stack pointer to the stack's end, the signal's frame with all registers,
-//                  thread-locals
+//   threads        from the stack pointer to the stack's end, the signal's frame with all
+//                  registers, thread-locals
 //   goroutines     parked: from the saved stack pointer up; not begun: their argument
 //   the caller     its stack from here up, and the registers it must leave as they are
 //   explicit       what root_add named
 // The runtime's own records that hold pointers of the program are pinned objects of the heap.
 //
-// Threads stand still while ranges are gathered, anywhere, perhaps inside libc: so nothing of libc is
-// called, no lock is taken, and what is read of libc's is read with care. Arrays are made longer by
-// roots_prepare, beforehand; when they prove too short roots_gather says false, and the next
+// Threads stand still while ranges are gathered, anywhere, perhaps inside libc: so nothing of libc
+// is called, no lock is taken, and what is read of libc's is read with care. Arrays are made longer
+// by roots_prepare, beforehand; when they prove too short roots_gather says false, and the next
 // roots_prepare knows how long they must be.
 //
 // Which stack a thread is on is seen from its stack pointer:
@@ -400,7 +400,8 @@ root_add(const void *p, size_t n)
 	ExplicitTable *t = explicit_room();
 	if (t != NULL) {
 		Explicit *e = explicit_slot(t, (uintptr_t)p);
-		err = load_rlx(&e->lo) != 0 && load_rlx(&e->bytes) != 0 ? GO_EINVAL : 0; // order: own
+		bool taken = load_rlx(&e->lo) != 0 && load_rlx(&e->bytes) != 0; // order: own
+		err = taken ? GO_EINVAL : 0;
 		if (err == 0)
 			explicit_put(t, (uintptr_t)p, n);
 	}
@@ -445,12 +446,11 @@ list_modules(void)
 	if (m->data_cap == 0)
 		m->data_cap = m->tls_cap = SEGMENTS_MIN;
 	for (;;) {
-		bool room = array_grow32((void **)&m->data, &m->data_cap, m->n_data, sizeof(*m->data)) &&
-			    array_grow32((void **)&m->tls, &m->tls_cap, m->n_tls, sizeof(*m->tls));
-		if (room && os_modules_list(m, mp->stack_lo, mp->stack_hi))
-			return;
-		if (!room)
+		if (!array_grow32((void **)&m->data, &m->data_cap, m->n_data, sizeof(*m->data)) ||
+		    !array_grow32((void **)&m->tls, &m->tls_cap, m->n_tls, sizeof(*m->tls)))
 			fatal("runtime: out of memory");
+		if (os_modules_list(m, mp->stack_lo, mp->stack_hi))
+			return;
 	}
 }
 

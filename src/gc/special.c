@@ -3,9 +3,9 @@
 // when the object is found dead.
 //
 // A span with such objects has a list of records, by rising slot. It is looked at when somebody
-// attaches something, by the mark, and when the span is swept, which is where dead objects are found.
-// Records lie outside of the heap, in memory that is no root: what they point to lives only as far
-// as specials_mark_roots says.
+// attaches something, by the mark, and when the span is swept, which is where dead objects are
+// found. Records lie outside of the heap, in memory that is no root: what they point to lives only
+// as far as specials_mark_roots says.
 //
 // A dead object with finalizers is revived: its mark bit is set before the span is swept. Then, or
 // else, these become of its records:
@@ -15,17 +15,18 @@
 //   weak          cleared          cleared
 //
 // Invariants:
-//   S1  A record in a list belongs to an allocated slot of the list's span. In a swept span, to a live
-//       one; in an unswept span the object lives if it is marked.
-//   S2  What the object of a finalizer points to is marked by each mark, with the finalizer's argument
-//       and that of each cleanup. So a revived object has nothing dead below it.
+//   S1  A record in a list belongs to an allocated slot of the list's span. In a swept span, to a
+//       live one; in an unswept span the object lives if it is marked.
+//   S2  What the object of a finalizer points to is marked by each mark, with the finalizer's
+//       argument and that of each cleanup. So a revived object has nothing dead below it.
 //   S3  A weak pointer is in its object's list until it is cleared, and never afterwards. It may be
 //       read until its count is 0.
 //   S4  A span with records is in `all`; a span whose last record goes leaves it.
-// Locks:  special_lock, rank special. The mark takes none: with the world stopped and foreign_lock held
-//         nobody has it. Sweeping takes it for a span at a time, while nothing of the heap is held;
-//         but a record of the runtime may be allocated, and a span be swept for that, under any lock
-//         that is taken before `central`. So nothing else is taken below it, and nobody woken.
+// Locks:  special_lock, rank special. The mark takes none: with the world stopped and foreign_lock
+//         held nobody has it. Sweeping takes it for a span at a time, while nothing of the heap is
+//         held; but a record of the runtime may be allocated, and a span be swept for that, under
+//         any lock that is taken before `central`. So nothing else is taken below it, and nobody
+//         woken.
 // Not done: a lock for each span. Attaching costs some 30 ns under the lock; sweepers hold it for
 //         some microseconds.
 #include "gc/special.h"
@@ -61,7 +62,7 @@ typedef struct Special Special;
 struct Special {
 	Mspan *span;         // constant
 	Record *first;
-	Record *finger;      // where the last search ended: the record before; NULL: at the beginning
+	Record *finger;      // the record before where the last search ended, or NULL
 	Special *all_next;
 	Special *all_prev;
 };
@@ -74,7 +75,7 @@ static uint64_t last_cleanup;       // special_lock
 static ATOMIC(Special *) mark_at = ATOMIC_INIT(&all); // STW: the last one a marker has taken
 static ATOMIC_BOOL queue_taken;     // STW: a marker looks after the queue
 
-// --- records --------------------------------------------------------------------------------------
+// --- records -------------------------------------------------------------------------------------
 
 enum { SLAB_BYTES = 256 << 10 };
 
@@ -118,7 +119,7 @@ record_free(void *record)
 	records.free = r;
 }
 
-// --- lists ----------------------------------------------------------------------------------------
+// --- lists ---------------------------------------------------------------------------------------
 
 static Special *
 specials_of(Slot s)
@@ -154,8 +155,8 @@ specials_drop_empty(Special *ss)
 	record_free(ss);
 }
 
-// The link to the first record of the slot, or to where it would be. Slots in rising order, which is
-// how they are allocated, are found at once.
+// The link to the first record of the slot, or to where it would be. Slots in rising order, which
+// is how they are allocated, are found at once.
 static Record **
 list_find(Special *ss, uint32_t index)
 {
@@ -230,7 +231,7 @@ detach(Slot s, Record **at)
 	return r;
 }
 
-// --- for programs -----------------------------------------------------------------------------------
+// --- for programs --------------------------------------------------------------------------------
 
 static void
 enter(void)
@@ -248,7 +249,8 @@ leave(void)
 		foreign_unlock();
 }
 
-// Small objects without pointers may share a slot, so that a pointer into one may be their beginning.
+// Small objects without pointers may share a slot, so that a pointer into one may be their
+// beginning.
 static bool
 may_begin_inside(Slot s)
 {
@@ -347,7 +349,7 @@ special_stop_cleanup(void *p, uint64_t id)
 	return at != NULL;
 }
 
-// --- weak pointers ----------------------------------------------------------------------------------
+// --- weak pointers -------------------------------------------------------------------------------
 
 struct go_weak *
 special_weak_new(void *p)
@@ -396,7 +398,7 @@ special_weak_free(struct go_weak *w)
 	leave();
 }
 
-// --- the end of objects -----------------------------------------------------------------------------
+// --- the end of objects --------------------------------------------------------------------------
 
 // What becomes of a record that has left its list.
 static void
@@ -493,7 +495,7 @@ specials_drop(Slot s)
 	leave();
 }
 
-// --- the mark ---------------------------------------------------------------------------------------
+// --- the mark ------------------------------------------------------------------------------------
 
 // S2.
 static void

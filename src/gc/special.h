@@ -24,7 +24,7 @@ void special_weak_free(struct go_weak *w);
 // Marks again, for one worker, what specials_mark_roots marks.  STW.
 void specials_mark_again(Marker *m);
 
-// --- between special.c and final.c ----------------------------------------------------------------
+// --- between special.c and final.c ---------------------------------------------------------------
 
 extern Mutex special_lock; // rank special: the tables, their records, the queue
 

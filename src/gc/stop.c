@@ -3,17 +3,18 @@
 //
 // The world is stopped already: no goroutine is inside the runtime. But goroutines compute or block
 // in C on Ms without a P, and the program has threads of its own, of which we may never have heard.
-// Each gets a signal (os/linux/halt.c). Spared are the caller, the collector's workers, the monitor,
-// and who rests: idle Ms and attached threads that are parked, whose registers lie on their stacks
-// and who ask before they go on (sched_rest_hold).
+// Each gets a signal (os/linux/halt.c). Spared are the caller, the collector's workers, the
+// monitor, and who rests: idle Ms and attached threads that are parked, whose registers lie on
+// their stacks and who ask before they go on (sched_rest_hold).
 //
 // Threads are listed until a pass finds none that is new, all old ones stand still, and the kernel
 // counts as many as were listed: what stands still makes no threads.
 //
-// A thread that blocks every signal for a moment, as libc does where it makes threads and ends them,
-// may wait in that moment for a lock of libc that a thread holds which stands still already. So who
-// does not come is waited for only a little. Then all go on for a while, and we try again, with more
-// patience each time. Threads that merely wait for a processor are waited for as long as it takes.
+// A thread that blocks every signal for a moment, as libc does where it makes threads and ends
+// them, may wait in that moment for a lock of libc that a thread holds which stands still already.
+// So who does not come is waited for only a little. Then all go on for a while, and we try again,
+// with more patience each time. Threads that merely wait for a processor are waited for as long as
+// it takes.
 //
 // Locks:  none are taken; the caller holds foreign_lock, and the world is stopped.
 #include <errno.h>

@@ -28,7 +28,7 @@ static struct {
 	ATOMIC_I64 cpu_ns; // of the threads, up to their last job
 } workers;
 
-// --- the threads ------------------------------------------------------------------------------------
+// --- the threads ---------------------------------------------------------------------------------
 
 static void
 job_done(void)
@@ -44,7 +44,7 @@ sweep(void)
 	while (heap_sweep_one()) {
 	}
 	specials_wake();
-	if (sub_ar(&workers.sweeping, 1) == 1) // order: publish -> check_dead, what it made runnable
+	if (sub_ar(&workers.sweeping, 1) == 1) // order: publish -> the last one
 		sched_helpers_idle();
 }
 
@@ -114,7 +114,7 @@ workers_start(void)
 		(void)start_thread(); // one that sweeps
 }
 
-// --- jobs -------------------------------------------------------------------------------------------
+// --- jobs ----------------------------------------------------------------------------------------
 
 static void
 publish_job(WorkerFn *fn)

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The cache of free slots that a P allocates from, without a lock and without atomics.
 //
-// For each kind and class it has a span, and of that up to 64 neighbouring slots in hand: their free
-// bits are taken out of the span's all at once. What is in hand counts as allocated until it is
-// flushed, which the collector does with the world stopped. An object's own cache line is the only
-// other memory that allocation touches.
+// For each kind and class it has a span, and of that up to 64 neighbouring slots in hand: their
+// free bits are taken out of the span's all at once. What is in hand counts as allocated until it
+// is flushed, which the collector does with the world stopped. An object's own cache line is the
+// only other memory that allocation touches.
 #include <string.h>
 
 #include "mem/heap_impl.h"
@@ -71,8 +71,6 @@ mcache_flush(Mcache *c)
 	for (int k = 0; k < KIND_COUNT; k++)
 		for (int class = 0; class < SIZE_CLASSES; class++)
 			flush_slots(c, &c->slots[k][class]);
-	c->tiny = NULL;
-	c->tiny_left = 0;
 }
 
 char *
@@ -90,7 +88,7 @@ heap_alloc_large(size_t bytes, size_t align, Kind kind, const HeapType *type, si
 	return p;
 }
 
-// --- types ----------------------------------------------------------------------------------------
+// --- types ---------------------------------------------------------------------------------------
 
 // The words of memory beside a span where its objects' types are: a bit for each word of the heap,
 // or a pointer to its HeapType for each slot.

@@ -4,8 +4,8 @@
 // One reservation of address space holds four regions of equal size, told apart by address. Memory
 // is handed out in pages of 8 KiB; a span is a run of pages that holds objects of one size class
 // and one kind, or a single large object. Everything known about an object lies beside the heap, in
-// arrays with an entry for each page (mem/heap_impl.h), never in the heap's own pages: the collector
-// must not write there, and what a program overwrites there cannot mislead it.
+// arrays with an entry for each page (mem/heap_impl.h), never in the heap's own pages: the
+// collector must not write there, and what a program overwrites there cannot mislead it.
 //
 // From any address to its object:
 //   page = (address - base) / 8 KiB; info[page] tells how far back the span begins, the size of its
@@ -13,10 +13,11 @@
 //   of the row of bits that begins at the span's first page.
 //
 // Invariants:
-//   M1  free bit set: the slot is free, and its contents mean nothing. Clear: it is allocated, or an
-//       Mcache has it in hand.
-//   M2  While the collector marks, mark bit set: marked, or free (heap_premark). So one test answers
-//       whether a word from anywhere is worth following, and what is allocated meanwhile is black.
+//   M1  free bit set: the slot is free, and its contents mean nothing. Clear: it is allocated, or
+//       an Mcache has it in hand.
+//   M2  While the collector marks, mark bit set: marked, or free (heap_premark). So one test
+//       answers whether a word from anywhere is worth following, and what is allocated meanwhile is
+//       black.
 //   M3  A page's info is complete before its state leaves SPAN_NONE (release), and state is read
 //       (acquire) before the rest of it. Info, spans and bits are never unmapped.
 #ifndef UNDERGO_MEM_HEAP_H
@@ -202,7 +203,7 @@ slot_free_word(Slot s)
 	return &heap.frees[s.page * PAGE_WORDS + s.index / 64];
 }
 
-// --- allocating: mem/cache.c ----------------------------------------------------------------------
+// --- allocating: mem/cache.c ---------------------------------------------------------------------
 
 // What an Mcache allocates from: up to 64 neighbouring slots of a span.
 typedef struct CacheSlots {
@@ -215,10 +216,9 @@ typedef struct CacheSlots {
 } CacheSlots;
 
 typedef struct Mcache {
-	CacheSlots slots[KIND_COUNT][SIZE_CLASSES]; // owner: a P, or who holds the lock of the shared one
-	char *tiny;           // owner: rest of a block for tiny objects without pointers
-	uint32_t tiny_left;   // owner
-	int64_t allocated;    // owner: bytes taken in hand, since gc last asked
+	// The owner is a P, or who holds the lock of the shared one.
+	CacheSlots slots[KIND_COUNT][SIZE_CLASSES]; // owner
+	int64_t allocated; // owner: bytes taken in hand, since gc last asked
 } Mcache;
 
 // Reserves address space. 0 or GO_ENOMEM. Call it once; heap_ready tells.
@@ -258,8 +258,8 @@ slots_take(CacheSlots *cs)
 	return cs->first + (size_t)i * cs->size;
 }
 
-// A zeroed object of its own span, bytes > SMALL_MAX or aligned to more than its class; NULL without
-// memory. type may be NULL unless the kind is typed.
+// A zeroed object of its own span, bytes > SMALL_MAX or aligned to more than its class; NULL
+// without memory. type may be NULL unless the kind is typed.
 char *heap_alloc_large(size_t bytes, size_t align, Kind kind, const HeapType *type, size_t elems);
 
 // Gives the slot back, which is allocated and no longer used. False: it was free.
@@ -270,7 +270,7 @@ void heap_set_type(Slot s, const HeapType *t, size_t elems);
 uint64_t heap_mask(Slot s);                // of one to MASKED_MAX bytes
 const HeapType *heap_slot_type(Slot s);    // of a larger one that is not large
 
-// --- collecting: for gc ---------------------------------------------------------------------------
+// --- collecting: for gc --------------------------------------------------------------------------
 
 // M2: begins a mark. STW; all is swept and all Mcaches are flushed.
 // The heap is walked by chunks, numbered from 0 to heap_chunks() - 1.

@@ -6,7 +6,7 @@
 #include "mem/heap.h"
 #include "os/os.h"
 
-// --- heap.c: the reservation ----------------------------------------------------------------------
+// --- heap.c: the reservation ---------------------------------------------------------------------
 
 enum {
 	CHUNK_PAGES = 512, // 4 MiB
@@ -26,7 +26,7 @@ typedef struct Chunk {
 bool heap_commit(size_t from, size_t to);
 extern Chunk *heap_chunk_table;
 
-// --- pages.c --------------------------------------------------------------------------------------
+// --- pages.c -------------------------------------------------------------------------------------
 
 typedef struct PageRun {
 	size_t page;
@@ -39,12 +39,12 @@ void pages_init(void);
 PageRun pages_alloc(size_t npages, Region region);
 void pages_free(size_t page, size_t npages);
 
-// --- size.c ---------------------------------------------------------------------------------------
+// --- size.c --------------------------------------------------------------------------------------
 
 void sizes_init(void);
 extern uint8_t class_pages[SIZE_CLASSES]; // pages of a span
 
-// --- span.c ---------------------------------------------------------------------------------------
+// --- span.c --------------------------------------------------------------------------------------
 
 // A span without an owner, all slots free. NULL without memory.  Locks: takes heappages.
 Mspan *span_new(Kind kind, uint32_t class);

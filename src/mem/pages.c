@@ -45,7 +45,7 @@ pages_init(void)
 		regions[i] = (PageRegion){i * chunks, i * chunks, (i + 1) * chunks, i * chunks};
 }
 
-// --- bits of a chunk ------------------------------------------------------------------------------
+// --- bits of a chunk -----------------------------------------------------------------------------
 
 // The first page from `from` on whose bit is `set`; CHUNK_PAGES when none is.
 static uint32_t
@@ -122,7 +122,7 @@ set_used(size_t page, size_t n, bool used)
 	return released;
 }
 
-// --- finding --------------------------------------------------------------------------------------
+// --- finding -------------------------------------------------------------------------------------
 
 // Commits chunks at the end of r, so that n more pages may fit.
 static bool
@@ -237,7 +237,7 @@ pages_free(size_t page, size_t npages)
 	mutex_unlock(&pages_lock);
 }
 
-// --- giving back ----------------------------------------------------------------------------------
+// --- giving back ---------------------------------------------------------------------------------
 
 // Releases free pages of one chunk, at most a few; returns how many.
 static size_t

@@ -55,7 +55,7 @@ central_of(const Mspan *s)
 	return &centrals[info_of(s)->kind][s->class];
 }
 
-// --- lists ----------------------------------------------------------------------------------------
+// --- lists ---------------------------------------------------------------------------------------
 
 static void
 list_push(SpanList *l, Mspan *s)
@@ -117,7 +117,7 @@ file_span(Mcentral *ce, Mspan *s)
 	list_push(free ? &ce->partial : &ce->full, s);
 }
 
-// --- making ---------------------------------------------------------------------------------------
+// --- making --------------------------------------------------------------------------------------
 
 // Describes each page of a span, the state last; M3.
 static void
@@ -185,7 +185,8 @@ span_new_large(size_t bytes, size_t align, Kind kind)
 	if (!run.ok)
 		return NULL;
 	if (extra != 0) {
-		size_t skip = (size_t)(-(uintptr_t)heap_page_addr(run.page) & (align - 1)) / HEAP_PAGE;
+		uintptr_t at = (uintptr_t)heap_page_addr(run.page);
+		size_t skip = (size_t)(-at & (align - 1)) / HEAP_PAGE;
 		if (skip != 0)
 			pages_free(run.page, skip);
 		if (skip != extra)
@@ -223,7 +224,7 @@ span_has_free(const Mspan *s)
 	return false;
 }
 
-// --- sweeping -------------------------------------------------------------------------------------
+// --- sweeping ------------------------------------------------------------------------------------
 
 // Turns what is neither marked nor free into free slots. Returns how many slots are free now.
 static uint32_t
@@ -237,7 +238,7 @@ free_unmarked(Mspan *s)
 		uint64_t before = load_rlx(&heap.frees[at + i]); // order: claimed below
 		uint64_t garbage = ~marked & ~before;
 		if (garbage != 0)
-			before = or_ar(&heap.frees[at + i], garbage) | garbage; // order: with heap_free
+			before = garbage | or_ar(&heap.frees[at + i], garbage); // order: heap_free
 		freed += (uint32_t)__builtin_popcountll(garbage);
 		n += (uint32_t)__builtin_popcountll(before);
 	}
@@ -311,7 +312,7 @@ heap_start_sweep(void)
 	store_rel(&sweep_next, 0); // order: publish -> heap_sweep_one; what is pinned is swept, too
 }
 
-// --- taking and giving back -----------------------------------------------------------------------
+// --- taking and giving back ----------------------------------------------------------------------
 
 static Mspan *
 pop_partial(Mcentral *ce)
@@ -370,7 +371,7 @@ central_put(Mspan *s)
 	mutex_unlock(&ce->lock);
 }
 
-// --- freeing by hand ------------------------------------------------------------------------------
+// --- freeing by hand -----------------------------------------------------------------------------
 
 // order: publish -> who takes it. False: it was free before.
 static bool
@@ -411,7 +412,7 @@ heap_free(Slot slot)
 	return set_free(slot); // in a span that was filled just now it is found by the next sweep
 }
 
-// --- marking and walking --------------------------------------------------------------------------
+// --- marking and walking -------------------------------------------------------------------------
 
 // M2. Bits beyond the last slot count as marked.
 static void

@@ -74,8 +74,8 @@ int os_thread_count(void);
 // Calls fn for each thread of the process, without libc and without memory. Threads that come or go
 // meanwhile may be missed or seen. How many there were, or a negative errno value.
 int os_threads_each(void (*fn)(void *ctx, int tid), void *ctx);
-// The letter of a thread's state in /proc ('R', 'S', 'D', 'Z', ...); 0 when it is gone or it cannot be
-// told.
+// The letter of a thread's state in /proc ('R', 'S', 'D', 'Z', ...); 0 when it is gone or it cannot
+// be told.
 char os_thread_state(int tid);
 // What the processor's thread pointer register says: where this thread's thread-locals are.
 uintptr_t os_thread_pointer(void);
@@ -104,7 +104,8 @@ int os_halt_begin(uint32_t threads);
 int os_halt_except(int tid);
 // Whether os_halt_ask or os_halt_except has been called for it in this halt.
 bool os_halt_knows(int tid);
-// Asks a thread to stand still. 0; -ESRCH: it is gone; -EAGAIN; -ENOSPC: more than there is room for.
+// Asks a thread to stand still. 0; -ESRCH: it is gone; -EAGAIN; -ENOSPC: more than there is room
+// for.
 int os_halt_ask(int tid);
 // Waits until all that were asked stand still, or the deadline. How many do not yet.
 uint32_t os_halt_wait(int64_t deadline);
@@ -154,8 +155,8 @@ uintptr_t os_tls_block(uintptr_t tp, const OsTls *t);
 // The mappings that can be read, by rising address: at most max. How many there are, or a negative
 // errno value. Without libc.
 int os_mappings(OsRange *out, uint32_t max);
-// How far from lo up to hi, and from hi down to lo, memory can be read without a fault: mappings have
-// guards within.
+// How far from lo up to hi, and from hi down to lo, memory can be read without a fault: mappings
+// have guards within.
 uintptr_t os_readable_up(uintptr_t lo, uintptr_t hi);
 uintptr_t os_readable_down(uintptr_t lo, uintptr_t hi);
 // Whether something is mapped at each page of [p, p + bytes).

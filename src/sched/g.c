@@ -222,7 +222,8 @@ sched_spawn_held(void (*fn)(void *), void *arg, size_t stack_bytes, const char *
 		if (gp == NULL)
 			return NULL;
 	}
-	// A thread without a P may be halted anywhere here, with arg in the record alone: Gidle says so.
+	// A thread without a P may be halted anywhere here, with arg in the record alone: Gidle
+	// says so.
 	store_rlx(&gp->status, Gidle); // order: own
 	fence_compiler();
 	gp->fn = fn;

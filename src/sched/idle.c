@@ -101,9 +101,9 @@ p_hand_off(P *pp)
 		thread_start(pp, false);
 		return;
 	}
-	// No work here, but nobody idle either who would look for some: an M that spins.
+	// No work here, but nobody idle either who would look for some elsewhere: an M that spins.
 	uint32_t zero = 0;
-	if (load_rlx(&sched.n_pidle) == 0 && // order: hint
+	if (load_rlx(&sched.n_pidle) == 0 && load_rlx(&sched_n_procs) > 1 && // order: hint
 	    cas_rlx(&sched.n_spinning, &zero, 1)) { // order: dekker by the fences of find.c
 		thread_start(pp, true);
 		return;
@@ -122,10 +122,12 @@ p_hand_off(P *pp)
 	}
 	pidle_put(pp);
 	mutex_unlock(&sched.lock);
+	// order: dekker: the P is idle, then timers and queues are read; with sched_timer_moved
+	// (thread.c, O1) and sched_wake_after_put (find.c, O1)
+	fence_heavy();
 	int64_t when = first_timer(); // others' too: that all are busy no longer holds
 	if (when != INT64_MAX)
 		sched_timer_moved(when);
-	fence_heavy(); // order: dekker with sched_wake_after_put (find.c, F2): P idle, queues read
 	if (work_anywhere(sched_procs()))
 		sched_wake();
 }
@@ -158,7 +160,7 @@ check_dead(void)
 	uint64_t alive;
 	if (sched.n_midle != sched.n_threads || sched.globq.n != 0)
 		return;
-	if (load_acq(&sched.helpers_busy) != 0) // order: observe <- sched_helpers_busy, before queues
+	if (load_acq(&sched.helpers_busy) != 0) // order: observe <- sched_helpers_idle
 		return;
 	uint32_t foreign = load_acq(&sched.n_foreign);       // order: observe <- m_attach
 	uint32_t parked = load_acq(&sched.n_foreign_parked); // order: observe <- foreign_parks

@@ -151,7 +151,7 @@ struct M {
 	// The rest.
 	bool spinning;       // own
 	bool foreign;        // set before publication: a thread of the program
-	ATOMIC(int) tid;     // own: last set when it begins, first cleared when it ends; 0: no thread
+	ATOMIC(int) tid;     // own: set last when it begins, cleared first when it ends; 0: none
 	uintptr_t tp;        // own: os_thread_pointer
 	uint64_t id;         // set before publication
 	uint64_t rand;       // own
@@ -341,8 +341,8 @@ void sched_for_each_p(SafePointFn *fn);
 bool sched_scan_begin(G *gp);
 void sched_scan_end(G *gp);
 
-// Ms that sleep, and attached threads that are parked, go nowhere between these two: who wakes waits
-// for the second. M.resting then tells which they are.  World stopped.
+// Ms that sleep, and attached threads that are parked, go nowhere between these two: who wakes
+// waits for the second. M.resting then tells which they are.  World stopped.
 void sched_rest_hold(void);
 void sched_rest_release(void);
 // Every M ever made, by M.all_next. Records are never freed.
@@ -350,15 +350,24 @@ M *sched_ms(void);
 // The monitor's thread; 0: there is none yet. It holds no pointers of the program.
 int sched_monitor_tid(void);
 
-// One more thread that works for the layers above and never calls in of itself, so that nobody waits
-// for it. While they are busy they may make something runnable, and nobody is dead for sure. Who says
-// that they are busy is awake; who says that they are idle may be one of them.  Locks: takes sched.
+// One more thread that works for the layers above and never calls in of itself, so that nobody
+// waits for it. While they are busy they may make something runnable, and nobody is dead for sure.
+// Who says that they are busy is awake; who says that they are idle may be one of them.  Locks:
+// takes sched.
 void sched_helper_made(void);
 void sched_helpers_busy(void);
 void sched_helpers_idle(void);
 
 // Starts the runtime if nothing has yet. 0 or a negative error code.
 int sched_start(void);
+// The same, and makes the calling thread known, so that a call which can report an error does not
+// die in sched_enter. 0 or GO_ENOMEM.
+int sched_attach(void);
+static inline bool
+sched_attached(void)
+{
+	return likely(sched_m() != NULL) || sched_attach() == 0;
+}
 // Walks all goroutines ever made, dead ones too, without a lock: records are never freed.
 G *sched_all_first(void);
 

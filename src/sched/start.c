@@ -98,15 +98,22 @@ regain_p(M *mp)
 		sched_wait_for_p(mp->curg, wait_for_p);
 }
 
+int
+sched_attach(void)
+{
+	if (sched_start() != 0 || (sched_m() == NULL && m_attach() == NULL))
+		return GO_ENOMEM;
+	return 0;
+}
+
 G *
 sched_enter_slow(void)
 {
 	M *mp = sched_m();
 	if (unlikely(mp == NULL)) {
-		check(sched_start() == 0, "cannot start: no memory or no thread");
-		mp = m_attach();
-		check(mp != NULL, "cannot attach the thread: no memory");
-		return mp->curg;
+		if (sched_attach() != 0)
+			fatal("no memory or no thread to start with");
+		return sched_m()->curg;
 	}
 	G *gp = mp->curg;
 	if (!lease_enter_slow(&mp->lease))
@@ -125,7 +132,9 @@ sched_block_begin(void)
 		lease_leave(&mp->lease);
 		return;
 	}
-	if (!p_has_work(pp) && load_rlx(&sched.globq_n) == 0) { // order: hint
+	// Nothing to do here, and for what comes there are idle Ps, whose sleeper minds our timers.
+	if (load_rlx(&sched.n_pidle) != 0 && !p_has_work(pp) && // order: hint
+	    load_rlx(&sched.globq_n) == 0) {                    // order: hint
 		lease_loosen(&mp->lease);
 		return;
 	}

@@ -133,11 +133,12 @@ timer_due(P *pp, int64_t now)
 static bool
 shall_lose(P *pp, M *m, int64_t now, bool waiting)
 {
-	int64_t cpu = os_thread_cpu_ns(load_rlx(&m->tid));
+	int tid = load_rlx(&m->tid); // order: set by who acquired pp
+	int64_t cpu = os_thread_cpu_ns(tid);
 	int64_t before = load_rlx(&m->cpu_seen); // order: own, the monitor's
 	store_rlx(&m->cpu_seen, cpu);
 	bool blocked = load_rlx(&m->lease.state) == LEASE_LOOSE || // order: hint
-		       (cpu == before && !os_thread_runnable(load_rlx(&m->tid))); // order: set by who acquired pp
+		       (cpu == before && !os_thread_runnable(tid));
 	bool long_since = now - pp->seen_when >= SLICE_NS;
 	return blocked ? waiting || long_since : waiting && long_since;
 }
@@ -169,7 +170,8 @@ look_at(P *pp, int64_t now, bool waiting)
 	if (tick != pp->seen_tick) {
 		pp->seen_tick = tick;
 		pp->seen_when = now;
-		store_rlx(&m->cpu_seen, os_thread_cpu_ns(load_rlx(&m->tid))); // order: own, the monitor's
+		int tid = load_rlx(&m->tid); // order: set by who acquired pp
+		store_rlx(&m->cpu_seen, os_thread_cpu_ns(tid)); // order: own, the monitor's
 		return false;
 	}
 	waiting = waiting || p_has_work(pp) || timer_due(pp, now);

@@ -13,7 +13,8 @@
 // The sleeper: one idle M minds the timers of all Ps. It sleeps until the earliest is due; an
 // earlier one wakes it.
 // Order:  O1  dekker: sched_timer_moved has P.timer_when stored, light fence, reads sleep_until;
-//             the sleeper stores sleep_until, heavy fence, reads every P.timer_when again.
+//             the sleeper stores sleep_until, or who makes a P idle stores n_pidle; heavy fence;
+//             reads every P.timer_when again.
 //         O2  M.next_p and M.spinning are written before note_wake, read after note_sleep.
 //         O3  dekker: an M that wakes stores resting = 0, light fence, reads rest_held;
 //             sched_rest_hold stores rest_held, heavy fence, and then resting is read.

@@ -4,6 +4,7 @@
 // Nothing here measures time. What is not let go on in time runs into the test's limit.
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sys/socket.h>
 
 #include "goroutines.h"
@@ -119,6 +120,49 @@ GO_TEST(block_announced, 1)
 			go_yield();
 	}
 	until(count_of(&readers_done) == 10);
+}
+
+// Before a call that is announced the last processor is given up even with nothing to do yet: what
+// a thread starts meanwhile runs, and a timer fires, without the monitor taking anything.
+static void *
+spawn_beside(void *fd)
+{
+	while (count_of(&readers_done) == 0)
+		usleep(100);
+	usleep(20000);
+	spawn_some(1);
+	while (count_of(&ran) != 1)
+		usleep(100);
+	usleep(20000);
+	expect_eq(write(*(int *)fd, "x", 1), 1);
+	return NULL;
+}
+
+static void
+note_ran(void *unused)
+{
+	(void)unused;
+	count_add(&ran);
+}
+
+GO_TEST(block_announced_gives_the_last_p, 1)
+{
+	pthread_t thread;
+	char byte;
+	go_stats before, after;
+	expect_eq(pipe(pipe_fd), 0);
+	expect_eq(pthread_create(&thread, NULL, spawn_beside, &pipe_fd[1]), 0);
+	go_timer *t = go_after_func(30 * GO_MSEC, note_ran, NULL);
+	go_stats_read(&before);
+	count_add(&readers_done);
+	go_block_begin();
+	expect_eq(read(pipe_fd[0], &byte, 1), 1);
+	go_block_end();
+	go_stats_read(&after);
+	expect_eq(after.retakes, before.retakes);
+	until(count_of(&ran) == 2);
+	go_timer_free(t);
+	expect_eq(pthread_join(thread, NULL), 0);
 }
 
 // Two processes' worth of blocking talk over a socket pair, on one P: each byte needs the

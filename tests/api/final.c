@@ -54,7 +54,7 @@ count_cleanup(void *arg)
 	count_add(&cleaned);
 }
 
-// --- making and collecting ------------------------------------------------------------------------
+// --- making and collecting -----------------------------------------------------------------------
 
 typedef struct Maker {
 	void (*fn)(void);
@@ -99,7 +99,7 @@ collect_some(void)
 	}
 }
 
-// --- finalizers -------------------------------------------------------------------------------------
+// --- finalizers ----------------------------------------------------------------------------------
 
 static void
 make_finalized(void)
@@ -447,7 +447,7 @@ GO_TEST(final_goroutine_is_not_counted, 0)
 	} while (after.goroutines != before.goroutines);
 }
 
-// --- floods -----------------------------------------------------------------------------------------
+// --- floods --------------------------------------------------------------------------------------
 
 static void
 run_flood(void *p, void *arg)
@@ -488,7 +488,7 @@ GO_TEST(final_flood, 0)
 	expect_eq(count_of(&wrong), 0);
 }
 
-// --- cleanups ---------------------------------------------------------------------------------------
+// --- cleanups ------------------------------------------------------------------------------------
 
 enum { EACH = 5 };
 
@@ -667,7 +667,7 @@ GO_TEST(final_free_drops_all, 0)
 	}
 }
 
-// --- weak pointers ----------------------------------------------------------------------------------
+// --- weak pointers -------------------------------------------------------------------------------
 
 static void
 make_weak(void)
@@ -761,8 +761,8 @@ GO_TEST(weak_ends_before_finalizer, 0)
 	expect_eq(count_of(&wrong), 0);
 }
 
-// A weak pointer is got while its object dies: what comes is the object, whole, or nothing. Memory of
-// the dead is overwritten at once.
+// A weak pointer is got while its object dies: what comes is the object, whole, or nothing. Memory
+// of the dead is overwritten at once.
 static _Atomic(go_weak *) shared_weak[64];
 static atomic_bool stop_all;
 

@@ -22,7 +22,7 @@
 
 #include <string.h>
 
-enum { PS = 3, MS = 7, GS = 8, THREADS = 7 };
+enum { PS = 3, MS = 7, GS = 8, THREADS = 7, DUE = 1000 };
 
 Sched sched;
 ATOMIC_U32 sched_n_procs;
@@ -284,6 +284,37 @@ global(int id)
 		look(id);
 }
 
+// The monitor hands off the only P while a thread without one sets a timer there. Nobody may sleep
+// without minding it.
+static void
+init_hand_off(void)
+{
+	begin(1, 4);
+	ms[2].tid = 2; // the monitor: no M, but it has the thread
+	given[2] = &ms[2];
+}
+
+static void
+hand_off(int id)
+{
+	if (id == 0) {
+		store_rel(&ps[0].timer_when, DUE);
+		sched_timer_moved(DUE);
+	} else if (id == 2) {
+		store_rel(&ps[0].m, NULL);
+		p_hand_off(&ps[0]);
+	} else {
+		look(id);
+	}
+}
+
+static void
+final_hand_off(void)
+{
+	EXPLORE_CHECK(load_rlx(&sched.n_pidle) == 0 || sched.sleeper != NULL,
+		      "a P is idle, and nobody minds the timer");
+}
+
 static void
 final(void)
 {
@@ -315,15 +346,22 @@ static const struct ExploreTest tests[] = {
      .thread = two_ready,
      .final = final},
     {.name = "global queue", .threads = 3, .init = init_spinner, .thread = global, .final = final},
+    {.name = "a timer beside a hand-off",
+     .threads = 4,
+     .init = init_hand_off,
+     .thread = hand_off,
+     .final = final_hand_off},
     {0},
 };
 
 static const char *const sources[] = {"sched/find.c", "sched/idle.c", "sched/thread.c", NULL};
 
 static const struct ExploreAllowed allowed[] = {
-    {"first_timer", "load_acq(&procs.p[i]->timer_when)", "acquire", "there are no timers here"},
-    {"look_at_home", "load_acq(&pp->timer_when)", "acquire", "there are no timers here"},
-    {"steal_from", "load_acq(&victim->timer_when)", "acquire", "there are no timers here"},
+    {"first_timer", "load_acq(&procs.p[i]->timer_when)", "acquire", "behind a timer is nothing"},
+    {"look_at_home", "load_acq(&pp->timer_when)", "acquire", "behind a timer is nothing"},
+    {"steal_from", "load_acq(&victim->timer_when)", "acquire", "behind a timer is nothing"},
+    {"m_stop", "fence_heavy()", "heavy", "go_idle has looked after its fence"},
+    {"m_stop", "fence_heavy()", "fence", "go_idle has looked after its fence"},
     {"p_acquire", "store_rel(&pp->m)", "release", "the Ms are made before the threads here"},
     {"p_release", "store_rel(&pp->m)", "release", "the Ms are made before the threads here"},
     {"rob", "load_acq(&victim->m)", "acquire", "the Ms are made before the threads here"},

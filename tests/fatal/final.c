@@ -125,7 +125,7 @@ test_fatal_final(void)
 		     .err = "fatal error: runtime.SetFinalizer: finalizer already set\n");
 }
 
-// --- the goroutine ----------------------------------------------------------------------------------
+// --- the goroutine -------------------------------------------------------------------------------
 
 static void
 make_some(void *arg)
@@ -184,7 +184,8 @@ void
 test_fatal_final_and_goexit(void)
 {
 	expect_death(final_and_goexit, .status = 2,
-		     .err = "fatal error: no goroutines (main called runtime.Goexit) - deadlock!\n");
+		     .err = "fatal error: no goroutines (main called runtime.Goexit) - "
+			    "deadlock!\n");
 }
 
 static void *

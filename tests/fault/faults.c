@@ -84,6 +84,49 @@ DEATH(fault_program)
 	printf("done\n");
 }
 
+// The thread's first call is one that can report an error, and then does.
+DEATH(fault_first_call)
+{
+	expect_eq(go_spawn(NULL, NULL), GO_EINVAL);
+	if (go_spawn(count_fired, NULL) != 0)
+		told("go_spawn");
+	until(count_of(&fired) == 1);
+	printf("done\n");
+}
+
+DEATH(fault_first_chan)
+{
+	go_chan *c = go_chan_new(1, 1);
+	if (c == NULL)
+		told("go_chan_new");
+	go_chan_free(c);
+	printf("done\n");
+}
+
+DEATH(fault_first_timer)
+{
+	go_timer *t = go_timer_new(GO_SEC);
+	if (t == NULL)
+		told("go_timer_new");
+	go_timer_free(t);
+	printf("done\n");
+}
+
+DEATH(fault_first_ctx)
+{
+	go_ctx *c = go_ctx_new(NULL, GO_NEVER);
+	if (c == NULL)
+		told("go_ctx_new");
+	go_ctx_unref(c);
+	printf("done\n");
+}
+
+DEATH(fault_first_yield)
+{
+	go_yield();
+	printf("done\n");
+}
+
 // --- judging ------------------------------------------------------------------------------------
 
 static ChildEnd end;
@@ -162,6 +205,30 @@ void
 test_fault_alloc(void)
 {
 	each_call("alloc", "ENOMEM", false, FOR_GOOD_TOO);
+}
+
+void
+test_fault_first_calls(void)
+{
+	static const char *const programs[] = {"fault_first_call", "fault_first_chan",
+					       "fault_first_timer", "fault_first_ctx"};
+	for (size_t i = 0; i < 4; i++)
+		for (int n = 1; n <= 16; n++) {
+			char plan[64];
+			snprintf(plan, sizeof(plan), "alloc:%d:ENOMEM", n);
+			run_with(programs[i], plan);
+			if (end.status != 0)
+				expect_eq(lines_with("told: "), 1);
+		}
+}
+
+// One that cannot report it says so and ends.
+void
+test_fault_first_call_dies(void)
+{
+	run_with("fault_first_yield", "alloc:*:ENOMEM");
+	expect_eq(end.status, 2);
+	expect_eq(lines_with("fatal error: no memory or no thread to start with"), 1);
 }
 
 void

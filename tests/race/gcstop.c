@@ -181,7 +181,7 @@ GO_TEST(gcstop_everything, 3)
 		pthread_join(t[i], NULL);
 }
 
-// --- what Linux takes up again after a handler ----------------------------------------------------
+// --- what Linux takes up again after a handler ---------------------------------------------------
 
 static int no_data[2];
 static atomic_int word;

@@ -8,6 +8,10 @@
 #include <sys/syscall.h>
 #include <ucontext.h>
 
+#include "gc/collect.h"
+#include "gc/gc_impl.h"
+#include "sched/sched.h"
+
 volatile uintptr_t secret_mask = 0x00a5a50012345678u;
 
 __attribute__((no_sanitize("address", "thread"))) static void
@@ -33,15 +37,15 @@ look(Secrets *s)
 	bool ok;
 	do {
 		roots_prepare();
-		foreign_lock();
 		sched_stop_world();
+		foreign_lock();
 		threads_stop();
 		ok = roots_gather(&set);
 		if (ok && s != NULL)
 			count_words(s, &set);
 		threads_resume();
-		sched_start_world();
 		foreign_unlock();
+		sched_start_world();
 	} while (!ok);
 }
 
@@ -196,7 +200,9 @@ GO_TEST(roots_registers, 4)
 	for (int i = 0; i < 3; i++) {
 		expect_eq(go_spawn(hold_in_goroutine, &holds[i]), 0);
 		expect_eq(pthread_create(&t[i], NULL, hold_on_thread, &holds[3 + i]), 0);
-		expect_eq(pthread_create(&t[3 + i], NULL, hold_on_attached_thread, &holds[6 + i]), 0);
+		expect_eq(pthread_create(&t[3 + i], NULL, hold_on_attached_thread,
+					 &holds[6 + i]),
+			  0);
 	}
 	until(count_of(&ready) == 9);
 	go_sleep(GO_MSEC);
@@ -226,8 +232,8 @@ look_with_register(Secrets *s, uintptr_t masked)
 			 "xorl %%r15d, %%r15d"
 			 :
 			 : "r"(masked), "r"(secret_mask), "D"(s), "r"(secrets_look)
-			 : "rax", "rbx", "rcx", "rdx", "rsi", "r8", "r9", "r10", "r11", "r15", "memory",
-			   "cc");
+			 : "rax", "rbx", "rcx", "rdx", "rsi", "r8", "r9", "r10", "r11", "r15",
+			   "memory", "cc");
 }
 #else
 static void
@@ -344,7 +350,7 @@ test_roots_first_thread(void)
 	__asm__ volatile("" : : "r"(&on_stack) : "memory");
 }
 
-// --- goroutines, channels, records of the runtime ---------------------------------------------------
+// --- goroutines, channels, records of the runtime ------------------------------------------------
 
 static void
 hold_parked(void *v)
@@ -441,7 +447,8 @@ GO_TEST(roots_of_the_runtime, 1)
 	uintptr_t parked = secret_new(&s);
 	expect_eq(go_spawn(hold_parked, (void *)parked), 0);
 	until(count_of(&ready) == 1);
-	go_chan *small = go_chan_new(sizeof(uintptr_t), 4), *large = go_chan_new(sizeof(uintptr_t), 100000);
+	go_chan *small = go_chan_new(sizeof(uintptr_t), 4);
+	go_chan *large = go_chan_new(sizeof(uintptr_t), 100000);
 	go_local_key k;
 	expect_eq(go_local_key_new(&k, NULL), 0);
 	uintptr_t begins = secret_new(&s);

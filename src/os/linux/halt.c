@@ -4,9 +4,10 @@
 //
 // The signal is number 33. libc keeps it for itself, to make all threads change their user together
 // (setuid). So no mask made with libc's functions holds it, nor does sigfillset, and whoever makes
-// masks without libc, as the sanitizers do, leaves this one out, or setuid would hang. It is the one
-// signal that programs do not block, wait for, or install a handler for by accident. Ours come with
-// a value of our own and go to us; the others go on to libc's handler. Debuggers pass it in silence.
+// masks without libc, as the sanitizers do, leaves this one out, or setuid would hang. It is the
+// one signal that programs do not block, wait for, or install a handler for by accident. Ours come
+// with a value of our own and go to us; the others go on to libc's handler. Debuggers pass it in
+// silence.
 //
 // A halted thread may hold any lock of libc, so nobody who halts threads calls libc before the end;
 // the handler calls nothing but the kernel, and needs no thread-locals: it runs on threads that
@@ -296,7 +297,8 @@ enter(int tid, RecordState s)
 	halt.n_used++;
 	r->at = (OsHalted){.tid = tid};
 	store_rlx(&r->state, tagged(number_now(), s)); // order: published by key
-	store_rel(&r->key, (uint64_t)number_now() << 32 | (uint32_t)tid); // order: publish -> look_up
+	uint64_t key = (uint64_t)number_now() << 32 | (uint32_t)tid;
+	store_rel(&r->key, key); // order: publish -> look_up
 	return r;
 }
 

@@ -5,10 +5,11 @@
 // lock; afterwards, when that lock may be held by a thread that stands still, we follow the chain
 // that it keeps for debuggers, and only to see whether anything has changed.
 //
-// Thread-locals, as glibc lays them out: blocks of what was loaded at the start lie beside the thread
-// pointer, at the same distance in all threads; so do those of later modules that insist, in a small
-// reserve. The others are made at first use. All, once made, stand in the thread's table (the dtv),
-// of which a thread that is just making it longer may show us old memory: so it is read with care.
+// Thread-locals, as glibc lays them out: blocks of what was loaded at the start lie beside the
+// thread pointer, at the same distance in all threads; so do those of later modules that insist, in
+// a small reserve. The others are made at first use. All, once made, stand in the thread's table
+// (the dtv), of which a thread that is just making it longer may show us old memory: so it is read
+// with care.
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -47,7 +48,8 @@ chain_digest(void)
 			digest = mix(digest, (uintptr_t)l->l_ld);
 		}
 		// From version 2 on the next namespace follows.
-		d = d->r_version >= 2 ? *(const struct r_debug *const *)(const void *)(d + 1) : NULL;
+		const struct r_debug *const *next = (const void *)(d + 1);
+		d = d->r_version >= 2 ? *next : NULL;
 	}
 	return digest != 0 ? digest : 1;
 }
@@ -156,7 +158,7 @@ os_modules_list(OsModules *m, const void *stack_lo, const void *stack_hi)
 	return w.fits;
 }
 
-// --- tables of thread-locals ----------------------------------------------------------------------
+// --- tables of thread-locals ---------------------------------------------------------------------
 
 // An entry of the dtv. The one before the first holds the number of entries.
 typedef struct DtvEntry {
@@ -242,8 +244,8 @@ typedef struct MapsReader {
 static void
 line_ends(MapsReader *r)
 {
-	// Memory of no file in pieces next to each other is one: a stack of which the kernel has been
-	// told different things.
+	// Memory of no file in pieces next to each other is one: a stack of which the kernel has
+	// been told different things.
 	bool joins = r->joins && !r->of_file && r->readable && r->n <= r->max &&
 		     r->out[r->n - 1].hi == r->now.lo;
 	if (joins) {
