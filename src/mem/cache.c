@@ -31,7 +31,9 @@ take_word(Mcache *c, CacheSlots *cs)
 		cs->size = pi->size;
 		cs->word = (uint16_t)i;
 		cs->needzero = load_rlx(&s->needzero); // order: observed with the bits
-		c->allocated += (int64_t)__builtin_popcountll(cs->free) * pi->size;
+		int64_t n = __builtin_popcountll(cs->free);
+		c->allocated += n * pi->size;
+		c->objects += n;
 		return true;
 	}
 	return false;
@@ -60,7 +62,9 @@ flush_slots(Mcache *c, CacheSlots *cs)
 	size_t page = span_page(cs->span);
 	ATOMIC_U64 *f = &heap.frees[page * PAGE_WORDS + cs->word];
 	or_ar(f, cs->free); // order: publish -> who takes it
-	c->allocated -= (int64_t)__builtin_popcountll(cs->free) * cs->size;
+	int64_t n = __builtin_popcountll(cs->free);
+	c->allocated -= n * cs->size;
+	c->objects -= n;
 	central_put(cs->span);
 	*cs = (CacheSlots){.span = NULL};
 }

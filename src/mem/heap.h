@@ -219,6 +219,7 @@ typedef struct Mcache {
 	// The owner is a P, or who holds the lock of the shared one.
 	CacheSlots slots[KIND_COUNT][SIZE_CLASSES]; // owner
 	int64_t allocated; // owner: bytes taken in hand, since gc last asked
+	int64_t objects;   // owner: the same of slots
 } Mcache;
 
 // Reserves address space. 0 or GO_ENOMEM. Call it once; heap_ready tells.
