@@ -157,20 +157,40 @@ GO_API int go_root_remove(const void *p);
  */
 GO_API void go_gc(void);
 
-/* What go_heap_stats tells. Bytes unless it says otherwise; numbers since the start are totals. */
+/* What go_heap_stats_read tells. Bytes, or numbers of objects or of collections, unless it says
+ * otherwise; totals are since the start. A moment later all may be different. */
 typedef struct go_heap_stats {
-	uint64_t alloc_bytes;    /* allocated since the start, counted when taken from a span */
-	uint64_t live_bytes;     /* in use: marked by the last collection, and allocated since */
-	uint64_t goal_bytes;     /* the next collection begins before live_bytes gets there */
+	/* objects */
+	uint64_t alloc_bytes;  /* total, allocated: counted when a processor takes them in hand */
+	uint64_t allocs;       /* total, how many objects */
+	uint64_t frees;        /* total, how many of them are freed, or were found dead */
+	uint64_t objects;      /* in use: what the last collection found alive, and allocated since */
+	uint64_t live_bytes;   /* the same in bytes */
+	uint64_t marked_bytes; /* what the last collection found alive */
+	/* memory */
 	uint64_t spans_bytes;    /* pages in use */
 	uint64_t free_bytes;     /* pages free, with memory behind them */
-	uint64_t released_bytes; /* pages free, given back to the system */
-	uint64_t collections;    /* how many */
-	uint64_t forced;         /* of these, by go_gc */
-	uint64_t pause_ns;       /* all pauses together */
+	uint64_t released_bytes; /* pages free, given back to the system or never used */
+	uint64_t reserved_bytes; /* address space of all these pages */
+	uint64_t meta_bytes;     /* what the runtime has beside the heap for it, about */
+	uint64_t stack_bytes;    /* stacks of goroutines in use at the last collection, about */
+	uint64_t memory_bytes;   /* all that counts against the limit */
+	/* settings */
+	int gc_percent;       /* GOGC, or go_set_gc_percent; negative: off */
+	int64_t limit_bytes;  /* the memory limit; INT64_MAX: none */
+	int64_t max_bytes;    /* go_set_memory_max; INT64_MAX: none */
+	uint64_t goal_bytes;  /* the next collection begins before live_bytes gets there */
+	/* collections */
+	uint64_t collections;
+	uint64_t forced;      /* of these, by go_gc */
+	uint64_t periodic;    /* of these, since there had been none for two minutes */
+	uint64_t held_back;   /* not begun, though memory was near the limit: see go_set_memory_limit */
+	int64_t held_back_at; /* go_now at the last of those; 0: there was none */
+	int64_t last_at;      /* go_now when the last collection ended; 0: there was none */
+	uint64_t pause_ns;    /* nanoseconds in which all stood still */
 	uint64_t pause_max_ns;
 	uint64_t pause_last_ns;
-	uint64_t gc_cpu_ns;      /* CPU time of all collecting */
+	uint64_t gc_cpu_ns;   /* CPU time of all collecting, nanoseconds */
 	uint64_t stacks_shrunk;  /* how often a waiting goroutine's stack gave memory back */
 	uint64_t stack_released_bytes; /* how much */
 } go_heap_stats;
@@ -182,22 +202,71 @@ typedef struct go_heap_stats {
  */
 GO_API void go_heap_stats_read(go_heap_stats *st);
 
+/* --- when to collect ------------------------------------------------------------------------- */
+
 /* go_set_gc_percent - collect when the heap has grown by so many percent since the last collection.
  *
- * 100 at the start, or GOGC. Negative: only near the memory limit. Returns the old value.
+ * Of what lived then, and of the stacks and globals that had to be looked through for it. A heap of
+ * less than percent * 40 KiB is never collected. 100 at the start, or GOGC. Negative: only near the
+ * memory limit. Returns the old value.
  * Blocks:    no.
  * Call from: a goroutine or a thread.
  */
 GO_API int go_set_gc_percent(int percent);
 
-/* go_set_memory_limit - try to keep the runtime's memory below n bytes; see GOMEMLIMIT.
+/* go_set_memory_limit - try to keep the runtime's memory below n bytes.
  *
- * Collections become more frequent near it; they never take more than half of the CPU for it.
+ * At the start GOMEMLIMIT; without it nine tenths of the smallest memory limit of the control
+ * groups above the process. It counts what go_heap_stats calls memory_bytes. Near it collections
+ * become more frequent, and free memory goes back to the system at once. They never take more than
+ * half of the CPU for the limit's sake, but for a second for each processor; when that is not enough
+ * the limit is exceeded, and a line on standard error says so.
  * Negative: only returns the limit. Returns the old value; INT64_MAX is none.
  * Blocks:    no.
  * Call from: a goroutine or a thread.
  */
 GO_API int64_t go_set_memory_limit(int64_t n);
+
+/* go_set_memory_max - let objects never have more than n bytes of pages.
+ *
+ * An allocation that needs more finds no memory, when a collection has not helped. Unlike the limit
+ * it is hard, and collections are no more frequent near it: set the limit, too. At the start
+ * UNDERGO_MEMORY_MAX, or none. Negative: only returns it. Returns the old value; INT64_MAX is none.
+ * Blocks:    no.
+ * Call from: a goroutine or a thread.
+ */
+GO_API int64_t go_set_memory_max(int64_t n);
+
+/* What a function is told that asked for it; bytes. */
+typedef struct go_pressure {
+	int64_t limit_bytes; /* the memory limit */
+	int64_t used_bytes;  /* what counts against it now */
+	int64_t live_bytes;  /* what the last collection found alive */
+	uint64_t held_back;  /* as in go_heap_stats: when it rises the limit cannot be kept */
+} go_pressure;
+
+typedef void go_pressure_fn(const go_pressure *p, void *arg);
+
+/* go_pressure_add - call fn(p, arg) after each collection that leaves percent of the memory limit,
+ * or more, in use.
+ *
+ * On a goroutine of its own, in the order of go_pressure_add. It may do all that a goroutine may: free
+ * caches, refuse work. While it runs nobody is called again; collections that pass meanwhile are
+ * skipped. Without a limit nobody is called.
+ * Errors:    GO_EINVAL: fn NULL, or percent negative. GO_ENOMEM.
+ * Owns:      arg is kept alive until go_pressure_remove.
+ * Blocks:    no.
+ * Call from: a goroutine or a thread.
+ */
+GO_API int go_pressure_add(go_pressure_fn *fn, void *arg, int percent);
+
+/* go_pressure_remove - do not call fn(p, arg) any more. A call may be going on.
+ *
+ * Errors:    GO_EINVAL: they were not added.
+ * Blocks:    no.
+ * Call from: a goroutine or a thread.
+ */
+GO_API int go_pressure_remove(go_pressure_fn *fn, void *arg);
 
 /* --- the end of objects --- */
 

@@ -2,7 +2,9 @@
 // undergo/heap.h, but for the end of objects.
 #include "undergo/heap.h"
 
+#include "gc/chores.h"
 #include "gc/fast.h"
+#include "gc/limit.h"
 #include "sched/sched.h"
 
 enum {
@@ -165,6 +167,7 @@ void
 go_heap_stats_read(go_heap_stats *st)
 {
 	sched_enter();
+	gc_configure();
 	pace_stats(st);
 	sched_leave();
 }
@@ -173,6 +176,7 @@ int
 go_set_gc_percent(int percent)
 {
 	sched_enter();
+	gc_configure();
 	int before = pace_set_percent(percent);
 	sched_leave();
 	return before;
@@ -182,7 +186,36 @@ int64_t
 go_set_memory_limit(int64_t n)
 {
 	sched_enter();
-	int64_t before = pace_set_limit(n);
+	gc_configure();
+	int64_t before = limit_set(n);
 	sched_leave();
 	return before;
+}
+
+int64_t
+go_set_memory_max(int64_t n)
+{
+	sched_enter();
+	gc_configure();
+	int64_t before = limit_set_max(n);
+	sched_leave();
+	return before;
+}
+
+int
+go_pressure_add(go_pressure_fn *fn, void *arg, int percent)
+{
+	sched_enter();
+	int err = pressure_add(fn, arg, percent);
+	sched_leave();
+	return err;
+}
+
+int
+go_pressure_remove(go_pressure_fn *fn, void *arg)
+{
+	sched_enter();
+	int err = pressure_remove(fn, arg);
+	sched_leave();
+	return err;
 }

@@ -9,8 +9,11 @@
 //         may be taken, so a P may wait for it, while somebody starts the heap.
 #include <string.h>
 
+#include "base/line.h"
+#include "gc/chores.h"
 #include "gc/collect.h"
 #include "gc/fast.h"
+#include "gc/limit.h"
 #include "gc/pace.h"
 #include "sched/sched.h"
 
@@ -20,7 +23,8 @@ enum {
 
 static Mutex gate = MUTEX_INIT(heapgate);
 static Mcache *shared_cache; // gate; made by start
-static ATOMIC_BOOL started;
+static ATOMIC_BOOL configured; // gate writes
+static ATOMIC_BOOL started;    // gate writes
 
 void
 foreign_lock(void)
@@ -42,20 +46,39 @@ foreign_cache(void)
 
 // --- the caller's cache --------------------------------------------------------------------------
 
+// Locks: gate held.
+static void
+configure(void)
+{
+	if (load_rlx(&configured)) // order: own, under the lock
+		return;
+	pace_init();
+	store_rel(&configured, true); // order: publish -> gc_configure
+}
+
+void
+gc_configure(void)
+{
+	if (load_acq(&configured)) // order: observe <- configure
+		return;
+	mutex_lock(&gate);
+	configure();
+	mutex_unlock(&gate);
+}
+
 // False: no memory. Tried anew by the next caller.
 COLD static bool
 start(void)
 {
 	mutex_lock(&gate);
+	configure();
 	bool ok = load_rlx(&started); // order: own, under the lock
 	if (!ok) {
 		if (shared_cache == NULL)
 			shared_cache = mcache_new();
 		ok = shared_cache != NULL && (heap_ready() || heap_reserve() == 0);
-		if (ok) {
-			pace_init();
+		if (ok)
 			store_rel(&started, true); // order: publish -> cache_get
-		}
 	}
 	mutex_unlock(&gate);
 	return ok;
@@ -100,8 +123,8 @@ refill(Mcache *c, Kind kind, uint32_t class)
 	if (!mcache_refill(c, kind, class))
 		return false;
 	if (c->allocated >= COUNT_BYTES) {
-		pace_allocated(c->allocated);
-		c->allocated = 0;
+		pace_allocated(c->allocated, c->objects);
+		c->allocated = c->objects = 0;
 	}
 	return true;
 }
@@ -125,7 +148,7 @@ alloc_large(const Want *w)
 	size_t bytes = (w->bytes + 7) & ~(size_t)7;
 	char *p = heap_alloc_large(bytes, w->align, w->kind, w->t, w->elems);
 	if (p != NULL)
-		pace_allocated((int64_t)bytes);
+		pace_allocated((int64_t)bytes, 1);
 	return p;
 }
 
@@ -152,12 +175,43 @@ alloc_once(const Want *w)
 	return p;
 }
 
+// Pages that an object is about to take for itself.
+static inline size_t
+own_pages(const Want *w)
+{
+	return w->bytes > SMALL_MAX && w->bytes < heap.limit ? w->bytes : 0;
+}
+
+// While no cycle can stop the world.
+static void
+trim(size_t more)
+{
+	bool foreign = sched_m()->p == NULL;
+	if (foreign)
+		foreign_lock();
+	limit_trim(more);
+	if (foreign)
+		foreign_unlock();
+}
+
+// Collects if it is time to, and keeps to the memory limit.
+static void
+prepare(size_t more)
+{
+	if (unlikely(gc_due(more)))
+		gc_collect_if_due(more);
+	else if (pace_may_collect() && CHAOS("collect", 64))
+		gc_collect(GC_CHAOS);
+	if (unlikely(limit_room() != INT64_MAX))
+		trim(more);
+}
+
 // May collect first, may sweep.
 NOINLINE static char *
 alloc_slow(const Want *w)
 {
-	if (unlikely(gc_due()))
-		gc_collect(GC_GOAL);
+	chores_begin();
+	prepare(own_pages(w));
 	char *p = alloc_once(w);
 	if (unlikely(p == NULL) && w->bytes < heap.limit) {
 		gc_collect(GC_LIMIT); // memory has run out: one more try
@@ -215,11 +269,30 @@ gc_alloc_typed(const HeapType *t, size_t elems, Kind kind)
 	return p;
 }
 
+COLD static void
+tell_memory(const void *bytes)
+{
+	HeapCounts c;
+	heap_counts(&c);
+	int64_t max = limit_stats().max;
+	Line l = {.n = 0};
+	line_str(&l, "runtime: out of memory: cannot allocate ");
+	line_u64(&l, *(const size_t *)bytes);
+	line_str(&l, "-byte block (");
+	line_u64(&l, c.in_use);
+	line_str(&l, " in use");
+	if (max != INT64_MAX) {
+		line_str(&l, ", of at most ");
+		line_u64(&l, (uint64_t)max);
+	}
+	line_str(&l, ")");
+	line_end(&l);
+}
+
 COLD NORETURN void
 gc_out_of_memory(size_t bytes)
 {
-	(void)bytes;
-	fatal("runtime: out of memory");
+	fatal_after(tell_memory, &bytes, "runtime: out of memory");
 }
 
 // --- freeing -------------------------------------------------------------------------------------
@@ -242,7 +315,7 @@ gc_free(void *p)
 		foreign_unlock();
 	if (!was_used)
 		fatal("go_free: object is free already");
-	pace_allocated(-bytes);
+	pace_freed(bytes);
 }
 
 void *

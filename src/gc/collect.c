@@ -10,6 +10,8 @@
 // Locks:  foreign_lock (alloc.c), with the world stopped. gc.busy is no Mutex: who has it parks.
 #include "gc/collect.h"
 
+#include "gc/chores.h"
+#include "gc/limit.h"
 #include "gc/mark.h"
 #include "gc/pace.h"
 #include "gc/shrink.h"
@@ -82,14 +84,23 @@ run_phase(WorkerFn *fn)
 
 // --- a cycle -------------------------------------------------------------------------------------
 
+// What it has taken in hand and not told of yet is told now.
+static void
+flush_cache(Mcache *c)
+{
+	mcache_flush(c);
+	pace_allocated(c->allocated, c->objects);
+	c->allocated = c->objects = 0;
+}
+
 static void
 flush_caches(void)
 {
 	ProcSnapshot all = procs_all();
 	for (uint32_t i = 0; i < all.n; i++)
 		if (all.p[i]->mcache != NULL)
-			mcache_flush(all.p[i]->mcache);
-	mcache_flush(foreign_cache());
+			flush_cache(all.p[i]->mcache);
+	flush_cache(foreign_cache());
 }
 
 static void
@@ -100,11 +111,18 @@ finish_sweeping(void)
 	workers_wait();
 }
 
+static int64_t
+cpu_here(void)
+{
+	return os_thread_cpu_ns(os_thread_id());
+}
+
 // The world is stopped, and all threads.
-static MarkCounts
-mark_all(void)
+static void
+mark_all(Cycle *c)
 {
 	chunks = heap_chunks();
+	int64_t here = cpu_here(), help = workers_cpu_ns();
 	run_phase(phase_premark);
 	workers_reset();
 	mark_begin(workers_count());
@@ -113,51 +131,72 @@ mark_all(void)
 	mark_recover(m);
 	mark_begin(1);
 	specials_after_mark(m);
-	return workers_counts();
+	c->live = workers_counts();
+	c->mark_cpu = cpu_here() - here;
+	c->mark_cpu_help = workers_cpu_ns() - help;
+}
+
+static void
+note_roots(Cycle *c)
+{
+	c->stack_bytes = roots.stack_bytes;
+	c->stack_pages = roots.stack_pages;
+	c->global_bytes = roots.bytes - roots.stack_bytes;
+	c->stopped = os_nanotime();
 }
 
 // From the stop to the restart. False: a module came or went meanwhile.
 static bool
-stopped_part(GcWhy why)
+stopped_part(Cycle *c)
 {
+	c->asked = os_nanotime();
 	sched_stop_world();
-	int64_t stopped_at = os_nanotime();
 	foreign_lock();
 	finish_sweeping(); // what was being swept when the stop was asked for
 	threads_stop();
 	bool ok = roots_gather(&roots);
 	if (ok) {
+		note_roots(c);
 		flush_caches();
-		MarkCounts live = mark_all();
+		c->live_before = pace_live();
+		mark_all(c);
 		heap_start_sweep();
-		pace_marked(live, why);
+		pace_marked(c);
+		c->marked = os_nanotime();
 	}
 	threads_resume();
 	foreign_unlock();
-	if (ok)
-		pace_paused(os_nanotime() - stopped_at);
 	sched_start_world();
+	c->resumed = os_nanotime();
 	return ok;
 }
 
 // Its frame holds the callee-saved registers of whoever called, and lasts until the mark is over:
 // those of roots_gather would be gone by then.
 NOINLINE static void
-cycle(GcWhy why)
+cycle(Cycle *c)
 {
 	__builtin_unwind_init();
 	shrink_hurry();
 	finish_sweeping();
 	do
 		roots_prepare();
-	while (!stopped_part(why));
+	while (!stopped_part(c));
 }
+
+// --- who collects, and when ----------------------------------------------------------------------
 
 static bool
 gc_enter(void)
 {
 	uint32_t zero = 0;
 	return cas_acq(&gc.busy, &zero, 1); // order: claim
+}
+
+static void
+gc_leave(void)
+{
+	store_rel(&gc.busy, 0); // order: release
 }
 
 static void
@@ -169,6 +208,60 @@ pause_a_little(void)
 		sched_gosched();
 }
 
+// Who holds busy.
+static void
+collect(GcWhy why)
+{
+	Cycle c;
+	pace_begin(&c, why);
+	store_rel(&gc.begun, load_rlx(&gc.begun) + 1); // order: own
+	workers_start(pace_expected());
+	c.procs = sched_procs().n;
+	cycle(&c);
+	shrink_plan(why);
+	bool helped = workers_sweep();
+	if (!helped || (why != GC_GOAL && why != GC_CHAOS)) {
+		finish_sweeping();
+		gc_swept();
+	}
+	if (!helped)
+		shrink_run();
+	specials_wake();
+	pace_end(&c);
+	store_rel(&gc.ended, load_rlx(&gc.begun)); // order: publish -> gc_collect
+}
+
+void
+gc_swept(void)
+{
+	limit_swept();
+	chores_freed();
+	pressure_check(limit_memory(), limit_stats().limit);
+}
+
+// What sweeping finds may be enough.
+static bool
+is_due(size_t more)
+{
+	if (pace_left() <= 0)
+		return true;
+	if (!limit_due(more))
+		return false;
+	finish_sweeping();
+	limit_swept();
+	return limit_due(more) && limit_allows(pace_gc_cpu_ns(), sched_procs().n);
+}
+
+void
+gc_collect_if_due(size_t more)
+{
+	if (!gc_started() || !gc_enter())
+		return; // somebody is at it
+	if (is_due(more))
+		collect(GC_GOAL);
+	gc_leave();
+}
+
 void
 gc_collect(GcWhy why)
 {
@@ -177,28 +270,10 @@ gc_collect(GcWhy why)
 	// order: count. One that begins after the call sees all the caller has dropped.
 	uint64_t wanted = load_acq(&gc.begun) + 1;
 	while (!gc_enter()) {
-		if (why == GC_GOAL)
-			return; // somebody is at it
 		pause_a_little();
-		if (load_acq(&gc.ended) >= wanted) // order: observe <- below
+		if (load_acq(&gc.ended) >= wanted) // order: observe <- collect
 			return;
 	}
-	if (why == GC_GOAL && !gc_due()) {
-		store_rel(&gc.busy, 0); // order: release
-		return;
-	}
-	int64_t cpu = pace_begin();
-	store_rel(&gc.begun, load_rlx(&gc.begun) + 1); // order: own
-	workers_start(pace_expected());
-	cycle(why);
-	shrink_plan(why);
-	bool helped = workers_sweep();
-	if (!helped || why == GC_FORCED)
-		finish_sweeping();
-	if (!helped)
-		shrink_run();
-	specials_wake();
-	pace_end(cpu, why);
-	store_rel(&gc.ended, load_rlx(&gc.begun)); // order: publish -> gc_collect
-	store_rel(&gc.busy, 0);                    // order: release
+	collect(why);
+	gc_leave();
 }

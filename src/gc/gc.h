@@ -27,15 +27,24 @@ COLD NORETURN void gc_out_of_memory(size_t bytes);
 
 // Collects: all that was unreachable at the call is garbage when it returns, and swept if `sweep`.
 // Inside the runtime, no lock held.  Blocks: M, G.
-typedef enum GcWhy { GC_GOAL, GC_FORCED, GC_PERIODIC, GC_LIMIT } GcWhy;
+typedef enum GcWhy {
+	GC_GOAL,     // the goal of GOGC or of the memory limit
+	GC_FORCED,   // by the program
+	GC_PERIODIC, // by the clock
+	GC_LIMIT,    // there is no memory
+	GC_CHAOS,    // by chance, in stress builds
+} GcWhy;
 void gc_collect(GcWhy why);
+// The same, if it is time to before an object with `more` bytes of pages of its own.
+void gc_collect_if_due(size_t more);
 
 // --- roots.c, pace.c: settings and numbers -------------------------------------------------------
 
 int root_add(const void *p, size_t n); // [p, p + n) may hold pointers. 0, GO_ENOMEM
 int root_remove(const void *p);        // 0, GO_EINVAL
+// Reads what the environment says about the heap, once; before the functions below, and limit.h's.
+void gc_configure(void);
 int pace_set_percent(int percent);
-int64_t pace_set_limit(int64_t bytes);
 void pace_stats(struct go_heap_stats *st);
 
 #endif

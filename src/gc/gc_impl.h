@@ -41,6 +41,9 @@ typedef struct RootRange {
 typedef struct RootSet {
 	RootRange *ranges;
 	size_t n, cap;
+	size_t bytes;       // of all ranges
+	size_t stack_bytes; // of those on stacks of goroutines
+	size_t stack_pages; // of the pages these are in
 } RootSet;
 
 // Before the stop: the writable segments of all loaded objects, their thread-local blocks.

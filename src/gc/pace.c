@@ -1,133 +1,234 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// When to collect: the goal that GOGC sets, and the memory limit.
+// When to collect: the goal that GOGC sets; and the numbers about collecting.
 //
 // The heap in use is what the last mark found, and what has been taken in hand since. When it gets
-// to the goal, whoever allocates collects.
+// to the goal, whoever allocates collects. The memory limit has goals of its own: limit.c. Whichever
+// is reached first counts.
 //
-// Locks:  none. Fields are written by who holds gc.busy, or are counts.
+// Invariants:
+//   P1  Allocated since the start: base + (live - marked) + freed. Only a mark changes base and
+//       marked, with the world stopped; the same of objects.
+// Locks:  pace.lock, rank leaf, for the goal; never taken while the world is stopped. Other fields
+//         are written by who holds gc.busy, or are counts.
 #include "gc/pace.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/env.h"
+#include "gc/chores.h"
 #include "gc/collect.h"
+#include "gc/goal.h"
+#include "gc/limit.h"
 #include "gc/shrink.h"
 #include "gc/worker.h"
+#include "sched/sched.h"
 
-enum { GOAL_MIN_BYTES = 4 << 20, PERCENT_DEFAULT = 100 }; // Go's
+enum { PERCENT_DEFAULT = 100 }; // Go's
+
+// Bytes, or objects; P1.
+typedef struct Counted {
+	ATOMIC_I64 live CACHE_ALIGNED; // in use, about
+	ATOMIC_I64 marked;             // by the last mark
+	ATOMIC_I64 freed;              // by hand
+	ATOMIC_I64 base;
+} Counted;
 
 static struct {
-	ATOMIC_I64 live CACHE_ALIGNED; // bytes in use, about
-	ATOMIC_I64 goal CACHE_ALIGNED; // who holds gc.busy writes
+	Counted bytes, objects;
+	ATOMIC_I64 goal CACHE_ALIGNED; // lock writes
+	Mutex lock;
 	ATOMIC(int32_t) percent;
-	ATOMIC_I64 limit;
-	ATOMIC_I64 marked;             // by the last mark
-	ATOMIC_U64 allocated;          // since the start, up to the last mark, plus live - marked
-	ATOMIC_U64 cycles, forced;
-	ATOMIC_I64 pause_all, pause_max, pause_last;
+	ATOMIC_I64 roots; // bytes looked through by the last cycle that are not in the heap
+	ATOMIC_U64 cycles, forced, periodic;
+	ATOMIC_I64 pause_all, pause_max, pause_last, ended_at;
 	ATOMIC_I64 cpu_ns;
-	int64_t workers_cpu;           // who holds gc.busy
-} pace = {.goal = ATOMIC_INIT(INT64_MAX)};
+	int64_t workers_cpu; // who holds gc.busy: by the last cycle
+	bool trace;          // set before the first allocation
+} pace = {.goal = ATOMIC_INIT(INT64_MAX), .lock = MUTEX_INIT(leaf)};
 
-// --- the environment -----------------------------------------------------------------------------
+// --- the goal ------------------------------------------------------------------------------------
 
 static int32_t
 percent_from_env(void)
 {
 	const char *v = getenv("GOGC");
+	int32_t n;
 	if (v == NULL || v[0] == '\0')
 		return PERCENT_DEFAULT;
 	if (strcmp(v, "off") == 0)
 		return -1;
-	char *end;
-	long n = strtol(v, &end, 10);
-	return *end == '\0' && n >= 0 && n <= INT32_MAX ? (int32_t)n : PERCENT_DEFAULT;
+	return env_int32(v, &n) ? n : PERCENT_DEFAULT;
 }
 
 static void
 set_goal(void)
 {
-	int64_t marked = load_rlx(&pace.marked); // order: own
-	int64_t percent = load_rlx(&pace.percent), goal = INT64_MAX; // order: hint
-	if (percent >= 0) {
-		int64_t min = GOAL_MIN_BYTES * percent / 100, grow;
-		if (__builtin_mul_overflow(marked, percent, &grow))
-			grow = INT64_MAX / 2;
-		goal = marked + grow / 100;
-		goal = goal > min ? goal : min;
-	}
+	mutex_lock(&pace.lock);
+	int64_t goal = goal_by_growth(load_rlx(&pace.bytes.marked), // order: hint, all
+				      load_rlx(&pace.roots), load_rlx(&pace.percent));
 	store_rlx(&pace.goal, goal); // order: hint
+	mutex_unlock(&pace.lock);
 }
 
 void
 pace_init(void)
 {
 	store_rlx(&pace.percent, percent_from_env()); // order: before the first allocation
-	store_rlx(&pace.limit, INT64_MAX);
+	pace.trace = env_debug("gctrace") > 0;
+	limit_init();
 	set_goal();
 	shrink_init();
+}
+
+int64_t
+pace_live(void)
+{
+	return load_rlx(&pace.bytes.live); // order: count
+}
+
+int64_t
+pace_left(void)
+{
+	return load_rlx(&pace.goal) - load_rlx(&pace.bytes.live); // order: hint
+}
+
+bool
+gc_due(size_t more)
+{
+	return pace_left() <= 0 || limit_due(more);
+}
+
+bool
+pace_may_collect(void)
+{
+	return load_rlx(&pace.percent) >= 0; // order: hint
 }
 
 // --- the heap in use -----------------------------------------------------------------------------
 
 void
-pace_allocated(int64_t n)
+pace_allocated(int64_t bytes, int64_t objects)
 {
-	add_rlx(&pace.live, n); // order: count
+	add_rlx(&pace.bytes.live, bytes);     // order: count
+	add_rlx(&pace.objects.live, objects); // order: count
 }
 
-bool
-gc_due(void)
+static void
+count_freed(Counted *c, int64_t n)
 {
-	return load_rlx(&pace.live) >= load_rlx(&pace.goal); // order: hint
+	sub_rlx(&c->live, n);  // order: count
+	add_rlx(&c->freed, n); // order: count
+}
+
+void
+pace_freed(int64_t bytes)
+{
+	count_freed(&pace.bytes, bytes);
+	count_freed(&pace.objects, 1);
+	chores_freed();
+}
+
+// P1.
+static uint64_t
+counted_since_start(const Counted *c)
+{
+	// order: count, all
+	return (uint64_t)(load_rlx(&c->base) + load_rlx(&c->live) - load_rlx(&c->marked) +
+			  load_rlx(&c->freed));
+}
+
+uint64_t
+pace_allocated_bytes(void)
+{
+	return counted_since_start(&pace.bytes);
+}
+
+// STW, P1.
+static void
+count_marked(Counted *c, uint64_t marked)
+{
+	// order: STW, all
+	store_rlx(&c->base, load_rlx(&c->base) + load_rlx(&c->live) - load_rlx(&c->marked));
+	store_rlx(&c->marked, (int64_t)marked);
+	store_rlx(&c->live, (int64_t)marked);
 }
 
 // --- a cycle -------------------------------------------------------------------------------------
 
-int64_t
-pace_begin(void)
+void
+pace_begin(Cycle *c, GcWhy why)
 {
-	return os_thread_cpu_ns(os_thread_id());
+	*c = (Cycle){
+		.why = why,
+		.cpu_begin = os_thread_cpu_ns(os_thread_id()),
+		.goal_before = load_rlx(&pace.goal), // order: hint
+	};
 }
 
 // As many as last time, or some of what has come since: most of it dies young.
 int64_t
 pace_expected(void)
 {
-	int64_t marked = load_rlx(&pace.marked), some = load_rlx(&pace.live) / 8; // order: count
+	int64_t marked = load_rlx(&pace.bytes.marked); // order: count
+	int64_t some = load_rlx(&pace.bytes.live) / 8; // order: count
 	return marked > some ? marked : some;
 }
 
 void
-pace_marked(MarkCounts live, GcWhy why)
+pace_marked(const Cycle *c)
 {
-	int64_t in_use = load_rlx(&pace.live); // order: STW
-	add_rlx(&pace.allocated, (uint64_t)(in_use - load_rlx(&pace.marked))); // order: own
-	store_rlx(&pace.marked, (int64_t)live.bytes); // order: own
-	store_rlx(&pace.live, (int64_t)live.bytes);   // order: STW
-	own_add(&pace.cycles, 1);
-	if (why == GC_FORCED)
-		own_add(&pace.forced, 1);
-	set_goal();
+	count_marked(&pace.bytes, c->live.bytes);
+	count_marked(&pace.objects, c->live.objects);
+	store_rlx(&pace.roots, (int64_t)(c->stack_bytes + c->global_bytes)); // order: own
 }
 
-void
-pace_paused(int64_t ns)
+static void
+count_pause(int64_t ns)
 {
 	own_add(&pace.pause_all, ns);
-	store_rlx(&pace.pause_last, ns);       // order: own
-	if (ns > load_rlx(&pace.pause_max))    // order: own
+	store_rlx(&pace.pause_last, ns);    // order: own
+	if (ns > load_rlx(&pace.pause_max)) // order: own
 		store_rlx(&pace.pause_max, ns);
 }
 
-void
-pace_end(int64_t begun, GcWhy why)
+static void
+count_cpu(const Cycle *c)
 {
-	(void)why;
 	int64_t of_workers = workers_cpu_ns();
-	int64_t here = os_thread_cpu_ns(os_thread_id()) - begun;
+	int64_t here = os_thread_cpu_ns(os_thread_id()) - c->cpu_begin;
 	own_add(&pace.cpu_ns, here + of_workers - pace.workers_cpu);
 	pace.workers_cpu = of_workers;
+}
+
+// Of all CPU time that the processors had.
+static uint32_t
+gc_percent(const Cycle *c)
+{
+	int64_t had = (c->resumed - sched_started_at()) * c->procs;
+	return had > 0 ? (uint32_t)(load_rlx(&pace.cpu_ns) * 100 / had) : 0; // order: own
+}
+
+void
+pace_end(const Cycle *c)
+{
+	own_add(&pace.cycles, 1);
+	own_add(&pace.forced, c->why == GC_FORCED);
+	own_add(&pace.periodic, c->why == GC_PERIODIC);
+	count_pause(c->resumed - c->asked);
+	count_cpu(c);
+	store_rlx(&pace.ended_at, c->resumed); // order: count
+	set_goal();
+	limit_cycle((int64_t)c->stack_pages, c->resumed);
+	chores_cycle(c->resumed);
+	if (pace.trace)
+		trace_cycle(c, load_rlx(&pace.cycles), gc_percent(c), c->goal_before); // order: own
+}
+
+int64_t
+pace_gc_cpu_ns(void)
+{
+	return load_rlx(&pace.cpu_ns); // order: count
 }
 
 // --- settings and numbers ------------------------------------------------------------------------
@@ -135,43 +236,77 @@ pace_end(int64_t begun, GcWhy why)
 int
 pace_set_percent(int percent)
 {
-	int32_t before = load_rlx(&pace.percent); // order: hint
-	store_rlx(&pace.percent, percent < 0 ? -1 : percent);
+	int32_t before = xchg_rlx(&pace.percent, percent < 0 ? -1 : percent); // order: hint
 	set_goal();
 	return before;
 }
 
-int64_t
-pace_set_limit(int64_t bytes)
+// The heap in use at which the next cycle begins, as far as pages are used as they were: the limit
+// counts pages.
+static int64_t
+goal_of_both(int64_t live)
 {
-	int64_t before = load_rlx(&pace.limit); // order: hint
-	if (bytes >= 0)
-		store_rlx(&pace.limit, bytes);
-	return before;
+	int64_t goal = load_rlx(&pace.goal), pages = limit_left(); // order: hint
+	if (pages == INT64_MAX)
+		return goal;
+	int64_t by_limit = live + (pages > 0 ? pages : 0);
+	return by_limit < goal ? by_limit : goal;
+}
+
+void
+pace_pressure(struct go_pressure *p)
+{
+	LimitStats lim = limit_stats();
+	*p = (struct go_pressure){
+		.limit_bytes = lim.limit,
+		.used_bytes = limit_memory(),
+		.live_bytes = load_rlx(&pace.bytes.marked), // order: count
+		.held_back = lim.held_back,
+	};
+}
+
+static void
+memory_stats(struct go_heap_stats *st)
+{
+	HeapCounts c;
+	heap_counts(&c);
+	LimitStats lim = limit_stats();
+	st->spans_bytes = c.in_use;
+	st->free_bytes = c.free;
+	st->released_bytes = c.released;
+	st->reserved_bytes = c.reserved;
+	st->meta_bytes = c.meta;
+	st->stack_bytes = (uint64_t)lim.stack_bytes;
+	st->memory_bytes = (uint64_t)limit_memory();
+	st->limit_bytes = lim.limit;
+	st->max_bytes = lim.max;
+	st->held_back = lim.held_back;
+	st->held_back_at = lim.held_back_at;
 }
 
 void
 pace_stats(struct go_heap_stats *st)
 {
 	// order: count, all
-	int64_t live = load_rlx(&pace.live), marked = load_rlx(&pace.marked);
+	int64_t live = load_rlx(&pace.bytes.live), objects = load_rlx(&pace.objects.live);
 	*st = (struct go_heap_stats){
-		.alloc_bytes = load_rlx(&pace.allocated) + (uint64_t)(live - marked),
-		.live_bytes = (uint64_t)live,
-		.goal_bytes = (uint64_t)load_rlx(&pace.goal),
+		.alloc_bytes = counted_since_start(&pace.bytes),
+		.allocs = counted_since_start(&pace.objects),
+		.live_bytes = live > 0 ? (uint64_t)live : 0,
+		.objects = objects > 0 ? (uint64_t)objects : 0,
+		.marked_bytes = (uint64_t)load_rlx(&pace.bytes.marked),
+		.goal_bytes = (uint64_t)goal_of_both(live),
+		.gc_percent = load_rlx(&pace.percent),
 		.collections = load_rlx(&pace.cycles),
 		.forced = load_rlx(&pace.forced),
+		.periodic = load_rlx(&pace.periodic),
 		.pause_ns = (uint64_t)load_rlx(&pace.pause_all),
 		.pause_max_ns = (uint64_t)load_rlx(&pace.pause_max),
 		.pause_last_ns = (uint64_t)load_rlx(&pace.pause_last),
+		.last_at = load_rlx(&pace.ended_at),
 		.gc_cpu_ns = (uint64_t)load_rlx(&pace.cpu_ns),
 	};
+	st->frees = st->allocs > st->objects ? st->allocs - st->objects : 0;
 	shrink_stats(st);
-	if (!heap_ready())
-		return;
-	HeapCounts c;
-	heap_counts(&c);
-	st->spans_bytes = c.in_use;
-	st->free_bytes = c.free;
-	st->released_bytes = c.released;
+	memory_stats(st);
 }

@@ -99,6 +99,8 @@ add(uintptr_t lo, uintptr_t hi)
 {
 	lo = (lo + 7) & ~(uintptr_t)7;
 	hi &= ~(uintptr_t)7;
+	if (lo < hi)
+		g.set.bytes += hi - lo;
 	while (lo < hi) {
 		uintptr_t end = hi - lo > ROOT_RANGE_MAX ? lo + ROOT_RANGE_MAX : hi;
 		if (g.set.n < g.set.cap)
@@ -308,12 +310,24 @@ add_goroutine(G *gp)
 	}
 }
 
+// Counts what a goroutine's stack has come to, and the pages it is in.
+static void
+count_stack(size_t bytes)
+{
+	size_t page = os_page_bytes();
+	g.set.stack_bytes += bytes;
+	g.set.stack_pages += (bytes + page - 1) & ~(page - 1);
+}
+
 READS_ANYTHING static void
 add_goroutines(void)
 {
-	for (G *gp = sched_all_first(); gp != NULL; gp = gp->all_next)
+	for (G *gp = sched_all_first(); gp != NULL; gp = gp->all_next) {
+		size_t before = g.set.bytes;
 		if (!gp->thread && gp->stack.lo != NULL)
 			add_goroutine(gp);
+		count_stack(g.set.bytes - before);
+	}
 }
 
 // --- explicit roots -----------------------------------------------------------------------------
@@ -479,6 +493,7 @@ roots_gather(RootSet *set)
 {
 	arch_kept(g.kept);
 	g.set.n = 0;
+	g.set.bytes = g.set.stack_bytes = g.set.stack_pages = 0;
 	g.failed = g.maps_read = false;
 	if (os_modules_same(&g.mods)) {
 		for (uint32_t i = 0; i < g.mods.n_data; i++)

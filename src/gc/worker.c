@@ -12,6 +12,8 @@
 //         O2  publish what a worker did, busy - 1 -> workers_wait.
 #include "gc/worker.h"
 
+#include "gc/collect.h"
+
 #include "arch/arch.h"
 #include "gc/shrink.h"
 #include "sched/sched.h"
@@ -48,8 +50,10 @@ sweep(void)
 	while (heap_sweep_one()) {
 	}
 	specials_wake();
-	if (sub_ar(&workers.sweeping, 1) == 1) // order: publish -> the last one
+	if (sub_ar(&workers.sweeping, 1) == 1) { // order: publish -> the last one
+		gc_swept();
 		sched_helpers_idle();
+	}
 	shrink_run();
 }
 

@@ -31,7 +31,9 @@ take_word(Mcache *c, CacheSlots *cs, const Mspan *s)
 		cs->size = pi->size;
 		cs->word = (uint16_t)i;
 		cs->needzero = load_rlx(&s->needzero); // order: observed with the bits
-		c->allocated += (int64_t)__builtin_popcountll(cs->free) * pi->size;
+		int64_t n = __builtin_popcountll(cs->free);
+		c->allocated += n * pi->size;
+		c->objects += n;
 		return true;
 	}
 	return false;
@@ -57,7 +59,9 @@ flush_slots(Mcache *c, CacheSlots *cs, Mspan *s)
 {
 	ATOMIC_U64 *f = &heap.frees[span_page(s) * PAGE_WORDS + cs->word];
 	or_ar(f, cs->free); // order: publish -> who takes it
-	c->allocated -= (int64_t)__builtin_popcountll(cs->free) * cs->size;
+	int64_t n = __builtin_popcountll(cs->free);
+	c->allocated -= n * cs->size;
+	c->objects -= n;
 	central_put(s);
 	*cs = (CacheSlots){.free = 0};
 }

@@ -217,9 +217,11 @@ typedef struct CacheSlots {
 static_assert(sizeof(CacheSlots) == 32, "half a cache line");
 
 typedef struct Mcache {
-	CacheSlots slots[KIND_COUNT][SIZE_CLASSES]; // owner: a P, or who holds the gate
-	Mspan *spans[KIND_COUNT][SIZE_CLASSES]; // owner: where the slots are; NULL: none
-	int64_t allocated;    // owner: bytes taken in hand, since gc last asked
+	// The owner is a P, or who holds the gate.
+	CacheSlots slots[KIND_COUNT][SIZE_CLASSES]; // owner
+	Mspan *spans[KIND_COUNT][SIZE_CLASSES];     // owner: where the slots are; NULL: none
+	int64_t allocated; // owner: bytes taken in hand, since gc last asked
+	int64_t objects;   // owner: the same of slots
 } Mcache;
 
 // Reserves address space. 0 or GO_ENOMEM. Call it once; heap_ready tells.
@@ -287,12 +289,19 @@ bool span_swept(const Mspan *s);
 // Gives free pages back to the system, about as many bytes; returns how many.
 size_t heap_scavenge(size_t bytes);
 
+// The numbers as they are about now.  Locks: none.
 typedef struct HeapCounts {
 	uint64_t reserved;  // bytes of address space committed
 	uint64_t in_use;    // bytes of spans
 	uint64_t free;      // bytes of free pages that have memory behind them
 	uint64_t released;  // bytes of free pages that have none
+	uint64_t meta;      // bytes beside the heap, about
 } HeapCounts;
 void heap_counts(HeapCounts *c);
+uint64_t heap_used_bytes(void); // of HeapCounts, in_use
+// The most bytes that were in use since the last call. For one caller, the scavenger.
+uint64_t heap_take_peak(void);
+// No more pages than that shall be in use: an allocation that wants more finds no memory.
+void heap_set_max(uint64_t bytes);
 
 #endif

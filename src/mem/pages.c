@@ -28,9 +28,14 @@ typedef struct PageRegion {
 
 static Mutex pages_lock = MUTEX_INIT(heappages);
 static PageRegion regions[REGION_COUNT]; // pages_lock
-static size_t pages_used;                // pages_lock
-static size_t pages_released;            // pages_lock
-static size_t pages_committed;           // pages_lock
+
+// pages_lock writes; others read them as they are about now.
+static ATOMIC_U64 pages_used;
+static ATOMIC_U64 pages_released;
+static ATOMIC_U64 pages_committed;
+static ATOMIC_U64 pages_peak;     // the most that were in use since heap_take_peak
+static ATOMIC_U64 pages_most;     // the most that ever were: so much of the arrays is touched
+static ATOMIC_U64 pages_max = ATOMIC_INIT(UINT64_MAX); // in use, hard
 
 void
 pages_init(void)
@@ -139,8 +144,8 @@ grow(PageRegion *r, size_t n)
 		c->lead = c->trail = c->longest = CHUNK_PAGES;
 	}
 	r->committed += chunks;
-	pages_committed += chunks * CHUNK_PAGES;
-	pages_released += chunks * CHUNK_PAGES;
+	own_add(&pages_committed, chunks * CHUNK_PAGES);
+	own_add(&pages_released, chunks * CHUNK_PAGES);
 	return true;
 }
 
@@ -171,18 +176,40 @@ find_or_grow(PageRegion *r, size_t n)
 	return page;
 }
 
+// Somewhere in the region if there is room, else in another; SIZE_MAX: nowhere.
+static size_t
+find_anywhere(size_t npages, Region region)
+{
+	uint64_t used = load_rlx(&pages_used), max = load_rlx(&pages_max); // order: hint
+	if (used > max || npages > max - used)
+		return SIZE_MAX;
+	size_t page = find_or_grow(&regions[region], npages);
+	for (int i = 0; i < REGION_COUNT && page == SIZE_MAX; i++)
+		page = find_or_grow(&regions[i], npages);
+	return page;
+}
+
+static void
+count_used(size_t npages)
+{
+	uint64_t used = load_rlx(&pages_used) + npages; // order: own, under the lock
+	store_rlx(&pages_used, used);                   // order: count
+	if (used > load_rlx(&pages_peak))               // order: hint
+		store_rlx(&pages_peak, used);           // order: count
+	if (used > load_rlx(&pages_most))               // order: own, under the lock
+		store_rlx(&pages_most, used);           // order: count
+}
+
 PageRun
 pages_alloc(size_t npages, Region region)
 {
 	mutex_lock(&pages_lock);
-	size_t page = find_or_grow(&regions[region], npages);
-	for (int i = 0; i < REGION_COUNT && page == SIZE_MAX; i++)
-		page = find_or_grow(&regions[i], npages);
+	size_t page = find_anywhere(npages, region);
 	PageRun run = {page, page != SIZE_MAX, false};
 	if (run.ok) {
 		size_t released = set_used(page, npages, true);
-		pages_used += npages;
-		pages_released -= released;
+		count_used(npages);
+		own_add(&pages_released, -(uint64_t)released);
 		run.zeroed = released == npages;
 	}
 	mutex_unlock(&pages_lock);
@@ -204,7 +231,7 @@ pages_free(size_t page, size_t npages)
 {
 	mutex_lock(&pages_lock);
 	set_used(page, npages, false);
-	pages_used -= npages;
+	own_add(&pages_used, -(uint64_t)npages);
 	PageRegion *r = region_of(page);
 	if (page / CHUNK_PAGES < r->search)
 		r->search = page / CHUNK_PAGES;
@@ -232,7 +259,7 @@ release_some(size_t chunk)
 		return 0;
 	for (uint32_t i = from; i < end; i++)
 		c->released[i / 64] |= (uint64_t)1 << (i % 64);
-	pages_released += end - from;
+	own_add(&pages_released, end - from);
 	return end - from;
 }
 
@@ -295,15 +322,42 @@ chunk_each_span(size_t chunk, void (*fn)(void *ctx, Mspan *s), void *ctx)
 
 // --- numbers ------------------------------------------------------------------------------------
 
+// A page in use is so much of the arrays; that of types is touched only here and there.
+enum { META_BYTES = sizeof(PageInfo) + sizeof(Mspan) + 2 * PAGE_WORDS * sizeof(uint64_t) };
+
+// Without the lock: the numbers may be of moments apart, and a difference is never taken below 0.
 void
 heap_counts(HeapCounts *c)
 {
-	mutex_lock(&pages_lock);
+	// order: count, all
+	uint64_t released = load_rlx(&pages_released), used = load_rlx(&pages_used);
+	uint64_t committed = load_rlx(&pages_committed);
+	uint64_t free = committed > used + released ? committed - used - released : 0;
 	*c = (HeapCounts){
-		.reserved = pages_committed * (uint64_t)HEAP_PAGE,
-		.in_use = pages_used * (uint64_t)HEAP_PAGE,
-		.free = (pages_committed - pages_used - pages_released) * (uint64_t)HEAP_PAGE,
-		.released = pages_released * (uint64_t)HEAP_PAGE,
+		.reserved = committed * HEAP_PAGE,
+		.in_use = used * HEAP_PAGE,
+		.free = free * HEAP_PAGE,
+		.released = released * HEAP_PAGE,
+		.meta = load_rlx(&pages_most) * META_BYTES,
 	};
-	mutex_unlock(&pages_lock);
+}
+
+uint64_t
+heap_used_bytes(void)
+{
+	return load_rlx(&pages_used) * HEAP_PAGE; // order: count
+}
+
+uint64_t
+heap_take_peak(void)
+{
+	uint64_t peak = load_rlx(&pages_peak), used = load_rlx(&pages_used); // order: count
+	store_rlx(&pages_peak, used); // order: count; a higher one that is lost comes again
+	return (peak > used ? peak : used) * HEAP_PAGE;
+}
+
+void
+heap_set_max(uint64_t bytes)
+{
+	store_rlx(&pages_max, bytes / HEAP_PAGE); // order: hint
 }

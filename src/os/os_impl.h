@@ -48,6 +48,7 @@ void sys_thread_stack(void **lo, void **hi);
 void sys_thread_exit_key(void (*fn)(void *value));
 void sys_thread_exit_set(void *value);
 int64_t sys_thread_cpu_ns(int tid);
+int64_t sys_process_cpu_ns(void);
 int sys_thread_count(void);
 void sys_yield(void);
 void sys_sleep(int64_t ns);

@@ -228,6 +228,12 @@ os_thread_cpu_ns(int tid)
 	return os_simulated ? sim_thread_cpu_ns(tid) : sys_thread_cpu_ns(tid);
 }
 
+int64_t
+os_process_cpu_ns(void)
+{
+	return os_simulated ? 0 : sys_process_cpu_ns();
+}
+
 char
 os_thread_state(int tid)
 {

@@ -3,6 +3,7 @@
 #ifndef UNDERGO_PANIC_IMPL_H
 #define UNDERGO_PANIC_IMPL_H
 
+#include "base/line.h"
 #include "panic/panic.h"
 
 // GOTRACEBACK: how much a dying process says.
@@ -17,16 +18,6 @@ typedef enum TraceLevel {
 // --- traceback.c ------------------------------------------------------------------------------
 
 void trace_init(void);
-
-// A line on its way out: written when it ends or is full.
-typedef struct Line {
-	size_t n;
-	char text[480];
-} Line;
-void line_str(Line *l, const char *s);
-void line_u64(Line *l, uint64_t v);
-void line_hex(Line *l, uint64_t v); // with 0x
-void line_end(Line *l);
 
 // Where a walk of the present stack begins: at what a signal interrupted, when context is set, else
 // at the return address pc of a caller.

@@ -57,63 +57,6 @@ trap_swap(Trap *t)
 	return before;
 }
 
-// --- lines --------------------------------------------------------------------------------------
-
-static void
-line_flush(Line *l)
-{
-	print_n(l->text, l->n);
-	l->n = 0;
-}
-
-static void
-line_char(Line *l, char c)
-{
-	if (l->n == sizeof(l->text))
-		line_flush(l);
-	l->text[l->n++] = c;
-}
-
-void
-line_str(Line *l, const char *s)
-{
-	while (*s != '\0')
-		line_char(l, *s++);
-}
-
-static void
-line_number(Line *l, uint64_t v, unsigned base)
-{
-	char digits[20];
-	unsigned n = 0;
-	do {
-		digits[n++] = "0123456789abcdef"[v % base];
-		v /= base;
-	} while (v != 0);
-	while (n > 0)
-		line_char(l, digits[--n]);
-}
-
-void
-line_u64(Line *l, uint64_t v)
-{
-	line_number(l, v, 10);
-}
-
-void
-line_hex(Line *l, uint64_t v)
-{
-	line_str(l, "0x");
-	line_number(l, v, 16);
-}
-
-void
-line_end(Line *l)
-{
-	line_char(l, '\n');
-	line_flush(l);
-}
-
 // --- walking ------------------------------------------------------------------------------------
 
 static _Unwind_Reason_Code

@@ -362,6 +362,11 @@ void sched_helper_made(void);
 void sched_helpers_busy(void);
 void sched_helpers_idle(void);
 
+// up_monitor_looks shall be asked anew when next to be called.  Locks: takes sched.
+void sched_monitor_look(void);
+// When the runtime started, by os_nanotime.
+int64_t sched_started_at(void);
+
 // Starts the runtime if nothing has yet. 0 or a negative error code.
 int sched_start(void);
 // The same, and makes the calling thread known, so that a call which can report an error does not

@@ -26,6 +26,7 @@ enum { STRANGE_THREADS = SANITIZE_THREAD };
 
 // The whole scheduler. Fields are grouped by who guards them.
 typedef struct Sched {
+	int64_t started_at;      // set before anything else, then constant
 	Mutex lock CACHE_ALIGNED;
 	// sched.lock:
 	GList globq;

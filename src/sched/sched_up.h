@@ -31,6 +31,11 @@ bool up_scope_canceled(G *gp);
 void *up_thread_starts(void);
 void up_thread_ends(void *signal_stack);
 
+// The monitor looks around. What is due at `now` shall be done, in a millisecond at most; returns when
+// to be called next, INT64_MAX for never. May be called earlier, and often.  Locks: none held.
+// Runs on: the monitor. Answered by gc.
+int64_t up_monitor_looks(int64_t now);
+
 // The runtime starts: how many Ps. Answered by rt.
 int up_default_procs(void);
 // The runtime starts, once, before any thread of its own runs goroutines: signal handlers.

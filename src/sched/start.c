@@ -23,6 +23,7 @@ prepare_once(void)
 		return;
 	prepared = true;
 	os_init();
+	sched.started_at = os_nanotime();
 	const char *refused = arch_refuses();
 	if (refused != NULL) {
 		print_str("runtime: ");
@@ -43,6 +44,12 @@ start_all(void)
 	if (err == 0)
 		up_runtime_starts();
 	return err;
+}
+
+int64_t
+sched_started_at(void)
+{
+	return sched.started_at;
 }
 
 int

@@ -11,6 +11,7 @@
 // after a while in any case, so that the process can go idle. Computing: its P is taken after a
 // slice of 10 ms, when work waits; the M then competes for a P like everyone else at its next call.
 #include "sched/sched_impl.h"
+#include "sched/sched_up.h"
 
 enum {
 	LOOK_MIN_NS = 20 * 1000,
@@ -93,10 +94,11 @@ sleep_while_idle(Monitor *mon)
 	// The memory of a peak is perhaps still to go back: a few more looks.
 	if (!g_worth_scavenging() && !stack_worth_scavenging())
 		mon->scavenges_left = 0;
-	int64_t until = INT64_MAX;
-	if (mon->scavenges_left != 0)
+	// After monitor_asleep is set: who has more for it to do from here on wakes it.
+	int64_t until = up_monitor_looks(os_nanotime());
+	if (mon->scavenges_left != 0 && mon->next_scavenge < until)
 		until = mon->next_scavenge;
-	else if (!mon->stamped || ticks != mon->stamped_ticks)
+	else if ((!mon->stamped || ticks != mon->stamped_ticks) && mon->next_stamp < until)
 		until = mon->next_stamp;
 	if (load_rlx(&sched.dead_suspect) != 0 && mon->next_dead_look < until) // order: hint
 		until = mon->next_dead_look;
@@ -349,7 +351,16 @@ monitor_main(void *unused)
 		look_for_dead(&mon, now);
 		scavenge(&mon, now);
 		stamp_waits(&mon, now);
+		(void)up_monitor_looks(now);
 	}
+}
+
+void
+sched_monitor_look(void)
+{
+	mutex_lock(&sched.lock);
+	monitor_wake();
+	mutex_unlock(&sched.lock);
 }
 
 int

@@ -20,6 +20,14 @@ sys_nanotime(void)
 	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
+int64_t
+sys_process_cpu_ns(void)
+{
+	struct timespec ts;
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
 // Random enough for seeds where the kernel has no getrandom: the clock.
 static void
 random_from_clock(unsigned char *p, size_t n)

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Chores: a collection every two minutes, memory that goes back to the system, callbacks.
+//
+// The monitor has the clock (up_monitor_looks). It gives memory back itself, some pages at a time
+// and with pauses of nine times as long, and looks each second at what the heap was like lately
+// (goal.c says what to keep). When nothing has changed for some seconds it stops looking, until
+// pages become free again. Whatever else is due it tells a goroutine of the runtime's own, which
+// begins with the first managed object: so a program that has none has no chores, and one that has
+// become idle is awake for a moment every two minutes.
+//
+// Invariants:
+//   H1  next is the earliest of force_at and scavenge_at, which change under the lock alone. Who
+//       makes it earlier tells the monitor.
+//   H2  The goroutine is not counted as one while it waits: it keeps nobody from seeing a deadlock,
+//       and is none itself. It waits in `parked`, or looks at `asked` once more.
+// Locks:  chores.lock, rank leaf. Never taken while the world is stopped.
+#include "gc/chores.h"
+
+#include "gc/goal.h"
+#include "gc/limit.h"
+#include "gc/pace.h"
+#include "sched/sched.h"
+#include "sched/sched_up.h"
+
+enum {
+	SLICE_BYTES = 4 << 20,
+	SLICE_LEAST = 64 << 10,
+	SLICE_REST = 9, // times as long as the slice took
+	SLICE_REST_MIN_NS = 100 * 1000,
+	LIMIT_PERCENT = 95, // free memory is kept up to so much of what the limit leaves
+};
+static const int64_t FORCE_NS = 120 * GO_SEC, LOOK_NS = GO_SEC;
+
+enum { ASKED_COLLECT = 1, ASKED_PRESSURE = 2 };
+
+static struct {
+	Mutex lock;
+	int64_t force_at;    // lock
+	int64_t scavenge_at; // lock
+	ATOMIC_I64 next;     // lock writes; H1
+	ATOMIC_BOOL looking; // the monitor looks each second; lock writes
+	uint32_t asked;      // lock
+	G *parked;           // lock; H2
+	ATOMIC_U32 begun;    // claimed by who starts the goroutine
+	// the monitor:
+	KeepWindow window;
+	int64_t look_at;     // when to look at the window again
+	int64_t keep;        // by the last look
+	int64_t allocated;   // by the last look, since the start
+} chores = {
+	.lock = MUTEX_INIT(leaf),
+	.force_at = INT64_MAX,
+	.scavenge_at = INT64_MAX,
+	.next = ATOMIC_INIT(INT64_MAX),
+};
+
+// --- when ----------------------------------------------------------------------------------------
+
+// Locks: chores.lock held. True: it became earlier.
+static bool
+set_next(void)
+{
+	int64_t before = load_rlx(&chores.next); // order: own, under the lock
+	int64_t next = chores.force_at < chores.scavenge_at ? chores.force_at : chores.scavenge_at;
+	store_rlx(&chores.next, next); // order: hint; who sleeps by it asks after sched_monitor_look
+	return next < before;
+}
+
+void
+chores_cycle(int64_t now)
+{
+	mutex_lock(&chores.lock);
+	bool earlier = false;
+	if (chores.force_at != INT64_MAX) {
+		chores.force_at = now + FORCE_NS;
+		earlier = set_next();
+	}
+	mutex_unlock(&chores.lock);
+	if (earlier)
+		sched_monitor_look();
+}
+
+void
+chores_freed(void)
+{
+	if (load_rlx(&chores.looking)) // order: hint; it looks once more before it stops
+		return;
+	mutex_lock(&chores.lock);
+	store_rlx(&chores.looking, true); // order: own, under the lock
+	int64_t at = os_nanotime() + LOOK_NS;
+	if (at < chores.scavenge_at)
+		chores.scavenge_at = at;
+	bool earlier = set_next();
+	mutex_unlock(&chores.lock);
+	if (earlier)
+		sched_monitor_look();
+}
+
+// --- giving memory back --------------------------------------------------------------------------
+
+static int64_t
+room(void)
+{
+	int64_t bytes = limit_room();
+	return bytes == INT64_MAX ? bytes : bytes / 100 * LIMIT_PERCENT;
+}
+
+// A second is over. False: nothing has changed in the whole window.
+static bool
+look(int64_t now)
+{
+	int64_t allocated = (int64_t)pace_allocated_bytes();
+	int64_t rate = allocated - chores.allocated, used = (int64_t)heap_used_bytes();
+	chores.allocated = allocated;
+	chores.look_at = now + LOOK_NS;
+	keep_note(&chores.window, (int64_t)heap_take_peak());
+	chores.keep = keep_bytes(&chores.window, used, rate, pace_left(), room());
+	return rate != 0 || !keep_settled(&chores.window);
+}
+
+static int64_t
+surplus(void)
+{
+	HeapCounts c;
+	heap_counts(&c);
+	return (int64_t)(c.in_use + c.free) - chores.keep;
+}
+
+// Gives back some of what is too much. When to go on; 0: there is nothing.
+static int64_t
+give_slice(int64_t now)
+{
+	int64_t bytes = surplus();
+	if (bytes < SLICE_LEAST)
+		return 0;
+	if (heap_scavenge(bytes < SLICE_BYTES ? (size_t)bytes : SLICE_BYTES) == 0)
+		return 0;
+	int64_t end = os_nanotime(), rest = (end - now) * SLICE_REST;
+	return end + (rest > SLICE_REST_MIN_NS ? rest : SLICE_REST_MIN_NS);
+}
+
+// Nothing has changed and nothing is left to do. What is freed from here on begins it anew.
+static int64_t
+stop_looking(void)
+{
+	store_rlx(&chores.looking, false); // order: dekker with chores_freed: it is told, or seen here
+	fence_seq();
+	return heap_used_bytes() == (uint64_t)chores.window.peak[0] ? INT64_MAX : chores.look_at;
+}
+
+// Runs on: the monitor. When to be called again.
+static int64_t
+scavenge(int64_t now)
+{
+	bool changes = true;
+	if (now >= chores.look_at)
+		changes = look(now);
+	int64_t then = give_slice(now);
+	if (then == 0)
+		then = changes ? chores.look_at : stop_looking();
+	return then < chores.look_at || then == INT64_MAX ? then : chores.look_at;
+}
+
+// --- the goroutine -------------------------------------------------------------------------------
+
+static void
+ask(uint32_t what)
+{
+	mutex_lock(&chores.lock);
+	chores.asked |= what;
+	G *gp = chores.parked;
+	chores.parked = NULL;
+	mutex_unlock(&chores.lock);
+	if (gp != NULL)
+		sched_ready(gp);
+}
+
+void
+chores_pressure(void)
+{
+	ask(ASKED_PRESSURE);
+}
+
+// After: it waits, unless something was asked for meanwhile.
+static void
+wait_for_chores(void *gp)
+{
+	mutex_lock(&chores.lock);
+	bool waits = chores.asked == 0;
+	if (waits)
+		chores.parked = gp;
+	mutex_unlock(&chores.lock);
+	if (!waits)
+		sched_ready(gp);
+}
+
+// H2.
+static void
+park(void)
+{
+	own_add(&sched_m()->p->ended, 1);
+	sched_park(WAIT_force_gc, wait_for_chores, sched_g());
+	own_add(&sched_m()->p->ended, (uint64_t)-1);
+}
+
+static void
+do_chores(void *unused)
+{
+	(void)unused;
+	sched_enter();
+	for (;;) {
+		mutex_lock(&chores.lock);
+		uint32_t asked = chores.asked;
+		chores.asked = 0;
+		mutex_unlock(&chores.lock);
+		if (asked == 0)
+			park();
+		if ((asked & ASKED_COLLECT) != 0)
+			gc_collect(GC_PERIODIC);
+		if ((asked & ASKED_PRESSURE) != 0)
+			pressure_run();
+	}
+}
+
+COLD static void
+begin(void)
+{
+	uint32_t zero = 0;
+	if (!cas_rlx(&chores.begun, &zero, 1)) // order: claim, no data rides on it
+		return;
+	if (sched_spawn(do_chores, NULL, 0, "gc") == NULL) {
+		store_rlx(&chores.begun, 0); // order: the next who allocates tries again
+		return;
+	}
+	mutex_lock(&chores.lock);
+	chores.force_at = os_nanotime() + FORCE_NS;
+	bool earlier = set_next();
+	mutex_unlock(&chores.lock);
+	if (earlier)
+		sched_monitor_look();
+}
+
+void
+chores_begin(void)
+{
+	if (unlikely(load_rlx(&chores.begun) == 0)) // order: hint
+		begin();
+}
+
+// --- the clock -----------------------------------------------------------------------------------
+
+int64_t
+up_monitor_looks(int64_t now)
+{
+	int64_t next = load_rlx(&chores.next); // order: hint
+	if (likely(now < next))
+		return next;
+	mutex_lock(&chores.lock);
+	bool force = now >= chores.force_at, scavenges = now >= chores.scavenge_at;
+	if (force)
+		chores.force_at = now + FORCE_NS;
+	if (scavenges)
+		chores.scavenge_at = INT64_MAX;
+	mutex_unlock(&chores.lock);
+	if (force)
+		ask(ASKED_COLLECT);
+	int64_t then = scavenges ? scavenge(now) : INT64_MAX;
+	mutex_lock(&chores.lock);
+	if (then < chores.scavenge_at)
+		chores.scavenge_at = then;
+	(void)set_next();
+	next = load_rlx(&chores.next); // order: own, under the lock
+	mutex_unlock(&chores.lock);
+	return next;
+}
