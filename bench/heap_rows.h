@@ -173,7 +173,8 @@ tree_free(struct heap_pair *p)
 	heap_free(p);
 }
 
-static int64_t
+// Not inlined, so that no pointer to a tree that is done with is left in the caller's frame.
+static __attribute__((noinline)) int64_t
 tree_use(int depth)
 {
 	struct heap_pair *p = tree_make(depth);
