@@ -448,8 +448,10 @@ object_died(Special *ss, Record **at, Slot s)
 {
 	bool revived = has_finalizer(*at);
 	take_slot(ss, at, !revived, true);
-	if (revived)
-		or_ar(slot_mark_word(s), (uint64_t)1 << (s.index % 64)); // order: own, the sweeper
+	if (!revived)
+		return;
+	ATOMIC_U64 *word = slot_mark_word(s);
+	store_rlx(word, load_rlx(word) | (uint64_t)1 << (s.index % 64)); // order: own, the sweeper
 }
 
 static void
