@@ -190,6 +190,8 @@ alloc_slow(const Want *w)
 {
 	if (unlikely(gc_due()))
 		gc_collect(GC_GOAL);
+	else if (pace_may_collect() && CHAOS("collect", 64))
+		gc_collect(GC_CHAOS);
 	char *p = alloc_once(w);
 	if (unlikely(p == NULL) && w->bytes < heap.limit) {
 		gc_collect(GC_LIMIT); // memory has run out: one more try

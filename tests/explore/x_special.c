@@ -38,13 +38,13 @@ enum {
 	RUNNER = 1,       // the goroutine that runs what is queued
 	SECOND_RUNNER = 2,
 	USED_BLOCKS = 8, // of those in a slab
-	BASE = 1 << 28,
 };
 
 Heap heap;
 Sched sched;
 uint8_t class_pages[SIZE_CLASSES];
 const uint16_t class_size[SIZE_CLASSES];
+static _Alignas(HEAP_PAGE) char pages[PAGES * HEAP_PAGE];
 static PageInfo infos[PAGES];
 static Mspan spans[PAGES];
 static ATOMIC_U64 mark_bits[PAGES * PAGE_WORDS], free_bits[PAGES * PAGE_WORDS];
@@ -123,14 +123,14 @@ sched_block_begin(void)
 static void *
 object(int i)
 {
-	return (void *)(uintptr_t)(BASE + i * OBJECT_BYTES);
+	return &pages[i * OBJECT_BYTES];
 }
 
 static int
 number_of(uintptr_t word)
 {
-	uintptr_t i = (word - BASE) / OBJECT_BYTES;
-	EXPLORE_CHECK(word % OBJECT_BYTES == 0 && i < OBJECTS, "a word that nobody stored");
+	uintptr_t at = word - (uintptr_t)pages, i = at / OBJECT_BYTES;
+	EXPLORE_CHECK(at % OBJECT_BYTES == 0 && i < OBJECTS, "a word that nobody stored");
 	return (int)i;
 }
 
@@ -188,7 +188,7 @@ init(void)
 	memset(queued, 0, sizeof(queued));
 	memset(marked, 0, sizeof(marked));
 	heap = (Heap){
-		.base = BASE,
+		.base = (uintptr_t)pages,
 		.limit = (size_t)PAGES << HEAP_PAGE_SHIFT,
 		.info = infos,
 		.spans = spans,
