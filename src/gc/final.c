@@ -27,6 +27,7 @@
 //             earlier filling.
 //         O2  p and arg carry their object to a marker that reads an entry through an older count:
 //             release, acquire.
+// Tests:  tests/explore/x_special.c, tests/model/finalizer.pml.
 #include "gc/special.h"
 
 #include "sched/sched.h"
