@@ -27,11 +27,10 @@
 //             earlier filling.
 //         O2  p and arg carry their object to a marker that reads an entry through an older count:
 //             release, acquire.
+// Tests:  tests/explore/x_special.c, tests/model/finalizer.pml.
 #include "gc/special.h"
 
 #include "sched/sched.h"
-
-enum { BLOCK_BYTES = 4096 };
 
 typedef struct Entry {
 	ATOMIC(uintptr_t) fn;  // 0: the call has begun
@@ -39,7 +38,11 @@ typedef struct Entry {
 	ATOMIC(uintptr_t) arg;
 } Entry;
 
-enum { BLOCK_ENTRIES = (BLOCK_BYTES - 24) / sizeof(Entry) };
+#ifdef UNDERGO_STRESS
+enum { BLOCK_ENTRIES = 3 };
+#else
+enum { BLOCK_ENTRIES = (4096 - 24) / sizeof(Entry) }; // a block is a page
+#endif
 
 typedef struct Block {
 	struct Block *all_next; // set before publication
@@ -48,7 +51,7 @@ typedef struct Block {
 	uint32_t filled;        // the runner: how many there were when it took the block
 	Entry entries[BLOCK_ENTRIES];
 } Block;
-static_assert(sizeof(Block) <= BLOCK_BYTES, "a block is a page");
+static_assert(sizeof(Block) <= 4096, "a block is a page at most");
 
 static struct {
 	ATOMIC(Block *) all; // special_lock writes
@@ -68,21 +71,21 @@ static struct {
 
 // --- blocks --------------------------------------------------------------------------------------
 
-enum { SLAB_BYTES = 64 * BLOCK_BYTES };
+enum { SLAB_BYTES = 64 * sizeof(Block) };
 
 // Locks: special_lock held.
 static bool
 block_add(void)
 {
 	if (final.slab_left == 0) {
-		final.slab = os_map(SLAB_BYTES, os_page_bytes());
+		final.slab = gc_map(SLAB_BYTES);
 		if (final.slab == NULL)
 			return false;
 		final.slab_left = SLAB_BYTES;
 	}
 	Block *b = (Block *)(void *)final.slab; // zeroed: F1
-	final.slab += BLOCK_BYTES;
-	final.slab_left -= BLOCK_BYTES;
+	final.slab += sizeof(Block);
+	final.slab_left -= sizeof(Block);
 	final.room += BLOCK_ENTRIES;
 	b->next = final.spare;
 	final.spare = b;
@@ -130,7 +133,7 @@ __attribute__((no_sanitize("thread"))) static bool
 runner_gone(void)
 {
 	G *gp = load_acq(&final.runner); // order: observe <- final_start
-	return gp == NULL || load_acq(&gp->status) == Gdead || // order: hint
+	return gp == NULL || load_rlx(&gp->status) == Gdead || // order: hint
 	       gp->id != load_rlx(&final.runner_id); // order: stored before runner
 }
 

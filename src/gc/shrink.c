@@ -24,6 +24,7 @@
 // Order:  the walk's reads without a bit are hints.
 // Not done: trimming in the pause, where no bit were needed; asking for a whole arena at once which
 //         pages are there, twice as fast, as goroutines' records have to be visited all the same.
+// Tests:  tests/explore/x_shrink.c, tests/model/shrink.pml, tests/race/shrink.c.
 #include "gc/shrink.h"
 
 #include <stdlib.h>

@@ -99,7 +99,7 @@ record_new(void)
 		return r;
 	}
 	if (records.slab_left == 0) {
-		records.slab = os_map(SLAB_BYTES, os_page_bytes());
+		records.slab = gc_map(SLAB_BYTES);
 		if (records.slab == NULL)
 			return NULL;
 		records.slab_left = SLAB_BYTES / RECORD_BYTES;
@@ -448,8 +448,10 @@ object_died(Special *ss, Record **at, Slot s)
 {
 	bool revived = has_finalizer(*at);
 	take_slot(ss, at, !revived, true);
-	if (revived)
-		or_ar(slot_mark_word(s), (uint64_t)1 << (s.index % 64)); // order: own, the sweeper
+	if (!revived)
+		return;
+	ATOMIC_U64 *word = slot_mark_word(s);
+	store_rlx(word, load_rlx(word) | (uint64_t)1 << (s.index % 64)); // order: own, the sweeper
 }
 
 static void

@@ -68,7 +68,7 @@ static uint32_t n_gs;
 static int64_t fake_now;
 static bool was_trimmed, was_awaited, was_woken;
 
-// --- what lies around the code under test -------------------------------------------------------
+// --- what lies around the code under test ----------------------------------------------------
 
 static int64_t
 fake_nanotime(void)
