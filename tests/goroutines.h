@@ -4,6 +4,7 @@
 #ifndef UNDERGO_TESTS_GOROUTINES_H
 #define UNDERGO_TESTS_GOROUTINES_H
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -88,6 +89,31 @@ proc_field(const char *path, const char *field)
 			value = strtol(line + n + 1, NULL, 10);
 	fclose(f);
 	return value;
+}
+
+// Adds up how often the threads of this process other than the caller went to sleep; counts them.
+static inline long
+switches_of_others(int *threads)
+{
+	DIR *dir = opendir("/proc/self/task");
+	struct dirent *entry;
+	long sum = 0;
+	expect(dir != NULL);
+	*threads = 0;
+	while ((entry = readdir(dir)) != NULL) {
+		char path[300];
+		long tid = strtol(entry->d_name, NULL, 10);
+		if (tid <= 0 || tid == getpid())
+			continue;
+		snprintf(path, sizeof(path), "/proc/self/task/%ld/status", tid);
+		long n = proc_field(path, "voluntary_ctxt_switches");
+		if (n >= 0) {
+			sum += n;
+			++*threads;
+		}
+	}
+	closedir(dir);
+	return sum;
 }
 
 #endif

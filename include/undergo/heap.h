@@ -164,7 +164,7 @@ typedef struct go_heap_stats {
 	uint64_t alloc_bytes;  /* total, allocated: counted when a processor takes them in hand */
 	uint64_t allocs;       /* total, how many objects */
 	uint64_t frees;        /* total, how many of them are freed, or were found dead */
-	uint64_t objects;      /* in use: what the last collection found alive, and allocated since */
+	uint64_t objects;      /* in use: alive at the last collection, or allocated since */
 	uint64_t live_bytes;   /* the same in bytes */
 	uint64_t marked_bytes; /* what the last collection found alive */
 	/* memory */
@@ -184,7 +184,7 @@ typedef struct go_heap_stats {
 	uint64_t collections;
 	uint64_t forced;      /* of these, by go_gc */
 	uint64_t periodic;    /* of these, since there had been none for two minutes */
-	uint64_t held_back;   /* not begun, though memory was near the limit: see go_set_memory_limit */
+	uint64_t held_back;   /* not begun for the limit's sake: see go_set_memory_limit */
 	int64_t held_back_at; /* go_now at the last of those; 0: there was none */
 	int64_t last_at;      /* go_now when the last collection ended; 0: there was none */
 	uint64_t pause_ns;    /* nanoseconds in which all stood still */
@@ -219,8 +219,8 @@ GO_API int go_set_gc_percent(int percent);
  * At the start GOMEMLIMIT; without it nine tenths of the smallest memory limit of the control
  * groups above the process. It counts what go_heap_stats calls memory_bytes. Near it collections
  * become more frequent, and free memory goes back to the system at once. They never take more than
- * half of the CPU for the limit's sake, but for a second for each processor; when that is not enough
- * the limit is exceeded, and a line on standard error says so.
+ * half of the CPU for the limit's sake, but for a second for each processor; when that is not
+ * enough the limit is exceeded, and a line on standard error says so.
  * Negative: only returns the limit. Returns the old value; INT64_MAX is none.
  * Blocks:    no.
  * Call from: a goroutine or a thread.
@@ -250,9 +250,9 @@ typedef void go_pressure_fn(const go_pressure *p, void *arg);
 /* go_pressure_add - call fn(p, arg) after each collection that leaves percent of the memory limit,
  * or more, in use.
  *
- * On a goroutine of its own, in the order of go_pressure_add. It may do all that a goroutine may: free
- * caches, refuse work. While it runs nobody is called again; collections that pass meanwhile are
- * skipped. Without a limit nobody is called.
+ * On a goroutine of its own, in the order of go_pressure_add. It may do all that a goroutine may:
+ * free caches, refuse work. While it runs nobody is called again; collections that pass meanwhile
+ * are skipped. Without a limit nobody is called.
  * Errors:    GO_EINVAL: fn NULL, or percent negative. GO_ENOMEM.
  * Owns:      arg is kept alive until go_pressure_remove.
  * Blocks:    no.

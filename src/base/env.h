@@ -15,7 +15,8 @@ int64_t env_number(const char **at);
 // A whole string that is a number, perhaps with a minus sign, of 32 bits; false when it is not.
 bool env_int32(const char *s, int32_t *n);
 
-// A size as Go writes it: "1048576", "512MiB"; units B, KiB, MiB, GiB, TiB. False when it is not one.
+// A size as Go writes it: "1048576", "512MiB"; units B, KiB, MiB, GiB, TiB. False when it is not
+// one.
 bool env_bytes(const char *s, int64_t *bytes);
 
 // The number that a word has in a list "word=1,other=2", NULL being an empty one; the last one

@@ -62,7 +62,7 @@ set_next(void)
 {
 	int64_t before = load_rlx(&chores.next); // order: own, under the lock
 	int64_t next = chores.force_at < chores.scavenge_at ? chores.force_at : chores.scavenge_at;
-	store_rlx(&chores.next, next); // order: hint; who sleeps by it asks after sched_monitor_look
+	store_rlx(&chores.next, next); // order: hint; who sleeps by it is woken
 	return next < before;
 }
 
@@ -83,7 +83,8 @@ chores_cycle(int64_t now)
 void
 chores_freed(void)
 {
-	if (load_rlx(&chores.looking)) // order: hint; it looks once more before it stops
+	fence_seq();
+	if (load_rlx(&chores.looking)) // order: dekker with stop_looking: pages freed, then this read
 		return;
 	mutex_lock(&chores.lock);
 	store_rlx(&chores.looking, true); // order: own, under the lock
@@ -143,7 +144,7 @@ give_slice(int64_t now)
 static int64_t
 stop_looking(void)
 {
-	store_rlx(&chores.looking, false); // order: dekker with chores_freed: it is told, or seen here
+	store_rlx(&chores.looking, false); // order: dekker with chores_freed, below
 	fence_seq();
 	return heap_used_bytes() == (uint64_t)chores.window.peak[0] ? INT64_MAX : chores.look_at;
 }

@@ -261,8 +261,7 @@ is_due(size_t more)
 		return true;
 	if (!limit_due(more))
 		return false;
-	finish_sweeping();
-	limit_swept();
+	finish_sweeping(); // and whoever was the last to sweep has set a new goal
 	return limit_due(more) && limit_allows(pace_gc_cpu_ns(), sched_procs().n);
 }
 
@@ -271,8 +270,12 @@ gc_collect_if_due(size_t more)
 {
 	if (!gc_started() || !gc_enter())
 		return; // somebody is at it
-	if (is_due(more))
+	if (is_due(more)) {
+		bool tight = limit_due(more);
 		collect(GC_GOAL);
+		if (tight)
+			finish_sweeping(); // or the limit would be exceeded meanwhile
+	}
 	gc_leave();
 }
 

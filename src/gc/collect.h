@@ -15,8 +15,8 @@ Mcache *foreign_cache(void);
 bool gc_started(void);
 // All is swept, since the last mark.  Locks: takes leaf, sched.
 void gc_swept(void);
-// Whether so much is in use that a cycle shall begin, before an object with `more` bytes of pages of
-// its own.
+// Whether so much is in use that a cycle shall begin, before an object with `more` bytes of pages
+// of its own.
 bool gc_due(size_t more);
 // Whether collections may begin by themselves: not with GOGC=off.
 bool pace_may_collect(void);

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The arithmetic of pacing.
 //
-// Growth. As in Go: the heap may grow by GOGC percent of what lives and of what else had to be looked
-// through, and never has to be collected below 4 MiB * GOGC / 100.
+// Growth. As in Go: the heap may grow by GOGC percent of what lives and of what else had to be
+// looked through, and never has to be collected below 4 MiB * GOGC / 100.
 //
-// Limit. Memory counts in pages: slots within pages that are in use anyhow cost nothing. So the limit
-// asks for a cycle when new pages are wanted, never while the program lives on slots it has. A
-// headroom of 3 percent, as in Go, is left for what is used before the cycle has begun. Where a sweep
-// leaves more than that in use, since it lives or lies beside what lives, the next cycle is due after
-// some more pages.
+// Limit. Memory counts in pages: slots within pages that are in use anyhow cost nothing. So the
+// limit asks for a cycle when new pages are wanted, never while the program lives on slots it has.
+// A headroom of 3 percent, as in Go, is left for what is used before the cycle has begun. Where a
+// sweep leaves more than that in use, since it lives or lies beside what lives, the next cycle is
+// due after some more pages.
 //
-// Cap. Cycles that follow each other ever faster must not eat the program. The collector may run into
-// debt: each nanosecond of its CPU time adds one, each of the program's takes one away, down to none.
-// While the debt is more than a second for each P, no cycle begins for the limit's sake. So it gets
-// half of the CPU at most, but for a burst, and the limit is exceeded instead.
+// Cap. Cycles that follow each other ever faster must not eat the program. The collector may run
+// into debt: each nanosecond of its CPU time adds one, each of the program's takes one away, down
+// to none. While the debt is more than a second for each P, no cycle begins for the limit's sake.
+// So it gets half of the CPU at most, but for a burst, and the limit is exceeded instead.
 //
 // Keeping. What the pages in use were at most in the last seconds will be wanted again, and a tenth
 // more, as in Go; and who allocates fast wants what it will fill in the next seconds, before the

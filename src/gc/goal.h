@@ -8,12 +8,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// The heap in use at which to collect next, by GOGC: marked is what lives, roots the bytes of stacks
-// and globals that had to be looked through for it. percent negative: never.
+// The heap in use at which to collect next, by GOGC: marked is what lives, roots the bytes of
+// stacks and globals that had to be looked through for it. percent negative: never.
 int64_t goal_by_growth(int64_t marked, int64_t roots, int32_t percent);
 
-// The bytes of pages in use at which to collect next, by the memory limit: other is what the process
-// uses beside them, swept what was in use when the last sweep was over.
+// The bytes of pages in use at which to collect next, by the memory limit: other is what the
+// process uses beside them, swept what was in use when the last sweep was over.
 int64_t goal_by_limit(int64_t limit, int64_t other, int64_t swept);
 
 // The limit that follows from those of control groups, of which the smallest is given.
@@ -42,9 +42,9 @@ typedef struct KeepWindow {
 void keep_note(KeepWindow *w, int64_t peak);
 // Whether nothing has changed in the whole window.
 bool keep_settled(const KeepWindow *w);
-// How many bytes of memory the heap shall keep, in use or not: used is what is in use now, rate what
-// the program allocates in a second, left what it will before the next cycle begins, room what the
-// memory limit leaves.
+// How many bytes of memory the heap shall keep, in use or not: used is what is in use now, rate
+// what the program allocates in a second, left what it will before the next cycle begins, room what
+// the memory limit leaves.
 int64_t keep_bytes(const KeepWindow *w, int64_t used, int64_t rate, int64_t left, int64_t room);
 
 #endif

@@ -10,12 +10,12 @@
 //   memory.max, memory.high     version 2: "max" or bytes
 //   memory.limit_in_bytes       version 1; a number near the largest is none
 //
-// The limit is soft. It makes cycles begin earlier (goal.c says when) until the cap holds them back;
-// then it is exceeded, and standard error says so, now and then. Free pages beyond it go back to the
-// system at once, by whoever allocates.
+// The limit is soft. It makes cycles begin earlier (goal.c says when) until the cap holds them
+// back; then it is exceeded, and standard error says so, now and then. Free pages beyond it go back
+// to the system at once, by whoever allocates.
 //
-// Locks:  lim.lock, rank leaf. Never taken while the world is stopped: a thread that has been halted
-//         may hold it.
+// Locks:  lim.lock, rank leaf. Never taken while the world is stopped: who holds it may have been
+//         halted.
 #include "gc/limit.h"
 
 #include <stdlib.h>
@@ -27,6 +27,7 @@
 
 enum {
 	TRIM_MIN = 1 << 20,
+	TRIM_MARGIN = 256 << 10,
 	HELD_BACK_STEP = 1 << 20, // so much more may be in use before the cap is asked again
 };
 static const int64_t GROUPS_AGAIN_NS = 10 * GO_SEC, SAY_AGAIN_NS = 300 * GO_SEC;
@@ -37,6 +38,7 @@ static struct {
 	Mutex lock;
 	ATOMIC_I64 limit;     // lock writes
 	ATOMIC_I64 max;       // lock writes
+	int64_t swept;        // lock: pages in use when the last sweep was over
 	ATOMIC_BOOL of_group; // lock writes: the limit follows the control groups
 	ATOMIC_I64 stacks;    // who holds gc.busy writes
 	ATOMIC_I64 strange;   // the same: memory of the process that is not ours; 0 unless of_group
@@ -98,8 +100,8 @@ limit_of_groups(OsCgroup *scratch, const char *root)
 		       limit_of_version(scratch, root, CGROUP_V1));
 }
 
-// Memory of the process that no file stands for, as the kernel tells: "size resident shared ...", in
-// pages. 0 when it cannot be told.
+// Memory of the process that no file stands for, as the kernel tells: "size resident shared ...",
+// in pages. 0 when it cannot be told.
 static int64_t
 process_memory(void)
 {
@@ -144,9 +146,10 @@ set_goals(void)
 {
 	HeapCounts c;
 	heap_counts(&c);
-	int64_t other = other_memory(&c), limit = load_rlx(&lim.limit); // order: own, under the lock
-	store_rlx(&lim.trigger, goal_by_limit(limit, other, (int64_t)c.in_use)); // order: hint
-	store_rlx(&lim.room, limit == INT64_MAX ? INT64_MAX : limit - other);   // order: hint
+	int64_t other = other_memory(&c);
+	int64_t limit = load_rlx(&lim.limit); // order: own, under the lock
+	store_rlx(&lim.trigger, goal_by_limit(limit, other, lim.swept));       // order: hint
+	store_rlx(&lim.room, limit == INT64_MAX ? INT64_MAX : limit - other); // order: hint
 }
 
 // --- settings ------------------------------------------------------------------------------------
@@ -255,9 +258,9 @@ say_held_back(int64_t now)
 	Line l = {.n = 0};
 	line_str(&l, "runtime: memory limit of ");
 	line_u64(&l, (uint64_t)load_rlx(&lim.limit) >> 20); // order: hint
-	line_str(&l, " MiB exceeded, ");
+	line_str(&l, " MiB cannot be kept (");
 	line_u64(&l, (uint64_t)limit_memory() >> 20);
-	line_str(&l, " MiB in use: collecting takes half of the CPU already");
+	line_str(&l, " MiB in use): collecting takes half of the CPU already");
 	line_end(&l);
 }
 
@@ -283,8 +286,8 @@ limit_trim(size_t more)
 		return;
 	HeapCounts c;
 	heap_counts(&c);
-	size_t free = c.free > more ? c.free : more; // what is free is used first, about
-	int64_t over = (int64_t)(c.in_use + free) - room;
+	// It may not fit where memory is free, and others allocate, too.
+	int64_t over = (int64_t)(c.in_use + c.free + more) + TRIM_MARGIN - room;
 	if (over > 0 && c.free != 0)
 		(void)heap_scavenge(over > TRIM_MIN ? (size_t)over : TRIM_MIN);
 }
@@ -326,6 +329,7 @@ void
 limit_swept(void)
 {
 	mutex_lock(&lim.lock);
+	lim.swept = (int64_t)heap_used_bytes();
 	set_goals();
 	mutex_unlock(&lim.lock);
 }

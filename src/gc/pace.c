@@ -2,8 +2,8 @@
 // When to collect: the goal that GOGC sets; and the numbers about collecting.
 //
 // The heap in use is what the last mark found, and what has been taken in hand since. When it gets
-// to the goal, whoever allocates collects. The memory limit has goals of its own: limit.c. Whichever
-// is reached first counts.
+// to the goal, whoever allocates collects. The memory limit has goals of its own: limit.c.
+// Whichever is reached first counts.
 //
 // Invariants:
 //   P1  Allocated since the start: base + (live - marked) + freed. Only a mark changes base and
@@ -58,7 +58,9 @@ percent_from_env(void)
 		return PERCENT_DEFAULT;
 	if (strcmp(v, "off") == 0)
 		return -1;
-	return env_int32(v, &n) ? n : PERCENT_DEFAULT;
+	if (!env_int32(v, &n))
+		return PERCENT_DEFAULT;
+	return n < 0 ? -1 : n;
 }
 
 static void

@@ -50,8 +50,8 @@ void pace_marked(const Cycle *c);
 // The world runs again.
 void pace_end(const Cycle *c);
 
-// trace.c: a line for GODEBUG=gctrace=1. nth: number of the cycle; percent: of the CPU time that all
-// processors had since the start, for collecting.
+// trace.c: a line for GODEBUG=gctrace=1. nth: number of the cycle; percent: of the CPU time that
+// all processors had since the start, for collecting.
 void trace_cycle(const Cycle *c, uint64_t nth, uint32_t percent, int64_t goal_bytes);
 
 #endif

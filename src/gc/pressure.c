@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Memory pressure: functions of the program that are called when a collection has left more memory in
-// use than a part of the limit.
+// Memory pressure: functions of the program that are called when a collection has left more memory
+// in use than a part of the limit.
 //
-// They run on a goroutine of their own, one after the other, each time from the first: it may block,
-// and may end in a call. While it lives nobody else is called, and what comes meanwhile is one call
-// more at most.
+// They run on a goroutine of their own, one after the other, each time from the first: it may
+// block, and may end in a call. While it lives nobody else is called: collections that pass
+// meanwhile are not told of.
 //
 // Locks:  pressure.lock, rank leaf. Never taken while the world is stopped.
 #include "gc/chores.h"

@@ -4,10 +4,10 @@
 //   gc 2 @0.037s 5%: 0.046+0.30+0.003 ms clock, 0.093+0.012/0.050/0+0.006 ms cpu, 5->5->2 MB,
 //   5 MB goal, 0 MB stacks, 0 MB globals, 2 P (forced)
 //
-// The world stands still throughout, so of the three times the first is until all stand still and the
-// roots are known, the second the mark, the third until all run again. CPU time of the mark is that
-// of who began the cycle, and of the other workers; nobody marks because a processor is idle. The
-// second size is that of the heap when the mark ends: nothing is freed before.
+// The world stands still throughout, so of the three times the first is until all stand still and
+// the roots are known, the second the mark, the third until all run again. CPU time of the mark is
+// that of who began the cycle, and of the other workers; nobody marks because a processor is idle.
+// The second size is that of the heap when the mark ends: nothing is freed before.
 #include "base/line.h"
 #include "gc/pace.h"
 #include "sched/sched.h"

@@ -7,8 +7,8 @@
 //   /proc/self/mountinfo    says where such a hierarchy is mounted, and which group is the mount's
 //                           root
 //
-// With version 1 and 2 mounted at once a controller is in one of them, and the other one's files are
-// missing.
+// With version 1 and 2 mounted at once a controller is in one of them, and the other one's files
+// are missing.
 //
 // Files are read in pieces. mountinfo grows with the machine; lines that do not fit are other file
 // systems' and are passed over.
@@ -200,8 +200,8 @@ mount_is(const Mount *m, CgroupVersion version, const char *controller)
 	return version == CGROUP_V2 || has_word(m->options, field_end(m->options), controller);
 }
 
-// Whether our group lies in the part of the hierarchy that m shows; *below gets what follows. What a
-// mount shows is put into dir, which is not found yet.
+// Whether our group lies in the part of the hierarchy that m shows; *below gets what follows. What
+// a mount shows is put into dir, which is not found yet.
 static bool
 mount_shows(OsCgroup *cg, const Mount *m, const char **below)
 {

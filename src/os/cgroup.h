@@ -45,7 +45,8 @@ typedef struct OsCgroup {
 // controller. root goes before the path of each file read ("" in life). False when there is none.
 // Locks: none.  Allocates: no.
 bool os_cgroup_find(OsCgroup *cg, const char *root, CgroupVersion version, const char *controller);
-// The text of a small file of the group, by a name that begins with a slash. False when there is none.
+// The text of a small file of the group, by a name that begins with a slash. False when there is
+// none.
 bool os_cgroup_read(OsCgroup *cg, const char *name, char *text, size_t size);
 // Goes on to the group above. False: this was the root of the mount.
 bool os_cgroup_up(OsCgroup *cg);

@@ -70,7 +70,8 @@ void os_thread_name(const char *name);
 void os_thread_exact_timers(void);
 // CPU time a thread of this process has used; -1 when it is gone. Units: ns.
 int64_t os_thread_cpu_ns(int tid);
-// CPU time of all threads of the process, those that have ended too; 0 in the simulation. Units: ns.
+// CPU time of all threads of the process, those that have ended too; 0 in the simulation. Units:
+// ns.
 int64_t os_process_cpu_ns(void);
 // Whether a thread of this process runs or waits for a processor; false when it sleeps in the
 // kernel, is gone, or it cannot be told. Some microseconds.

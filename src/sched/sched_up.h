@@ -31,8 +31,8 @@ bool up_scope_canceled(G *gp);
 void *up_thread_starts(void);
 void up_thread_ends(void *signal_stack);
 
-// The monitor looks around. What is due at `now` shall be done, in a millisecond at most; returns when
-// to be called next, INT64_MAX for never. May be called earlier, and often.  Locks: none held.
+// The monitor looks around. What is due at `now` shall be done, in a millisecond at most; returns
+// when to be called next, INT64_MAX for never. May be called earlier, and often.  Locks: none held.
 // Runs on: the monitor. Answered by gc.
 int64_t up_monitor_looks(int64_t now);
 

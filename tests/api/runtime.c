@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The runtime as a whole: GOMAXPROCS while everything runs, numbers, memory after a peak, and that
 // an idle process is idle.
-#include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
 
@@ -290,31 +289,6 @@ GO_TEST(memory_returns_after_peak, 0)
 	printf("VmRSS: %ld KiB before, %ld at the peak, %ld after\n", before, peak, after);
 	fflush(stdout);
 	expect(false);
-}
-
-// Adds up how often the threads of this process other than the caller went to sleep; counts them.
-static long
-switches_of_others(int *threads)
-{
-	DIR *dir = opendir("/proc/self/task");
-	struct dirent *entry;
-	long sum = 0;
-	expect(dir != NULL);
-	*threads = 0;
-	while ((entry = readdir(dir)) != NULL) {
-		char path[300];
-		long tid = strtol(entry->d_name, NULL, 10);
-		if (tid <= 0 || tid == getpid())
-			continue;
-		snprintf(path, sizeof(path), "/proc/self/task/%ld/status", tid);
-		long n = proc_field(path, "voluntary_ctxt_switches");
-		if (n >= 0) {
-			sum += n;
-			++*threads;
-		}
-	}
-	closedir(dir);
-	return sum;
 }
 
 static void

@@ -60,7 +60,8 @@ test_goal_limit(void)
 }
 
 // A program of which each millisecond wants a collection of so many: whatever that costs, the
-// collector gets a burst and then at most half of the CPU; when it costs less it is never held back.
+// collector gets a burst and then at most half of the CPU; when it costs less it is never held
+// back.
 static void
 play(int64_t cycle_ns, uint32_t procs, bool held)
 {
