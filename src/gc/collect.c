@@ -227,9 +227,10 @@ static void
 collect(GcWhy why)
 {
 	Cycle c;
+	if (!workers_start(pace_expected()))
+		return; // as if it had found nothing
 	pace_begin(&c, why);
 	store_rel(&gc.begun, load_rlx(&gc.begun) + 1); // order: own
-	workers_start(pace_expected());
 	c.procs = sched_procs().n;
 	cycle(&c);
 	shrink_plan(why);

@@ -115,18 +115,19 @@ workers_wanted(int64_t heap_bytes)
 	return os_simulated ? 1 : want < most ? (uint32_t)want : most;
 }
 
-void
+bool
 workers_start(int64_t heap_bytes)
 {
 	workers_wait();
 	uint32_t want = workers_wanted(heap_bytes);
 	if (workers.markers[0] == NULL && (workers.markers[0] = marker_new()) == NULL)
-		fatal("runtime: out of memory");
+		return false;
 	while (workers.threads + 1 < want && start_thread()) {
 	}
 	workers.count = workers.threads + 1 < want ? workers.threads + 1 : want;
 	if (workers.threads == 0 && !os_simulated)
 		(void)start_thread(); // one that sweeps
+	return true;
 }
 
 // --- jobs ----------------------------------------------------------------------------------------

@@ -8,7 +8,8 @@
 typedef void WorkerFn(Marker *m);
 
 // So many as there are Ps, as far as the system grants threads. Before the stop.
-void workers_start(int64_t heap_bytes); // about what is to be marked
+// heap_bytes: about what is to be marked. False: there is no memory to mark with.
+bool workers_start(int64_t heap_bytes);
 uint32_t workers_count(void); // the caller included, who is number 0
 Marker *workers_marker(uint32_t i);
 void workers_reset(void); // their counts, before a mark
