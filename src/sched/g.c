@@ -10,6 +10,9 @@
 #include "sched/sched_impl.h"
 
 enum { SLAB_GS = 64 };
+#ifdef NDEBUG
+static_assert(sizeof(G) <= 184, "docs/ARCHITECTURE.md and docs/CAVEATS.md say how large it is");
+#endif
 
 // --- records ----------------------------------------------------------------------------------
 

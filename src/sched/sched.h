@@ -78,6 +78,7 @@ struct G {
 	ATOMIC_U32 wait;     // WaitReason, while Gwaiting; count for dumps
 	bool thread;         // set before publication: a foreign thread; parks on note, has no P
 	bool keeps_stack;    // owner: its stack is of the default size and stays with it
+	uint16_t open_scopes; // owner: which it opened and has not waited for, modulo 2^16
 	ATOMIC_I64 wait_since; // when it parked: a thread's own note, else the monitor's; 0 not yet
 	struct Scope *scope; // owner: the scope it runs in, NULL none
 	int (*scope_fn)(void *); // set before publication: the body of a scope's child
