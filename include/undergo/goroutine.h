@@ -8,6 +8,7 @@
  *
  * Any thread of the process may call this library. A thread that the runtime did not make is
  * attached at its first call and detached when it ends; it may do everything a goroutine may.
+ * Destructors of pthread keys may call too, if need be as a newly attached thread.
  */
 #ifndef UNDERGO_GOROUTINE_H
 #define UNDERGO_GOROUTINE_H

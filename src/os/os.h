@@ -50,7 +50,8 @@ int os_thread_id(void); // the kernel's; cached per thread
 int *os_errno_addr(void);
 // Bounds of the calling thread's own stack.
 void os_thread_stack(void **lo, void **hi);
-// Called with value when a thread that has set it (os_thread_exit_set) ends.
+// Called with value when a thread that has set it (os_thread_exit_set) ends: once for each time it
+// was set, unless that was by the last of the program's own destructors, in their last round.
 void os_thread_exit_key(void (*fn)(void *value));
 void os_thread_exit_set(void *value);
 void os_thread_name(const char *name);
