@@ -17,8 +17,8 @@
 
 #include "base/atomic.h"
 
-// Once, before any other call. Sets the page size, probes membarrier, reads UNDERGO_SEED and
-// UNDERGO_FAULT.
+// Once, before any other call. Sets the page size, counts the CPUs, probes membarrier, reads
+// UNDERGO_SEED and UNDERGO_FAULT.
 void os_init(void);
 
 // --- memory -----------------------------------------------------------------------------------
@@ -81,7 +81,7 @@ int64_t os_nanotime(void); // CLOCK_MONOTONIC; virtual in the simulation
 void os_random(void *buf, size_t n);
 
 // --- processors -------------------------------------------------------------------------------
-int os_cpu_count(void); // in the affinity mask; at least 1
+int os_cpu_count(void); // in the affinity mask of the thread that called os_init; at least 1
 // Whole small file into buf, NUL-terminated. Bytes read, or negative.
 int os_read_file(const char *path, char *buf, size_t size);
 // Up to size bytes from offset on, for larger ones; 0 at the end.

@@ -15,6 +15,7 @@
 bool os_simulated;
 
 static size_t page_bytes;
+static int cpu_count = 1; // set by os_init, then constant
 
 // --- start --------------------------------------------------------------------------------------
 
@@ -75,6 +76,7 @@ os_init(void)
 	sys_signal_mask_note();
 	if (os_simulated)
 		sim_init(base_seed);
+	cpu_count = os_simulated ? sim_cpu_count() : sys_cpu_count();
 	errno = saved;
 }
 
@@ -288,7 +290,7 @@ os_random(void *buf, size_t n)
 int
 os_cpu_count(void)
 {
-	return os_simulated ? sim_cpu_count() : sys_cpu_count();
+	return cpu_count;
 }
 
 int
