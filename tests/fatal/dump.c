@@ -98,6 +98,14 @@ GO_TEST(dump_shows_all, 2)
 	go_chan_free(c);
 }
 
+static int
+wait_in_scope(void *c)
+{
+	int v, err = go_chan_recv(c, &v, GO_NEVER);
+	KEEP_FRAME();
+	return err;
+}
+
 // One that has not run yet shows where it will begin. A dump gives its processor away, so there is
 // somebody to keep it, for a slice; and who comes late tries again.
 GO_TEST(dump_shows_what_has_not_run, 1)
@@ -108,12 +116,19 @@ GO_TEST(dump_shows_what_has_not_run, 1)
 		int fd = fileno(f), v = 1;
 		atomic_store(&stop, false);
 		go_spawn(spin_in_dump, NULL);
+		go_scope s;
+		go_scope_open(&s, GO_NEVER);
 		go_spawn(wait_in_dump, c);
+		go_scope_spawn(&s, wait_in_scope, c);
 		go_spawn(spin_in_dump, NULL);
 		go_dump(fd);
 		atomic_store(&stop, true);
-		seen = strstr(read_dump(f), " [runnable]:\nwait_in_dump(...)\n\t") != NULL;
+		char *text = read_dump(f);
+		seen = strstr(text, " [runnable]:\nwait_in_dump(...)\n\t") != NULL &&
+		       strstr(text, " [runnable]:\nwait_in_scope(...)\n\t") != NULL;
 		go_chan_send(c, &v, GO_NEVER);
+		go_chan_send(c, &v, GO_NEVER);
+		go_scope_wait(&s);
 		go_sleep(20 * GO_MSEC);
 	}
 	go_chan_free(c);
