@@ -104,7 +104,9 @@ int os_signal_thread(int tid, int sig);
 void os_signal_regs(const void *ucontext, uintptr_t *pc, uintptr_t *sp);
 
 // --- descriptors ------------------------------------------------------------------------------
-int64_t os_write(int fd, const void *buf, size_t n); // all of it, unless the descriptor fails
+// All of it, unless the descriptor fails. In non-blocking mode -EAGAIN when it takes nothing for a
+// second; some of it may have been written.
+int64_t os_write(int fd, const void *buf, size_t n);
 _Noreturn void os_exit(int status); // at once, without destructors
 _Noreturn void os_abort(int sig); // dies of the signal with its default action
 

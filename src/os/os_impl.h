@@ -62,7 +62,7 @@ void sys_signal_mask_note(void);
 void sys_signal_mask_as_started(void);
 int sys_signal_thread(int tid, int sig);
 
-int64_t sys_write(int fd, const void *buf, size_t n);
+int64_t sys_write(int fd, const void *buf, size_t n, bool patient);
 _Noreturn void sys_exit(int status);
 
 // --- the fault plan, fault.c --------------------------------------------------------------------

@@ -361,7 +361,7 @@ int64_t
 os_write(int fd, const void *buf, size_t n)
 {
 	int err = fault(FAULT_write);
-	return err != 0 ? err : sys_write(fd, buf, n);
+	return err != 0 ? err : sys_write(fd, buf, n, true);
 }
 
 void
@@ -370,10 +370,10 @@ os_exit(int status)
 	sys_exit(status);
 }
 
-void
-up_write(int fd, const char *buf, size_t n)
+bool
+up_write(int fd, const char *buf, size_t n, bool patient)
 {
-	os_write(fd, buf, n);
+	return fault(FAULT_write) != 0 || sys_write(fd, buf, n, patient) != -EAGAIN || !patient;
 }
 
 void

@@ -307,7 +307,7 @@ trace_switch(const Fiber *from, const Fiber *to)
 	int n = snprintf(line, sizeof(line), "sim %llu t=%lld %d->%d %016llx\n",
 			 (unsigned long long)sim.points, (long long)sim.now, from->id, to->id,
 			 (unsigned long long)sim.digest);
-	sys_write(sim.trace_fd, line, (size_t)n);
+	sys_write(sim.trace_fd, line, (size_t)n, true);
 }
 
 static void
