@@ -63,8 +63,8 @@ GO_API void go_yield(void);
 
 /* go_exit - end the calling goroutine.
  *
- * Its goroutine-local values are destroyed. Ending the main goroutine so lets the others go on
- * and leaves go_run waiting.
+ * A go_once_do that it is in counts as done, and its goroutine-local values are destroyed. Ending
+ * the main goroutine so lets the others go on and leaves go_run waiting.
  * Call from: a goroutine. On a thread of the program it is a fatal error.
  */
 GO_API void go_exit(void) __attribute__((noreturn));

@@ -150,6 +150,7 @@ g_retire(void *v)
 	if (unlikely(gp->name != NULL))
 		gp->name[0] = '\0';
 	gp->scope = NULL;
+	gp->onces = NULL;
 	if (likely(gp->keeps_stack)) {
 		// Newest first: its stack is still in the cache.
 		gp->link = pp->gfree.first;
@@ -270,6 +271,7 @@ g_thread_done(G *gp)
 	gp->thread = false;
 	store_rlx(&gp->m, NULL); // order: hint
 	gp->scope = NULL;
+	gp->onces = NULL; // where its note was
 	if (gp->name != NULL)
 		gp->name[0] = '\0';
 	mutex_lock(&sched.gfree_lock);

@@ -86,8 +86,13 @@ struct G {
 	char *name;          // owner; G_NAME_BYTES, allocated on demand
 	G *scope_next;       // scope's lock
 	G *scope_prev;       // scope's lock
-	Note note;           // thread Gs: what they sleep on
-	ATOMIC_U32 counted;  // thread Gs: 1 while counted in n_foreign_parked
+	union {
+		struct {                    // thread Gs
+			Note note;          // what they sleep on
+			ATOMIC_U32 counted; // 1 while counted in n_foreign_parked
+		};
+		struct OnceRun *onces; // other Gs: owner; the functions of go_once_do it is in
+	};
 	void *fiber;         // owner: what the sanitizers call this context
 	void *fake_stack;    // owner: AddressSanitizer's, while it does not run
 	G *all_next;         // allg lock; set once
