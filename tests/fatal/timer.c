@@ -115,3 +115,25 @@ test_no_deadlock_longest_delay(void)
 	expect_death(timer_is_due_in_ages, STILL_WAITS);
 	expect_death(timer_is_reset_to_ages, STILL_WAITS);
 }
+
+static int
+free_twice(void *arg)
+{
+	(void)arg;
+	go_timer *t = go_ticker_new(GO_MSEC);
+	go_timer_free(t);
+	go_timer_free(t);
+	return 0;
+}
+
+DEATH(timer_free_twice)
+{
+	go_run(free_twice, NULL);
+}
+
+void
+test_fatal_timer_free_twice(void)
+{
+	expect_death(timer_free_twice, .status = 2,
+		     .err = "fatal error: timer: free of a freed timer\n");
+}
