@@ -76,9 +76,8 @@ int os_futex_wait(ATOMIC_U32 *word, uint32_t seen, int64_t deadline);
 // Wakes up to n sleepers. Signal-safe.
 void os_futex_wake(ATOMIC_U32 *word, int n);
 
-// --- time and chance --------------------------------------------------------------------------
+// --- time -------------------------------------------------------------------------------------
 int64_t os_nanotime(void); // CLOCK_MONOTONIC; virtual in the simulation
-void os_random(void *buf, size_t n);
 
 // --- processors -------------------------------------------------------------------------------
 int os_cpu_count(void); // in the affinity mask of the thread that called os_init; at least 1

@@ -102,7 +102,6 @@ int sim_futex_wait(ATOMIC_U32 *word, uint32_t seen, int64_t deadline);
 void sim_futex_wake(ATOMIC_U32 *word, int n);
 
 int64_t sim_nanotime(void);
-void sim_random(void *buf, size_t n);
 int sim_cpu_count(void);
 
 int sim_signal_stack(void *base, size_t bytes);

@@ -270,21 +270,12 @@ os_futex_wake(ATOMIC_U32 *word, int n)
 		sys_futex_wake(word, n);
 }
 
-// --- time, chance, processors, files ------------------------------------------------------------
+// --- time, processors, files --------------------------------------------------------------------
 
 int64_t
 os_nanotime(void)
 {
 	return os_simulated ? sim_nanotime() : sys_nanotime();
-}
-
-void
-os_random(void *buf, size_t n)
-{
-	if (os_simulated)
-		sim_random(buf, n);
-	else
-		sys_random(buf, n);
 }
 
 int

@@ -817,14 +817,6 @@ sim_nanotime(void)
 	return sim.now;
 }
 
-void
-sim_random(void *buf, size_t n)
-{
-	unsigned char *p = buf;
-	for (size_t i = 0; i < n; i++)
-		p[i] = (unsigned char)draw(256);
-}
-
 int
 sim_cpu_count(void)
 {

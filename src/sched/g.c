@@ -39,7 +39,6 @@ record_publish(G *gp)
 	mutex_lock(&sched.allg_lock);
 	gp->all_next = load_rlx(&sched.all_g); // order: own, under the lock
 	store_rel(&sched.all_g, gp);           // order: publish -> sched_all_first
-	own_add(&sched.n_all_g, 1);
 	mutex_unlock(&sched.allg_lock);
 }
 
