@@ -10,6 +10,7 @@
 // Locks:  foreign_lock (alloc.c), with the world stopped. gc.busy is no Mutex: who has it parks.
 #include "gc/collect.h"
 
+#include "arch/arch.h"
 #include "gc/chores.h"
 #include "gc/limit.h"
 #include "gc/mark.h"
@@ -99,6 +100,18 @@ cpu_here(void)
 	return os_thread_cpu_ns(os_thread_id());
 }
 
+#ifdef UNDERGO_STRESS
+static void
+verify(void)
+{
+	for (size_t i = 0; i < roots.n; i++)
+		verify_range(roots.ranges[i].lo, roots.ranges[i].hi);
+	verify_heap();
+}
+#else
+#define verify() ((void)0)
+#endif
+
 // The world is stopped, and all threads.
 static void
 mark_all(Cycle *c)
@@ -112,6 +125,7 @@ mark_all(Cycle *c)
 	Marker *m = workers_marker(0);
 	mark_recover(m);
 	mark_begin(1);
+	verify();
 	specials_after_mark(m);
 	c->live = workers_counts();
 	c->mark_cpu = cpu_here() - here;
@@ -127,16 +141,17 @@ note_roots(Cycle *c)
 	c->stopped = os_nanotime();
 }
 
-// From the stop to the restart. False: a module came or went meanwhile.
+// From the stop to the restart; of the caller's stack, what is live begins at sp. False: a module
+// came or went meanwhile.
 static bool
-stopped_part(Cycle *c)
+stopped_part(Cycle *c, const void *sp)
 {
 	c->asked = os_nanotime();
 	sched_stop_world();
 	foreign_lock();
 	finish_sweeping(); // what was being swept when the stop was asked for
 	threads_stop();
-	bool ok = roots_gather(&roots);
+	bool ok = roots_gather(&roots, sp);
 	if (ok) {
 		note_roots(c);
 		flush_caches();
@@ -153,8 +168,8 @@ stopped_part(Cycle *c)
 	return ok;
 }
 
-// Its frame holds the callee-saved registers of whoever called, and lasts until the mark is over:
-// those of roots_gather would be gone by then.
+// Its frame holds the callee-saved registers of whoever called, and lasts until the mark is over.
+// What lies below it is the collector's own, and would keep alive what earlier marks have met.
 NOINLINE static void
 cycle(Cycle *c)
 {
@@ -162,7 +177,7 @@ cycle(Cycle *c)
 	finish_sweeping();
 	do
 		roots_prepare();
-	while (!stopped_part(c));
+	while (!stopped_part(c, arch_sp()));
 }
 
 // --- who collects, and when ----------------------------------------------------------------------

@@ -5,7 +5,7 @@
 //   threads        from the stack pointer to the stack's end, the signal's frame with all
 //                  registers, thread-locals
 //   goroutines     parked: from the saved stack pointer up; not begun: their argument
-//   the caller     its stack from here up, and the registers it must leave as they are
+//   the caller     its stack from where it says
 //   explicit       what root_add named
 // The runtime's own records that hold pointers of the program are pinned objects of the heap.
 //
@@ -60,7 +60,7 @@ static struct {
 	uintptr_t first_stack; // an address on the first thread's
 	bool failed;      // some array was too short
 	uint32_t retries; // in a row
-	uint64_t kept[ARCH_KEPT_WORDS]; // the caller's registers
+	uintptr_t caller_sp;
 } g;
 
 // --- arrays -------------------------------------------------------------------------------------
@@ -238,10 +238,10 @@ add_ms(void)
 			h->note = mp;
 			add_frame(h);
 			add_thread(mp, h->sp);
-		} else if (load_acq(&mp->resting) != 0) { // order: observe <- m_rest
+		} else if (mp->held_resting) {
 			add_thread(mp, (uintptr_t)mp->rest_sp);
 		} else if (mp == sched_m()) {
-			add_thread(mp, (uintptr_t)arch_sp());
+			add_thread(mp, g.caller_sp);
 		}
 	}
 }
@@ -487,18 +487,16 @@ roots_prepare(void)
 	list_modules();
 }
 
-// Registers first: what the calls below do with them is no business of the program's.
 bool
-roots_gather(RootSet *set)
+roots_gather(RootSet *set, const void *sp)
 {
-	arch_kept(g.kept);
+	g.caller_sp = (uintptr_t)sp;
 	g.set.n = 0;
 	g.set.bytes = g.set.stack_bytes = g.set.stack_pages = 0;
 	g.failed = g.maps_read = false;
 	if (os_modules_same(&g.mods)) {
 		for (uint32_t i = 0; i < g.mods.n_data; i++)
 			add(g.mods.data[i].lo, g.mods.data[i].hi);
-		add((uintptr_t)g.kept, (uintptr_t)(g.kept + ARCH_KEPT_WORDS));
 		add_ms();
 		add_strangers();
 		add_goroutines();

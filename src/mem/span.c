@@ -11,6 +11,8 @@
 //   C2  gen != heap_gen: nobody has swept it since the last mark. Only then it is in `unswept`.
 //   C3  Free bits only ever become set by sweeping and freeing, clear by taking them in hand.
 // Locks:  Mcentral.lock, rank central; one at a time. Sweeping itself is done without.
+#include <string.h>
+
 #include "mem/heap_impl.h"
 
 #include "mem/mem_up.h"
@@ -226,24 +228,46 @@ span_has_free(const Mspan *s)
 
 // --- sweeping ------------------------------------------------------------------------------------
 
+// In the stress build what is free is overwritten, so that whoever still uses it finds out.
+#ifdef UNDERGO_STRESS
+static void
+clobber(Slot s)
+{
+	enum { DEAD = 0xdb };
+	memset(slot_addr(s), DEAD, slot_bytes(s));
+}
+
+static void
+clobber_all(size_t page, uint32_t word, uint64_t garbage)
+{
+	for (; garbage != 0; garbage &= garbage - 1) {
+		uint32_t i = word * 64 + (uint32_t)__builtin_ctzll(garbage);
+		clobber((Slot){page, i, &heap.info[page]});
+	}
+}
+#else
+#define clobber(s) ((void)(s))
+#define clobber_all(page, word, garbage) ((void)(page), (void)(word), (void)(garbage))
+#endif
+
 // Turns what is neither marked nor free into free slots. Returns how many slots are free now.
 static uint32_t
 free_unmarked(Mspan *s)
 {
 	const PageInfo *pi = info_of(s);
 	size_t at = span_page(s) * PAGE_WORDS;
-	uint32_t n = 0, freed = 0;
+	uint32_t n = 0;
 	for (uint32_t i = 0; i < span_words(pi); i++) {
 		uint64_t marked = load_rlx(&heap.marks[at + i]); // order: the mark is over
 		uint64_t before = load_rlx(&heap.frees[at + i]); // order: claimed below
 		uint64_t garbage = ~marked & ~before;
-		if (garbage != 0)
+		if (garbage != 0) {
+			clobber_all(span_page(s), i, garbage);
+			store_rlx(&s->needzero, true); // order: published by the bits
 			before = garbage | or_ar(&heap.frees[at + i], garbage); // order: heap_free
-		freed += (uint32_t)__builtin_popcountll(garbage);
+		}
 		n += (uint32_t)__builtin_popcountll(before);
 	}
-	if (freed != 0)
-		store_rlx(&s->needzero, true); // order: own
 	return n;
 }
 
@@ -273,6 +297,8 @@ pop_unswept(Mcentral *ce)
 {
 	mutex_lock(&ce->lock);
 	Mspan *s = list_pop(&ce->unswept);
+	if (s != NULL)
+		s->place = PLACE_NONE; // in no list, whatever gen says from now on
 	mutex_unlock(&ce->lock);
 	return s;
 }
@@ -378,6 +404,9 @@ static bool
 set_free(Slot slot)
 {
 	uint64_t bit = (uint64_t)1 << (slot.index % 64);
+	if ((load_rlx(slot_free_word(slot)) & bit) != 0) // order: own, the caller's object
+		return false;
+	clobber(slot);
 	store_rlx(&heap.spans[slot.page].needzero, true); // order: published by the bit
 	return (or_ar(slot_free_word(slot), bit) & bit) == 0;
 }
