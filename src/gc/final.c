@@ -75,7 +75,7 @@ static bool
 block_add(void)
 {
 	if (final.slab_left == 0) {
-		final.slab = os_map(SLAB_BYTES, os_page_bytes());
+		final.slab = gc_map(SLAB_BYTES);
 		if (final.slab == NULL)
 			return false;
 		final.slab_left = SLAB_BYTES;

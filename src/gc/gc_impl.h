@@ -55,6 +55,10 @@ void roots_prepare(void);
 enum { ROOT_RANGE_MAX = 128 << 10 };
 bool roots_gather(RootSet *set, const void *sp);
 
+// Zeroed memory of the collector's own, for good, that no root is near; bytes is some pages. NULL
+// without memory.
+void *gc_map(size_t bytes);
+
 // --- mark.c -------------------------------------------------------------------------------------
 
 typedef struct Marker Marker; // one for each worker

@@ -110,6 +110,21 @@ add(uintptr_t lo, uintptr_t hi)
 	}
 }
 
+// The kernel joins mappings that touch each other, and of a strange stack all of the mapping is
+// looked at. What the collector knows about objects may not be there: it would keep them alive.
+void *
+gc_map(size_t bytes)
+{
+	size_t page = os_page_bytes();
+	char *p = os_reserve(bytes + 2 * page, page);
+	if (p == NULL)
+		return NULL;
+	if (os_commit(p + page, bytes) == 0)
+		return p + page;
+	os_unmap(p, bytes + 2 * page);
+	return NULL;
+}
+
 // --- mappings -----------------------------------------------------------------------------------
 
 static void
@@ -199,9 +214,10 @@ add_whole_stack(uintptr_t inside)
 		add(os_readable_down(map.lo, inside), inside);
 }
 
-// Stack and thread-locals of mp's thread, which stands at sp. Goroutines' stacks come later.
+// Stack and thread-locals of mp's thread, which stands at sp; when that is on its signal stack, this
+// ends at alt_hi. Goroutines' stacks come later.
 READS_ANYTHING static void
-add_thread(M *mp, uintptr_t sp)
+add_thread(M *mp, uintptr_t sp, uintptr_t alt_hi)
 {
 	mp->stands_at = sp;
 	add_thread_locals(mp->tp);
@@ -211,7 +227,10 @@ add_thread(M *mp, uintptr_t sp)
 	}
 	if (on_stack_of(sp, mp->curg) || on_stack_of(sp, mp->prev))
 		return;
-	add_strange_stack(sp, mp->tp);
+	if (alt_hi != 0)
+		add(sp, alt_hi);
+	else
+		add_strange_stack(sp, mp->tp);
 	if (mp->foreign && mp->stack_hi != NULL)
 		add_whole_stack((uintptr_t)mp->stack_hi - 1);
 }
@@ -237,11 +256,11 @@ add_ms(void)
 		if (h != NULL) {
 			h->note = mp;
 			add_frame(h);
-			add_thread(mp, h->sp);
+			add_thread(mp, h->sp, h->alt_hi);
 		} else if (mp->held_resting) {
-			add_thread(mp, (uintptr_t)mp->rest_sp);
+			add_thread(mp, (uintptr_t)mp->rest_sp, 0);
 		} else if (mp == sched_m()) {
-			add_thread(mp, g.caller_sp);
+			add_thread(mp, g.caller_sp, 0);
 		}
 	}
 }
@@ -253,7 +272,10 @@ add_stranger(OsHalted *h)
 {
 	add_frame(h);
 	add_thread_locals(h->tp);
-	add_strange_stack(h->sp, h->tp);
+	if (h->alt_hi != 0)
+		add(h->sp, h->alt_hi);
+	else
+		add_strange_stack(h->sp, h->tp);
 	bool first = h->tid == os_process_id();
 	uintptr_t own = first ? g.first_stack : h->tp;
 	OsRange map = mapping_of(own);

@@ -99,7 +99,7 @@ record_new(void)
 		return r;
 	}
 	if (records.slab_left == 0) {
-		records.slab = os_map(SLAB_BYTES, os_page_bytes());
+		records.slab = gc_map(SLAB_BYTES);
 		if (records.slab == NULL)
 			return NULL;
 		records.slab_left = SLAB_BYTES / RECORD_BYTES;
