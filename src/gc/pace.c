@@ -5,15 +5,11 @@
 // to the goal, whoever allocates collects. The memory limit has goals of its own: limit.c.
 // Whichever is reached first counts.
 //
-<<<<<<< HEAD
 // Invariants:
 //   P1  Allocated since the start: base + (live - marked) + freed. Only a mark changes base and
 //       marked, with the world stopped; the same of objects.
 // Locks:  pace.lock, rank leaf, for the goal; never taken while the world is stopped. Other fields
 //         are written by who holds gc.busy, or are counts.
-=======
-// Locks:  settings, rank leaf. Other fields are written by who holds gc.busy, or are counts.
->>>>>>> heap
 #include "gc/pace.h"
 
 #include <stdlib.h>
@@ -42,7 +38,6 @@ static struct {
 	ATOMIC_I64 goal CACHE_ALIGNED; // lock writes
 	Mutex lock;
 	ATOMIC(int32_t) percent;
-<<<<<<< HEAD
 	ATOMIC_I64 roots; // bytes looked through by the last cycle that are not in the heap
 	ATOMIC_U64 cycles, forced, periodic;
 	ATOMIC_I64 pause_all, pause_max, pause_last, ended_at;
@@ -50,20 +45,6 @@ static struct {
 	int64_t workers_cpu; // who holds gc.busy: by the last cycle
 	bool trace;          // set before the first allocation
 } pace = {.goal = ATOMIC_INIT(INT64_MAX), .lock = MUTEX_INIT(leaf)};
-=======
-	ATOMIC_I64 limit;
-	ATOMIC_I64 marked;             // by the last mark
-	ATOMIC_U64 allocated;          // since the start, up to the last mark
-	ATOMIC_I64 freed;              // by hand, since the last mark
-	ATOMIC_U64 cycles, forced;
-	ATOMIC_I64 pause_all, pause_max, pause_last;
-	ATOMIC_I64 cpu_ns;
-	int64_t workers_cpu;           // who holds gc.busy
-} pace = {.goal = ATOMIC_INIT(INT64_MAX), .limit = ATOMIC_INIT(INT64_MAX)};
-
-static Mutex settings = MUTEX_INIT(leaf);
-static bool initialised; // settings
->>>>>>> heap
 
 // --- the goal ------------------------------------------------------------------------------------
 
@@ -91,30 +72,13 @@ set_goal(void)
 	mutex_unlock(&pace.lock);
 }
 
-// Locks: settings held.
-static void
-init(void)
-{
-	if (initialised)
-		return;
-	initialised = true;
-	store_rlx(&pace.percent, percent_from_env()); // order: own, under the lock
-	set_goal();
-}
-
 void
 pace_init(void)
 {
-<<<<<<< HEAD
 	store_rlx(&pace.percent, percent_from_env()); // order: before the first allocation
 	pace.trace = env_debug("gctrace") > 0;
 	limit_init();
 	set_goal();
-=======
-	mutex_lock(&settings);
-	init();
-	mutex_unlock(&settings);
->>>>>>> heap
 }
 
 int64_t
@@ -127,13 +91,6 @@ int64_t
 pace_left(void)
 {
 	return load_rlx(&pace.goal) - load_rlx(&pace.bytes.live); // order: hint
-}
-
-void
-pace_freed(int64_t n)
-{
-	add_rlx(&pace.freed, n); // order: count
-	sub_rlx(&pace.live, n);  // order: count
 }
 
 bool
@@ -212,23 +169,9 @@ pace_begin(Cycle *c, GcWhy why)
 void
 pace_marked(const Cycle *c)
 {
-<<<<<<< HEAD
 	count_marked(&pace.bytes, c->live.bytes);
 	count_marked(&pace.objects, c->live.objects);
 	store_rlx(&pace.roots, (int64_t)(c->stack_bytes + c->global_bytes)); // order: own
-=======
-	// order: STW, all
-	int64_t gone = load_rlx(&pace.freed);
-	int64_t fresh = load_rlx(&pace.live) + gone - load_rlx(&pace.marked);
-	add_rlx(&pace.allocated, (uint64_t)fresh);
-	sub_rlx(&pace.freed, gone);
-	store_rlx(&pace.marked, (int64_t)live.bytes); // order: own
-	store_rlx(&pace.live, (int64_t)live.bytes);   // order: STW
-	own_add(&pace.cycles, 1);
-	if (why == GC_FORCED)
-		own_add(&pace.forced, 1);
-	set_goal();
->>>>>>> heap
 }
 
 static void
@@ -284,16 +227,8 @@ pace_gc_cpu_ns(void)
 int
 pace_set_percent(int percent)
 {
-<<<<<<< HEAD
 	int32_t before = xchg_rlx(&pace.percent, percent < 0 ? -1 : percent); // order: hint
-=======
-	mutex_lock(&settings);
-	init();
-	int32_t before = load_rlx(&pace.percent); // order: own, under the lock
-	store_rlx(&pace.percent, percent < 0 ? -1 : percent);
->>>>>>> heap
 	set_goal();
-	mutex_unlock(&settings);
 	return before;
 }
 
@@ -344,7 +279,6 @@ void
 pace_stats(struct go_heap_stats *st)
 {
 	// order: count, all
-<<<<<<< HEAD
 	int64_t live = load_rlx(&pace.bytes.live), objects = load_rlx(&pace.objects.live);
 	*st = (struct go_heap_stats){
 		.alloc_bytes = counted_since_start(&pace.bytes),
@@ -354,14 +288,6 @@ pace_stats(struct go_heap_stats *st)
 		.marked_bytes = (uint64_t)load_rlx(&pace.bytes.marked),
 		.goal_bytes = (uint64_t)goal_of_both(live),
 		.gc_percent = load_rlx(&pace.percent),
-=======
-	int64_t live = load_rlx(&pace.live), marked = load_rlx(&pace.marked);
-	int64_t fresh = live + load_rlx(&pace.freed) - marked;
-	*st = (struct go_heap_stats){
-		.alloc_bytes = load_rlx(&pace.allocated) + (uint64_t)fresh,
-		.live_bytes = (uint64_t)live,
-		.goal_bytes = (uint64_t)load_rlx(&pace.goal),
->>>>>>> heap
 		.collections = load_rlx(&pace.cycles),
 		.forced = load_rlx(&pace.forced),
 		.periodic = load_rlx(&pace.periodic),

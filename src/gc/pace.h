@@ -5,9 +5,8 @@
 
 #include "gc/mark.h"
 
-// Reads GOGC, unless that was done. Before the first allocation.
+// Reads GOGC, GOMEMLIMIT and GODEBUG. Once, before the first allocation.
 void pace_init(void);
-<<<<<<< HEAD
 // So many more bytes and objects are in use. Any thread.
 void pace_allocated(int64_t bytes, int64_t objects);
 // An object of so many bytes was freed by hand. Any thread.
@@ -52,19 +51,5 @@ void pace_end(const Cycle *c);
 // trace.c: a line for GODEBUG=gctrace=1. nth: number of the cycle; percent: of the CPU time that
 // all processors had since the start, for collecting.
 void trace_cycle(const Cycle *c, uint64_t nth, uint32_t percent, int64_t goal_bytes);
-=======
-// n more bytes are in use, or fewer when a cache gives some back. Any thread.
-void pace_allocated(int64_t n);
-// n bytes were freed by hand.
-void pace_freed(int64_t n);
-// Whether collections may begin by themselves: not with GOGC=off.
-bool pace_may_collect(void);
-// A cycle begins, whose parts are told by the others: what was marked, how long the world stood
-// still, and that it is over, with what pace_begin returned. Who holds gc.busy.
-int64_t pace_begin(void);
-void pace_marked(MarkCounts live, GcWhy why);
-void pace_paused(int64_t ns);
-void pace_end(int64_t begun, GcWhy why);
->>>>>>> heap
 
 #endif
