@@ -170,14 +170,17 @@ stopped_part(Cycle *c, const void *sp)
 
 // Its frame holds the callee-saved registers of whoever called, and lasts until the mark is over.
 // What lies below it is the collector's own, and would keep alive what earlier marks have met.
-NOINLINE static void
+// False: there is no memory to collect with.
+NOINLINE static bool
 cycle(Cycle *c)
 {
 	__builtin_unwind_init();
 	finish_sweeping();
 	do
-		roots_prepare();
+		if (!roots_prepare())
+			return false;
 	while (!stopped_part(c, arch_sp()));
+	return true;
 }
 
 // --- who collects, and when ----------------------------------------------------------------------
@@ -204,16 +207,17 @@ pause_a_little(void)
 		sched_gosched();
 }
 
-// Who holds busy.
+// Who holds busy. Nothing happens without memory to collect with: who allocates finds out whether
+// there is enough for that, and tries again before the next time.
 static void
 collect(GcWhy why)
 {
 	Cycle c;
 	pace_begin(&c, why);
 	store_rel(&gc.begun, load_rlx(&gc.begun) + 1); // order: own
-	workers_start();
 	c.procs = sched_procs().n;
-	cycle(&c);
+	if (!workers_start() || !cycle(&c))
+		return;
 	if (!workers_sweep() || (why != GC_GOAL && why != GC_CHAOS)) {
 		finish_sweeping();
 		gc_swept();

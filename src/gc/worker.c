@@ -102,7 +102,7 @@ start_thread(void)
 	return true;
 }
 
-void
+bool
 workers_start(void)
 {
 	workers_wait();
@@ -110,12 +110,13 @@ workers_start(void)
 	if (want > WORKERS_MAX)
 		want = WORKERS_MAX;
 	if (workers.markers[0] == NULL && (workers.markers[0] = marker_new()) == NULL)
-		fatal("runtime: out of memory");
+		return false;
 	while (workers.threads + 1 < want && start_thread()) {
 	}
 	workers.count = workers.threads + 1 < want ? workers.threads + 1 : want;
 	if (workers.threads == 0 && !os_simulated)
 		(void)start_thread(); // one that sweeps
+	return true;
 }
 
 // --- jobs ----------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@
 typedef void WorkerFn(Marker *m);
 
 // So many as there are Ps, as far as the system grants threads. Before the stop.
-void workers_start(void);
+bool workers_start(void); // false: no memory to mark with
 uint32_t workers_count(void); // the caller included, who is number 0
 Marker *workers_marker(uint32_t i);
 void workers_reset(void); // their counts, before a mark

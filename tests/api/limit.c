@@ -351,7 +351,7 @@ GO_TEST(pressure_is_removed, 0)
 
 // --- numbers -------------------------------------------------------------------------------------
 
-GO_TEST(heap_stats_add_up, 0)
+GO_TEST(pace_stats_add_up, 0)
 {
 	go_set_gc_percent(-1);
 	go_heap_stats a = stats();
