@@ -24,7 +24,7 @@ expect_zero(const char *p, size_t n)
 		expect_eq(p[i], 0);
 }
 
-// --- sizes ----------------------------------------------------------------------------------------
+// --- sizes ---------------------------------------------------------------------------------------
 
 typedef enum Kind { SCAN, OBJECT, DATA, PINNED, KINDS } Kind;
 
@@ -131,7 +131,7 @@ GO_TEST(heap_refuses_nonsense, 1)
 	go_free(NULL);
 }
 
-// --- questions ------------------------------------------------------------------------------------
+// --- questions -----------------------------------------------------------------------------------
 
 static int a_global;
 
@@ -159,7 +159,7 @@ test_heap_questions_come_early(void)
 	expect_eq(stats().collections, 0);
 }
 
-// --- memory comes back ----------------------------------------------------------------------------
+// --- memory comes back ---------------------------------------------------------------------------
 
 typedef struct Node {
 	struct Node *next;
@@ -188,8 +188,8 @@ GO_TEST(heap_garbage_is_reused, 2)
 GO_TEST(heap_freed_is_reused, 1)
 {
 	static const size_t sizes[] = {1, 64, 1000, 20000, 50000, 1000000};
-	uint64_t before = stats().collections;
-	uint64_t spans = 0;
+	uint64_t before = stats().collections, spans = 0;
+	go_set_gc_percent(-1);
 	for (int round = 0; round < 300; round++) {
 		for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 			char *p = go_alloc(sizes[i]);
@@ -201,7 +201,7 @@ GO_TEST(heap_freed_is_reused, 1)
 			spans = stats().spans_bytes;
 	}
 	expect(stats().spans_bytes <= spans + (1 << 20));
-	expect(stats().collections <= before + 3); // the stress build collects as it likes
+	expect_eq(stats().collections, before);
 }
 
 // What one frees another gets; some are freed by threads.
@@ -229,7 +229,7 @@ GO_TEST(heap_freed_by_others, 2)
 	expect(stats().spans_bytes < (uint64_t)100 << 20);
 }
 
-// --- types ----------------------------------------------------------------------------------------
+// --- types ---------------------------------------------------------------------------------------
 
 typedef struct Wide {
 	void *words[100];
@@ -297,7 +297,7 @@ GO_TEST(heap_types_without_pointers, 1)
 	expect_eq(go_object_size(go_alloc_typed(&number_type, 0)) > 0, 1);
 }
 
-// --- collecting, numbers, settings ------------------------------------------------------------------
+// --- collecting, numbers, settings ---------------------------------------------------------------
 
 GO_TEST(heap_stats_add_up, 2)
 {
@@ -341,7 +341,7 @@ GO_TEST(heap_percent, 1)
 	uint64_t off = collections_of(8 * LIVE);
 	expect(off <= 1); // one may have begun before
 	expect(at_100 >= 3); // the globals of this program count as well
-	expect(at_400 < at_100);
+	expect(at_400 < at_100 || test_scale(100) < 100); // the stress build collects as it likes
 	expect_eq(go_set_gc_percent(100), -1);
 	expect(collections_of(8 * LIVE) >= 2);
 	go_keep_alive(live);
@@ -377,7 +377,7 @@ GO_TEST(heap_gc_from_many, 2)
 	atomic_store(&stop, true);
 }
 
-// --- threads ----------------------------------------------------------------------------------------
+// --- threads -------------------------------------------------------------------------------------
 
 enum { CHAIN = 2000 };
 

@@ -56,7 +56,7 @@ DEATH(limit_one_too_large)
 
 // At the hard maximum, and where the system refuses.
 void
-test_fatal_out_of_memory(void)
+test_limit_out_of_memory(void)
 {
 	expect_death(limit_fill_up, .status = 2, .env = "UNDERGO_MEMORY_MAX=24MiB",
 		     .err = "runtime: out of memory: cannot allocate 64-byte block (",
