@@ -72,8 +72,7 @@ static void
 flush_cache(Mcache *c)
 {
 	mcache_flush(c);
-	pace_allocated(c->allocated, c->objects);
-	c->allocated = c->objects = 0;
+	pace_count(c);
 }
 
 static void

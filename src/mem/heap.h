@@ -220,6 +220,8 @@ typedef struct Mcache {
 	CacheSlots slots[KIND_COUNT][SIZE_CLASSES]; // owner
 	int64_t allocated; // owner: bytes taken in hand, since gc last asked
 	int64_t objects;   // owner: the same of slots
+	int64_t freed;     // owner: bytes freed by hand, since gc last asked
+	int64_t freed_objects; // owner
 } Mcache;
 
 // Reserves address space. 0 or GO_ENOMEM. Call it once; heap_ready tells.
