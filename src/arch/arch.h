@@ -41,11 +41,11 @@ const char *arch_refuses(void);
 
 // Inline in context.h:
 //   void arch_pause(void)          a spin-loop hint
-//   uint64_t arch_cycles(void)     a cheap, roughly constant-rate counter
 //   void *arch_tls_m(void), void arch_tls_set_m(void *)
 //   void *arch_sp(void)            the stack pointer now
 //   void arch_kept(uint64_t words[ARCH_KEPT_WORDS])
 //                                  copies the callee-saved registers
+//   void arch_forget(void)         zeroes callee-saved registers, as far as the compiler lets us
 //   ARCH_CONTEXT_BYTES             what a suspended context occupies on its stack
 
 #endif

@@ -15,14 +15,6 @@ arch_pause(void)
 	__asm__ volatile("isb" ::: "memory");
 }
 
-static inline uint64_t
-arch_cycles(void)
-{
-	uint64_t v;
-	__asm__ volatile("mrs %0, cntvct_el0" : "=r"(v));
-	return v;
-}
-
 // The registers that a function must leave as it found them.
 enum { ARCH_KEPT_WORDS = 20 };
 static inline __attribute__((always_inline)) void
@@ -41,6 +33,23 @@ arch_kept(uint64_t words[ARCH_KEPT_WORDS])
 			 :
 			 : "r"(words)
 			 : "memory");
+}
+
+static inline __attribute__((always_inline)) void
+arch_forget(void)
+{
+	__asm__ volatile("mov x20, #0\n\t"
+			 "mov x21, #0\n\t"
+			 "mov x22, #0\n\t"
+			 "mov x23, #0\n\t"
+			 "mov x24, #0\n\t"
+			 "mov x25, #0\n\t"
+			 "mov x26, #0\n\t"
+			 "mov x27, #0\n\t"
+			 "mov x28, #0"
+			 :
+			 :
+			 : "x20", "x21", "x22", "x23", "x24", "x25", "x26", "x27", "x28");
 }
 
 static inline void *

@@ -14,14 +14,6 @@ arch_pause(void)
 	__asm__ volatile("pause");
 }
 
-static inline uint64_t
-arch_cycles(void)
-{
-	uint32_t lo, hi;
-	__asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi));
-	return (uint64_t)hi << 32 | lo;
-}
-
 // The registers that a function must leave as it found them.
 enum { ARCH_KEPT_WORDS = 6 };
 static inline __attribute__((always_inline)) void
@@ -36,6 +28,19 @@ arch_kept(uint64_t words[ARCH_KEPT_WORDS])
 			 :
 			 : "r"(words)
 			 : "memory");
+}
+
+static inline __attribute__((always_inline)) void
+arch_forget(void)
+{
+	__asm__ volatile("xorl %%ebx, %%ebx\n\t"
+			 "xorl %%r12d, %%r12d\n\t"
+			 "xorl %%r13d, %%r13d\n\t"
+			 "xorl %%r14d, %%r14d\n\t"
+			 "xorl %%r15d, %%r15d"
+			 :
+			 :
+			 : "rbx", "r12", "r13", "r14", "r15", "cc");
 }
 
 static inline void *
