@@ -152,6 +152,7 @@ GO_API int go_root_remove(const void *p);
 
 /* go_gc - collect now: when it returns, what was unreachable at the call is free.
  *
+ * Unless there is no memory for collecting itself, which is little.
  * Blocks:    this goroutine, until it is done.
  * Call from: a goroutine or a thread.
  */

@@ -122,10 +122,8 @@ refill(Mcache *c, Kind kind, uint32_t class)
 {
 	if (!mcache_refill(c, kind, class))
 		return false;
-	if (c->allocated >= COUNT_BYTES) {
-		pace_allocated(c->allocated, c->objects);
-		c->allocated = c->objects = 0;
-	}
+	if (c->allocated >= COUNT_BYTES)
+		pace_count(c);
 	return true;
 }
 
@@ -297,25 +295,46 @@ gc_out_of_memory(size_t bytes)
 
 // --- freeing -------------------------------------------------------------------------------------
 
+// The cache of who frees counts it, if there is one.
+static void
+count_freed(Mcache *c, int64_t bytes)
+{
+	if (unlikely(c == NULL)) {
+		pace_freed(bytes);
+		return;
+	}
+	c->freed += bytes;
+	c->freed_objects++;
+	if (c->freed >= COUNT_BYTES) {
+		pace_count(c);
+		chores_freed();
+	}
+}
+
+// False: it was free before.
+static bool
+free_slot(Slot s)
+{
+	M *mp = sched_m();
+	int64_t bytes = (int64_t)slot_bytes(s);
+	Mcache *c = cache_get(mp); // and the gate, without a P
+	bool was_used = heap_free(s);
+	if (was_used)
+		count_freed(c, bytes);
+	cache_put(mp);
+	return was_used;
+}
+
 void
 gc_free(void *p)
 {
 	Slot s = heap_slot((uintptr_t)p);
 	if (s.info == NULL || slot_addr(s) != p)
 		fatal("go_free: not the beginning of an object");
-	M *mp = sched_m();
 	if (heap.spans[s.page].specials != NULL)
 		specials_drop(s);
-	int64_t bytes = (int64_t)slot_bytes(s);
-	bool foreign = mp->p == NULL;
-	if (foreign)
-		foreign_lock();
-	bool was_used = heap_free(s);
-	if (foreign)
-		foreign_unlock();
-	if (!was_used)
+	if (!free_slot(s))
 		fatal("go_free: object is free already");
-	pace_freed(bytes);
 }
 
 void *

@@ -84,7 +84,7 @@ void
 chores_freed(void)
 {
 	fence_seq();
-	if (load_rlx(&chores.looking)) // order: dekker with stop_looking: pages freed, then this read
+	if (load_rlx(&chores.looking)) // order: dekker with stop_looking: pages freed, then this
 		return;
 	mutex_lock(&chores.lock);
 	store_rlx(&chores.looking, true); // order: own, under the lock

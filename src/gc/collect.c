@@ -90,8 +90,7 @@ static void
 flush_cache(Mcache *c)
 {
 	mcache_flush(c);
-	pace_allocated(c->allocated, c->objects);
-	c->allocated = c->objects = 0;
+	pace_count(c);
 }
 
 static void
@@ -187,15 +186,18 @@ stopped_part(Cycle *c, const void *sp)
 
 // Its frame holds the callee-saved registers of whoever called, and lasts until the mark is over.
 // What lies below it is the collector's own, and would keep alive what earlier marks have met.
-NOINLINE static void
+// False: there is no memory to collect with.
+NOINLINE static bool
 cycle(Cycle *c)
 {
 	__builtin_unwind_init();
 	shrink_hurry();
 	finish_sweeping();
 	do
-		roots_prepare();
+		if (!roots_prepare())
+			return false;
 	while (!stopped_part(c, arch_sp()));
+	return true;
 }
 
 // --- who collects, and when ----------------------------------------------------------------------
@@ -222,17 +224,17 @@ pause_a_little(void)
 		sched_gosched();
 }
 
-// Who holds busy.
+// Who holds busy. Nothing happens without memory to collect with: who allocates finds out whether
+// there is enough for that, and tries again before the next time.
 static void
 collect(GcWhy why)
 {
 	Cycle c;
-	if (!workers_start(pace_expected()))
-		return; // as if it had found nothing
 	pace_begin(&c, why);
 	store_rel(&gc.begun, load_rlx(&gc.begun) + 1); // order: own
 	c.procs = sched_procs().n;
-	cycle(&c);
+	if (!workers_start(pace_expected()) || !cycle(&c))
+		return; // as if it had found nothing
 	shrink_plan(why);
 	bool helped = workers_sweep();
 	if (!helped || (why != GC_GOAL && why != GC_CHAOS)) {

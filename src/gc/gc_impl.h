@@ -47,7 +47,7 @@ typedef struct RootSet {
 } RootSet;
 
 // Before the stop: the writable segments of all loaded objects, their thread-local blocks.
-void roots_prepare(void);
+bool roots_prepare(void); // false: no memory
 // After it: globals, stacks, registers, thread-locals, explicit roots. Of the caller's stack what
 // lies from sp up is looked at; that holds the registers he has to keep, and nothing of it may be
 // gone when the mark begins. Ranges are cut to at most ROOT_RANGE_MAX bytes. False: a module was

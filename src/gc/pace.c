@@ -117,18 +117,26 @@ pace_allocated(int64_t bytes, int64_t objects)
 }
 
 static void
-count_freed(Counted *c, int64_t n)
+count(Counted *c, int64_t taken, int64_t freed)
 {
-	sub_rlx(&c->live, n);  // order: count
-	add_rlx(&c->freed, n); // order: count
+	add_rlx(&c->live, taken - freed); // order: count
+	if (freed != 0)
+		add_rlx(&c->freed, freed); // order: count
 }
 
 void
 pace_freed(int64_t bytes)
 {
-	count_freed(&pace.bytes, bytes);
-	count_freed(&pace.objects, 1);
-	chores_freed();
+	count(&pace.bytes, 0, bytes);
+	count(&pace.objects, 0, 1);
+}
+
+void
+pace_count(Mcache *c)
+{
+	count(&pace.bytes, c->allocated, c->freed);
+	count(&pace.objects, c->objects, c->freed_objects);
+	c->allocated = c->objects = c->freed = c->freed_objects = 0;
 }
 
 // P1.

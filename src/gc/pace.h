@@ -9,8 +9,10 @@
 void pace_init(void);
 // So many more bytes and objects are in use. Any thread.
 void pace_allocated(int64_t bytes, int64_t objects);
-// An object of so many bytes was freed by hand. Any thread.
+// An object was freed by hand, and no cache counts it. Any thread.
 void pace_freed(int64_t bytes);
+// Takes over what a cache has counted.  STW, or its owner.
+void pace_count(Mcache *c);
 
 // Bytes in use, about.
 int64_t pace_live(void);

@@ -474,7 +474,8 @@ add_explicit(void)
 
 // --- the face -----------------------------------------------------------------------------------
 
-static void
+// False: no memory.
+static bool
 list_modules(void)
 {
 	OsModules *m = &g.mods;
@@ -484,14 +485,14 @@ list_modules(void)
 	for (;;) {
 		if (!array_grow32((void **)&m->data, &m->data_cap, m->n_data, sizeof(*m->data)) ||
 		    !array_grow32((void **)&m->tls, &m->tls_cap, m->n_tls, sizeof(*m->tls)))
-			fatal("runtime: out of memory");
+			return false;
 		if (os_modules_list(m, mp->stack_lo, mp->stack_hi))
-			return;
+			return true;
 	}
 }
 
 // After a failure it leaves the loader, or whoever it was, some time.
-void
+bool
 roots_prepare(void)
 {
 	if (g.set.cap == 0) {
@@ -503,10 +504,9 @@ roots_prepare(void)
 		os_sleep(PAUSE_NS << (g.retries < PAUSE_DOUBLINGS_MAX ? g.retries
 								      : PAUSE_DOUBLINGS_MAX));
 	size_t ranges = g.wanted + g.wanted / 2, maps = g.maps_wanted + g.maps_wanted / 2;
-	if (!array_grow((void **)&g.set.ranges, &g.set.cap, ranges, sizeof(RootRange)) ||
-	    !array_grow32((void **)&g.maps, &g.maps_cap, maps, sizeof(OsRange)))
-		fatal("runtime: out of memory");
-	list_modules();
+	return array_grow((void **)&g.set.ranges, &g.set.cap, ranges, sizeof(RootRange)) &&
+	       array_grow32((void **)&g.maps, &g.maps_cap, maps, sizeof(OsRange)) &&
+	       list_modules();
 }
 
 bool

@@ -222,6 +222,8 @@ typedef struct Mcache {
 	Mspan *spans[KIND_COUNT][SIZE_CLASSES];     // owner: where the slots are; NULL: none
 	int64_t allocated; // owner: bytes taken in hand, since gc last asked
 	int64_t objects;   // owner: the same of slots
+	int64_t freed;     // owner: bytes freed by hand, since gc last asked
+	int64_t freed_objects; // owner
 } Mcache;
 
 // Reserves address space. 0 or GO_ENOMEM. Call it once; heap_ready tells.

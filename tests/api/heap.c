@@ -340,17 +340,17 @@ GO_TEST(heap_percent, 1)
 	expect_eq(go_set_gc_percent(-5), 400);
 	uint64_t off = collections_of(8 * LIVE);
 	expect(off <= 1); // one may have begun before
-	expect(at_100 >= 3); // the roots of the suite count, too
+	expect(at_100 >= 3); // the globals of this program count as well
 	expect(at_400 < at_100 || test_scale(100) < 100); // the stress build collects as it likes
 	expect_eq(go_set_gc_percent(100), -1);
-	expect(collections_of(4 * LIVE) >= 2);
+	expect(collections_of(8 * LIVE) >= 2);
 	go_keep_alive(live);
 }
 
 GO_TEST(heap_limit_is_remembered, 1)
 {
-	expect_eq(go_set_memory_limit(-1), INT64_MAX);
-	expect_eq(go_set_memory_limit(1 << 30), INT64_MAX);
+	int64_t before = go_set_memory_limit(-1); // INT64_MAX, or that of a control group
+	expect_eq(go_set_memory_limit(1 << 30), before);
 	expect_eq(go_set_memory_limit(-1), 1 << 30);
 	expect_eq(go_set_memory_limit(INT64_MAX), 1 << 30);
 }

@@ -84,13 +84,13 @@ DEATH(heap_try_alloc)
 void
 test_fatal_out_of_memory_forms(void)
 {
-	static const char *const text = "runtime: out of memory";
-	expect_death(heap_grows_small, .status = 2, .err = text,
+	static const char *const text = "fatal error: runtime: out of memory\n";
+	expect_death(heap_grows_small, .status = 2, .err_has = {text},
 		     .env = "UNDERGO_FAULT=commit:17+:ENOMEM", .limit_ms = 20000);
-	expect_death(heap_grows_large, .status = 2, .err = text, .limit_ms = 20000);
-	expect_death(heap_grows_at_once, .status = 2, .err = text);
-	expect_death(heap_too_large, .status = 2, .err = text);
-	expect_death(heap_grows_small, .status = 2, .err = text,
+	expect_death(heap_grows_large, .status = 2, .err_has = {text}, .limit_ms = 20000);
+	expect_death(heap_grows_at_once, .status = 2, .err_has = {text});
+	expect_death(heap_too_large, .status = 2, .err_has = {text});
+	expect_death(heap_grows_small, .status = 2, .err_has = {text},
 		     .env = "UNDERGO_FAULT=reserve:*:ENOMEM");
 	expect_death(heap_try_alloc, .status = 0, .out = "went on\n", .limit_ms = 20000);
 }

@@ -39,7 +39,7 @@ look(Secrets *s)
 	bool ok;
 	__builtin_unwind_init();
 	do {
-		roots_prepare();
+		expect(roots_prepare());
 		sched_stop_world();
 		foreign_lock();
 		threads_stop();
