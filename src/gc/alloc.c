@@ -11,6 +11,7 @@
 
 #include "gc/collect.h"
 #include "gc/pace.h"
+#include "mem/watch.h"
 #include "sched/sched.h"
 
 enum {
@@ -127,6 +128,7 @@ alloc_small(Mcache *c, Kind kind, uint32_t class)
 	char *p = slots_take(cs);
 	if (unlikely(p == NULL) && (p = take_slow(c, kind, class)) == NULL)
 		return NULL;
+	watch_made(p, cs->size);
 	if (cs->needzero)
 		zero(p, cs->size);
 	return p;
