@@ -15,6 +15,7 @@
 #include "gc/fast.h"
 #include "gc/limit.h"
 #include "gc/pace.h"
+#include "mem/watch.h"
 #include "sched/sched.h"
 
 enum {
@@ -77,8 +78,10 @@ start(void)
 		if (shared_cache == NULL)
 			shared_cache = mcache_new();
 		ok = shared_cache != NULL && (heap_ready() || heap_reserve() == 0);
-		if (ok)
+		if (ok) {
+			os_halt_files();
 			store_rel(&started, true); // order: publish -> cache_get
+		}
 	}
 	mutex_unlock(&gate);
 	return ok;
@@ -331,7 +334,7 @@ gc_free(void *p)
 	Slot s = heap_slot((uintptr_t)p);
 	if (s.info == NULL || slot_addr(s) != p)
 		fatal("go_free: not the beginning of an object");
-	if (heap.spans[s.page].specials != NULL)
+	if (load_rlx(&heap.spans[s.page].specials) != NULL) // order: own, the caller's object
 		specials_drop(s);
 	if (!free_slot(s))
 		fatal("go_free: object is free already");

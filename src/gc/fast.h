@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "gc/gc.h"
+#include "mem/watch.h"
 #include "sched/sched.h"
 
 // Zeroes a slot: at least SLOT_MIN bytes, a multiple of 8. Stores that overlap save the branches.
@@ -51,6 +52,7 @@ static inline char *
 gc_take(CacheSlots *cs)
 {
 	char *p = slots_take(cs);
+	watch_made(p, cs->size);
 	if (likely(cs->needzero))
 		gc_zero(p, cs->size);
 	return p;

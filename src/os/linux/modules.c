@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "os/linux/kept.h"
 #include "os/linux/syscall.h"
 #include "os/os_impl.h"
 
@@ -27,14 +28,17 @@ enum {
 
 // --- the loader's list --------------------------------------------------------------------------
 
-static uint64_t
+// Reads what the loader has written, of which the sanitizers know no order.
+#define READS_ANYTHING __attribute__((no_sanitize("address", "thread")))
+
+static inline __attribute__((always_inline)) uint64_t
 mix(uint64_t digest, uint64_t v)
 {
 	return (digest ^ v) * UINT64_C(0x100000001b3) + (digest >> 29);
 }
 
 // The chain for debuggers; 0: the loader is at work.
-static uint64_t
+READS_ANYTHING static uint64_t
 chain_digest(void)
 {
 	uint64_t digest = UINT64_C(0xcbf29ce484222325);
@@ -168,7 +172,7 @@ typedef struct DtvEntry {
 
 #define UNALLOCATED UINTPTR_MAX
 
-uintptr_t
+READS_ANYTHING uintptr_t
 os_tls_block(uintptr_t tp, const OsTls *t)
 {
 	const DtvEntry *dtv = *(const DtvEntry *const *)thread_dtv_slot(tp);
@@ -281,18 +285,27 @@ take(MapsReader *r, char c)
 	}
 }
 
+static KeptFile maps_file = {.path = "/proc/self/maps"};
+
+void
+sys_mappings_ready(void)
+{
+	if (kept_open(&maps_file) >= 0)
+		kept_close(&maps_file);
+}
+
 int
 sys_mappings(OsRange *out, uint32_t max)
 {
 	char text[4096]; // the kernel gives a page at a time
 	MapsReader r = {.out = out, .max = max};
-	long fd = syscall4(SYS_openat, AT_FDCWD, "/proc/self/maps", O_RDONLY | O_CLOEXEC, 0);
+	int fd = kept_open(&maps_file);
 	if (fd < 0)
-		return (int)fd;
+		return fd;
 	long n;
 	while ((n = syscall3(SYS_read, fd, text, sizeof(text))) > 0)
 		for (long i = 0; i < n; i++)
 			take(&r, text[i]);
-	syscall1(SYS_close, fd);
+	kept_close(&maps_file);
 	return n < 0 ? (int)n : (int)r.n;
 }
