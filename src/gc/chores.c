@@ -83,8 +83,8 @@ chores_cycle(int64_t now)
 void
 chores_freed(void)
 {
-	fence_seq();
-	if (load_rlx(&chores.looking)) // order: dekker with stop_looking: pages freed, then this
+	fence_light();
+	if (likely(load_rlx(&chores.looking))) // order: dekker with stop_looking: pages freed, then this
 		return;
 	mutex_lock(&chores.lock);
 	store_rlx(&chores.looking, true); // order: own, under the lock
@@ -145,7 +145,7 @@ static int64_t
 stop_looking(void)
 {
 	store_rlx(&chores.looking, false); // order: dekker with chores_freed, below
-	fence_seq();
+	fence_heavy();
 	return heap_used_bytes() == (uint64_t)chores.window.peak[0] ? INT64_MAX : chores.look_at;
 }
 
