@@ -14,6 +14,7 @@
 #include "gc/collect.h"
 #include "gc/limit.h"
 #include "gc/pace.h"
+#include "mem/watch.h"
 #include "sched/sched.h"
 
 enum {
@@ -148,6 +149,7 @@ alloc_small(Mcache *c, Kind kind, uint32_t class)
 	char *p = slots_take(cs);
 	if (unlikely(p == NULL) && (p = take_slow(c, kind, class)) == NULL)
 		return NULL;
+	watch_made(p, cs->size);
 	if (cs->needzero)
 		zero(p, cs->size);
 	return p;
@@ -354,7 +356,7 @@ free_object(void *p)
 	Slot s = heap_slot((uintptr_t)p);
 	if (s.info == NULL || slot_addr(s) != p)
 		fatal("go_free: not the beginning of an object");
-	if (heap.spans[s.page].specials != NULL)
+	if (load_rlx(&heap.spans[s.page].specials) != NULL) // order: own, the caller's object
 		specials_drop(s);
 	if (!free_slot(s))
 		fatal("go_free: object is free already");

@@ -11,11 +11,10 @@
 //   C2  gen != heap_gen: nobody has swept it since the last mark. Only then it is in `unswept`.
 //   C3  Free bits only ever become set by sweeping and freeing, clear by taking them in hand.
 // Locks:  Mcentral.lock, rank central; one at a time. Sweeping itself is done without.
-#include <string.h>
-
 #include "mem/heap_impl.h"
 
 #include "mem/mem_up.h"
+#include "mem/watch.h"
 #include "undergo/base.h"
 
 // Doubly linked: heap_free takes spans out of the middle.
@@ -110,12 +109,18 @@ gen_now(void)
 	return (uint8_t)load_rlx(&heap_gen); // order: STW writes
 }
 
+static void
+set_place(Mspan *s, SpanPlace place)
+{
+	store_rlx(&s->place, (uint8_t)place); // order: own, or under the lock
+}
+
 // Enters a swept span where it belongs.  Locks: its central held.
 static void
 file_span(Mcentral *ce, Mspan *s)
 {
 	bool free = span_has_free(s);
-	s->place = free ? PLACE_PARTIAL : PLACE_FULL;
+	set_place(s, free ? PLACE_PARTIAL : PLACE_FULL);
 	list_push(free ? &ce->partial : &ce->full, s);
 }
 
@@ -152,8 +157,8 @@ span_init(PageRun run, uint32_t npages, uint32_t class)
 	*s = (Mspan){
 		.npages = npages,
 		.class = (uint8_t)class,
-		.gen = gen_now(),
 	};
+	init_plain(&s->gen, gen_now());
 	init_plain(&s->needzero, !run.zeroed);
 	return s;
 }
@@ -209,7 +214,7 @@ span_free(Mspan *s)
 {
 	size_t page = span_page(s);
 	uint32_t npages = s->npages;
-	s->place = PLACE_NONE;
+	set_place(s, PLACE_NONE);
 	for (uint32_t i = 0; i < npages; i++)
 		store_rel(&heap.info[page + i].state, SPAN_NONE); // order: M3
 	pages_free(page, npages);
@@ -228,27 +233,15 @@ span_has_free(const Mspan *s)
 
 // --- sweeping ------------------------------------------------------------------------------------
 
-// In the stress build what is free is overwritten, so that whoever still uses it finds out.
-#ifdef UNDERGO_STRESS
 static void
-clobber(Slot s)
+gone(size_t page, uint32_t word, uint64_t garbage)
 {
-	enum { DEAD = 0xdb };
-	memset(slot_addr(s), DEAD, slot_bytes(s));
-}
-
-static void
-clobber_all(size_t page, uint32_t word, uint64_t garbage)
-{
-	for (; garbage != 0; garbage &= garbage - 1) {
+	for (; WATCHES_FREE && garbage != 0; garbage &= garbage - 1) {
 		uint32_t i = word * 64 + (uint32_t)__builtin_ctzll(garbage);
-		clobber((Slot){page, i, &heap.info[page]});
+		Slot s = {page, i, &heap.info[page]};
+		watch_gone(slot_addr(s), slot_bytes(s));
 	}
 }
-#else
-#define clobber(s) ((void)(s))
-#define clobber_all(page, word, garbage) ((void)(page), (void)(word), (void)(garbage))
-#endif
 
 // Turns what is neither marked nor free into free slots. Returns how many slots are free now.
 static uint32_t
@@ -262,7 +255,7 @@ free_unmarked(Mspan *s)
 		uint64_t before = load_rlx(&heap.frees[at + i]); // order: claimed below
 		uint64_t garbage = ~marked & ~before;
 		if (garbage != 0) {
-			clobber_all(span_page(s), i, garbage);
+			gone(span_page(s), i, garbage);
 			store_rlx(&s->needzero, true); // order: published by the bits
 			before = garbage | or_ar(&heap.frees[at + i], garbage); // order: heap_free
 		}
@@ -275,11 +268,11 @@ free_unmarked(Mspan *s)
 static bool
 span_sweep(Mspan *s)
 {
-	if (unlikely(s->specials != NULL))
+	if (unlikely(load_rlx(&s->specials) != NULL)) // order: hint; dead objects get no more
 		up_sweep_specials(s);
 	uint32_t nelems = info_of(s)->nelems;
 	uint32_t nfree = free_unmarked(s);
-	s->gen = gen_now();
+	store_rlx(&s->gen, gen_now()); // order: own
 	if (nfree < nelems)
 		return true;
 	span_free(s);
@@ -289,7 +282,7 @@ span_sweep(Mspan *s)
 bool
 span_swept(const Mspan *s)
 {
-	return s->gen == gen_now();
+	return load_rlx(&s->gen) == gen_now(); // order: hint, or under a lock
 }
 
 static Mspan *
@@ -298,7 +291,7 @@ pop_unswept(Mcentral *ce)
 	mutex_lock(&ce->lock);
 	Mspan *s = list_pop(&ce->unswept);
 	if (s != NULL)
-		s->place = PLACE_NONE; // in no list, whatever gen says from now on
+		set_place(s, PLACE_NONE); // in no list, whatever gen says from now on
 	mutex_unlock(&ce->lock);
 	return s;
 }
@@ -346,7 +339,7 @@ pop_partial(Mcentral *ce)
 	mutex_lock(&ce->lock);
 	Mspan *s = list_pop(&ce->partial);
 	if (s != NULL)
-		s->place = PLACE_CACHED;
+		set_place(s, PLACE_CACHED);
 	mutex_unlock(&ce->lock);
 	return s;
 }
@@ -363,7 +356,7 @@ sweep_for_one(Mcentral *ce)
 		if (!span_sweep(s))
 			continue;
 		if (span_has_free(s)) {
-			s->place = PLACE_CACHED;
+			set_place(s, PLACE_CACHED);
 			return s;
 		}
 		mutex_lock(&ce->lock);
@@ -383,7 +376,7 @@ central_take(Kind kind, uint32_t class)
 	if (s == NULL) {
 		s = span_new(kind, class);
 		if (s != NULL)
-			s->place = PLACE_CACHED;
+			set_place(s, PLACE_CACHED);
 	}
 	return s;
 }
@@ -406,7 +399,7 @@ set_free(Slot slot)
 	uint64_t bit = (uint64_t)1 << (slot.index % 64);
 	if ((load_rlx(slot_free_word(slot)) & bit) != 0) // order: own, the caller's object
 		return false;
-	clobber(slot);
+	watch_gone(slot_addr(slot), slot_bytes(slot));
 	store_rlx(&heap.spans[slot.page].needzero, true); // order: published by the bit
 	return (or_ar(slot_free_word(slot), bit) & bit) == 0;
 }
@@ -419,7 +412,7 @@ free_in_full(Slot slot)
 	Mspan *s = &heap.spans[slot.page];
 	Mcentral *ce = central_of(s);
 	mutex_lock(&ce->lock);
-	bool listed = s->gen == gen_now() && s->place == PLACE_FULL;
+	bool listed = span_swept(s) && load_rlx(&s->place) == PLACE_FULL; // order: own, the lock
 	bool was_used = set_free(slot), gone = false;
 	if (listed && was_used) {
 		list_remove(&ce->full, s);
@@ -436,7 +429,7 @@ free_in_full(Slot slot)
 bool
 heap_free(Slot slot)
 {
-	if (heap.spans[slot.page].place == PLACE_FULL) // hint
+	if (load_rlx(&heap.spans[slot.page].place) == PLACE_FULL) // order: hint
 		return free_in_full(slot);
 	return set_free(slot); // in a span that was filled just now it is found by the next sweep
 }
