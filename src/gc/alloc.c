@@ -308,10 +308,8 @@ count_freed(Mcache *c, int64_t bytes)
 	}
 	c->freed += bytes;
 	c->freed_objects++;
-	if (c->freed >= COUNT_BYTES) {
+	if (c->freed >= COUNT_BYTES)
 		pace_count(c);
-		chores_freed();
-	}
 }
 
 // False: it was free before.
@@ -328,8 +326,8 @@ free_slot(Slot s)
 	return was_used;
 }
 
-void
-gc_free(void *p)
+static void
+free_object(void *p)
 {
 	Slot s = heap_slot((uintptr_t)p);
 	if (s.info == NULL || slot_addr(s) != p)
@@ -338,6 +336,13 @@ gc_free(void *p)
 		specials_drop(s);
 	if (!free_slot(s))
 		fatal("go_free: object is free already");
+}
+
+void
+gc_free(void *p)
+{
+	free_object(p);
+	chores_freed();
 }
 
 void *
@@ -351,5 +356,5 @@ void
 gc_free_pinned(void *p)
 {
 	if (p != NULL)
-		gc_free(p);
+		free_object(p);
 }

@@ -83,8 +83,8 @@ chores_cycle(int64_t now)
 void
 chores_freed(void)
 {
-	fence_seq();
-	if (load_rlx(&chores.looking)) // order: dekker with stop_looking: pages freed, then this
+	fence_light(); // order: dekker with stop_looking: pages freed, then looking read
+	if (likely(load_rlx(&chores.looking)))
 		return;
 	mutex_lock(&chores.lock);
 	store_rlx(&chores.looking, true); // order: own, under the lock
@@ -144,8 +144,8 @@ give_slice(int64_t now)
 static int64_t
 stop_looking(void)
 {
-	store_rlx(&chores.looking, false); // order: dekker with chores_freed, below
-	fence_seq();
+	store_rlx(&chores.looking, false); // order: dekker with chores_freed: then pages read
+	fence_heavy();
 	return heap_used_bytes() == (uint64_t)chores.window.peak[0] ? INT64_MAX : chores.look_at;
 }
 

@@ -8,8 +8,7 @@
 // There is something to collect now: the goroutine that does chores, unless it is there. Cheap
 // then. Inside the runtime, on a G, no lock held.
 void chores_begin(void);
-// Pages may have become free: a cycle is over, or much was freed by hand.  Locks: takes leaf,
-// sched.
+// Pages may have become free. Cheap while the monitor looks.  Locks: takes leaf, sched.
 void chores_freed(void);
 // The next cycle by the clock shall come so long from now.
 void chores_cycle(int64_t now);
