@@ -79,6 +79,7 @@ shrink_init(void)
 static size_t
 trim_piece(const G *gp, size_t i)
 {
+	assert(load_rlx(&gp->scan) != 0); // order: own, K4
 	const char *sp = gp->sp;
 	if (sp == NULL || (size_t)(sp - gp->stack.lo) <= i * PIECE_BYTES)
 		return 0;

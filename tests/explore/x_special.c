@@ -63,9 +63,8 @@ static bool wants_runs;         // all that is queued has been run in the end
 // --- what lies around the code under test ----------------------------------------------------
 
 void *
-os_map(size_t bytes, size_t align)
+gc_map(size_t bytes)
 {
-	(void)align;
 	return bytes == sizeof(blocks) ? (void *)blocks : slab;
 }
 
