@@ -168,7 +168,8 @@ typedef struct DtvEntry {
 
 #define UNALLOCATED UINTPTR_MAX
 
-uintptr_t
+// Read while the thread stands still, of which ThreadSanitizer knows nothing.
+__attribute__((no_sanitize("address", "thread"))) uintptr_t
 os_tls_block(uintptr_t tp, const OsTls *t)
 {
 	const DtvEntry *dtv = *(const DtvEntry *const *)thread_dtv_slot(tp);
