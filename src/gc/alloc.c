@@ -269,7 +269,7 @@ gc_free(void *p)
 		foreign_unlock();
 	if (!was_used)
 		fatal("go_free: object is free already");
-	pace_allocated(-bytes);
+	pace_freed(bytes);
 }
 
 void *

@@ -212,8 +212,8 @@ add_whole_stack(uintptr_t inside)
 		add(os_readable_down(map.lo, inside), inside);
 }
 
-// Stack and thread-locals of mp's thread, which stands at sp; when that is on its signal stack, this
-// ends at alt_hi. Goroutines' stacks come later.
+// Stack and thread-locals of mp's thread, which stands at sp; when that is on its signal stack,
+// this ends at alt_hi. Goroutines' stacks come later.
 READS_ANYTHING static void
 add_thread(M *mp, uintptr_t sp, uintptr_t alt_hi)
 {

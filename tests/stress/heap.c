@@ -314,7 +314,8 @@ step_make(Mutator *m)
 	expect(c != NULL);
 	check_zero(c, bytes);
 	Book *b = &m->books[i];
-	*b = (Book){.hidden = ~(uintptr_t)c, .bytes = bytes, .kind = kind, .edges = {-1, -1, -1, -1}};
+	*b = (Book){.hidden = ~(uintptr_t)c, .bytes = bytes, .kind = kind};
+	memset(b->edges, -1, sizeof(b->edges));
 	b->edge_cell = kind == DATA ? 0 : below(&m->rand, (unsigned)(bytes / sizeof(Cell)));
 	Cell *e = c + b->edge_cell;
 	c->identity = e->identity = identity_of(m, i);
@@ -529,7 +530,8 @@ start_mutators(pthread_t threads[MUTATORS])
 		mutator_begin(&mutators[i], i);
 		count_add(&running);
 		if (i % 3 == 2)
-			expect_eq(pthread_create(&threads[i], NULL, mutator_thread, &mutators[i]), 0);
+			expect_eq(pthread_create(&threads[i], NULL, mutator_thread, &mutators[i]),
+				  0);
 		else
 			expect_eq(go_spawn(mutator_main, &mutators[i]), 0);
 	}
