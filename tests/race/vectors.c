@@ -13,10 +13,10 @@
 
 #include <undergo/heap.h>
 
+#ifdef __x86_64__
 static atomic_bool stop;
 static Count ended, rounds;
 
-#ifdef __x86_64__
 enum { REGISTERS = 16, WORDS = 4, SPINS = 2000 };
 
 // Fills all registers from `in`, waits, and stores them to `out`. No stack is used in between.
