@@ -110,12 +110,18 @@ gen_now(void)
 	return (uint8_t)load_rlx(&heap_gen); // order: STW writes
 }
 
+static void
+set_place(Mspan *s, SpanPlace place)
+{
+	store_rlx(&s->place, (uint8_t)place); // order: own, or under the lock
+}
+
 // Enters a swept span where it belongs.  Locks: its central held.
 static void
 file_span(Mcentral *ce, Mspan *s)
 {
 	bool free = span_has_free(s);
-	s->place = free ? PLACE_PARTIAL : PLACE_FULL;
+	set_place(s, free ? PLACE_PARTIAL : PLACE_FULL);
 	list_push(free ? &ce->partial : &ce->full, s);
 }
 
@@ -152,8 +158,8 @@ span_init(PageRun run, uint32_t npages, uint32_t class)
 	*s = (Mspan){
 		.npages = npages,
 		.class = (uint8_t)class,
-		.gen = gen_now(),
 	};
+	init_plain(&s->gen, gen_now());
 	init_plain(&s->needzero, !run.zeroed);
 	return s;
 }
@@ -209,7 +215,7 @@ span_free(Mspan *s)
 {
 	size_t page = span_page(s);
 	uint32_t npages = s->npages;
-	s->place = PLACE_NONE;
+	set_place(s, PLACE_NONE);
 	for (uint32_t i = 0; i < npages; i++)
 		store_rel(&heap.info[page + i].state, SPAN_NONE); // order: M3
 	pages_free(page, npages);
@@ -275,11 +281,11 @@ free_unmarked(Mspan *s)
 static bool
 span_sweep(Mspan *s)
 {
-	if (unlikely(s->specials != NULL))
+	if (unlikely(load_rlx(&s->specials) != NULL)) // order: hint; dead objects get no more
 		up_sweep_specials(s);
 	uint32_t nelems = info_of(s)->nelems;
 	uint32_t nfree = free_unmarked(s);
-	s->gen = gen_now();
+	store_rlx(&s->gen, gen_now()); // order: own
 	if (nfree < nelems)
 		return true;
 	span_free(s);
@@ -289,7 +295,7 @@ span_sweep(Mspan *s)
 bool
 span_swept(const Mspan *s)
 {
-	return s->gen == gen_now();
+	return load_rlx(&s->gen) == gen_now(); // order: hint, or under a lock
 }
 
 static Mspan *
@@ -298,7 +304,7 @@ pop_unswept(Mcentral *ce)
 	mutex_lock(&ce->lock);
 	Mspan *s = list_pop(&ce->unswept);
 	if (s != NULL)
-		s->place = PLACE_NONE; // in no list, whatever gen says from now on
+		set_place(s, PLACE_NONE); // in no list, whatever gen says from now on
 	mutex_unlock(&ce->lock);
 	return s;
 }
@@ -346,7 +352,7 @@ pop_partial(Mcentral *ce)
 	mutex_lock(&ce->lock);
 	Mspan *s = list_pop(&ce->partial);
 	if (s != NULL)
-		s->place = PLACE_CACHED;
+		set_place(s, PLACE_CACHED);
 	mutex_unlock(&ce->lock);
 	return s;
 }
@@ -363,7 +369,7 @@ sweep_for_one(Mcentral *ce)
 		if (!span_sweep(s))
 			continue;
 		if (span_has_free(s)) {
-			s->place = PLACE_CACHED;
+			set_place(s, PLACE_CACHED);
 			return s;
 		}
 		mutex_lock(&ce->lock);
@@ -383,7 +389,7 @@ central_take(Kind kind, uint32_t class)
 	if (s == NULL) {
 		s = span_new(kind, class);
 		if (s != NULL)
-			s->place = PLACE_CACHED;
+			set_place(s, PLACE_CACHED);
 	}
 	return s;
 }
@@ -419,7 +425,7 @@ free_in_full(Slot slot)
 	Mspan *s = &heap.spans[slot.page];
 	Mcentral *ce = central_of(s);
 	mutex_lock(&ce->lock);
-	bool listed = s->gen == gen_now() && s->place == PLACE_FULL;
+	bool listed = span_swept(s) && load_rlx(&s->place) == PLACE_FULL; // order: own, the lock
 	bool was_used = set_free(slot), gone = false;
 	if (listed && was_used) {
 		list_remove(&ce->full, s);
@@ -436,7 +442,7 @@ free_in_full(Slot slot)
 bool
 heap_free(Slot slot)
 {
-	if (heap.spans[slot.page].place == PLACE_FULL) // hint
+	if (load_rlx(&heap.spans[slot.page].place) == PLACE_FULL) // order: hint
 		return free_in_full(slot);
 	return set_free(slot); // in a span that was filled just now it is found by the next sweep
 }

@@ -21,6 +21,11 @@ arch_pause(void)
 	explore_yield();
 }
 
+static inline void
+arch_forget(void)
+{
+}
+
 static inline void *
 arch_tls_m(void)
 {
