@@ -27,16 +27,23 @@
 
 #include "arch/arch.h"
 
+// Small in the stress build, so that what is rare happens.
+#ifdef UNDERGO_STRESS
+#define SIZED(usual, small) (small)
+#else
+#define SIZED(usual, small) (usual)
+#endif
+
 enum {
 	CANDIDATES = 32,        // as many lines as a core can have on the way, about
 	OBJECTS = 16,
 	PREFETCH_BYTES = 512,   // of an object; what follows the processor has noticed by itself
-	STACK = 2048,           // entries of a worker's stack
-	CHUNK_ENTRIES = 510,
-	SHARE_MIN = 64,         // entries on a stack from which on others get some
-	SHARE_LOOK = 64,        // objects scanned between two looks at who is idle
+	STACK = SIZED(2048, 8), // entries of a worker's stack
+	CHUNK_ENTRIES = SIZED(510, 4),
+	SHARE_MIN = SIZED(64, 2), // entries on a stack from which on others get some
+	SHARE_LOOK = SIZED(64, 1), // objects scanned between two looks at who is idle
 	OBLET = 128 << 10,      // large objects are scanned in pieces, which others may take
-	IDLE_SPINS = 200,
+	IDLE_SPINS = SIZED(200, 1),
 };
 
 // An object to be scanned: its address, an eighth of its size above (0: large), typed in the top
@@ -76,7 +83,7 @@ static struct {
 
 // --- chunks --------------------------------------------------------------------------------------
 
-enum { SLAB_BYTES = 1 << 20 };
+enum { SLAB_BYTES = SIZED(1 << 20, 4096) };
 
 // Locks: work.lock held.
 static WorkChunk *

@@ -79,6 +79,7 @@ shrink_init(void)
 static size_t
 trim_piece(const G *gp, size_t i)
 {
+	assert(load_rlx(&gp->scan) != 0); // order: own, K4
 	const char *sp = gp->sp;
 	if (sp == NULL || (size_t)(sp - gp->stack.lo) <= i * PIECE_BYTES)
 		return 0;
@@ -117,13 +118,24 @@ trim_first(G *gp, size_t *bytes)
 	return n;
 }
 
-// The others, the bit given up in between. It is over when gp has gone on, K3.
+static bool
+hurried(void)
+{
+	return load_rlx(&shrink.hurry) != 0; // order: hint
+}
+
+// The others, the bit given up in between. It is over when gp has gone on, K3. What a cycle cuts
+// short the next pass does again.
 static size_t
 trim_rest(G *gp, size_t n)
 {
 	size_t bytes = 0;
-	for (size_t i = 1; i < n && sched_scan_begin(gp); i++) {
+	bool stop = false;
+	for (size_t i = 1; i < n && !stop && sched_scan_begin(gp); i++) {
 		bytes += trim_piece(gp, i);
+		stop = hurried();
+		if (stop)
+			store_rlx(&gp->trimmed, 0); // order: hint, under the bit
 		sched_scan_end(gp);
 	}
 	return bytes;
@@ -174,8 +186,7 @@ pass(void)
 {
 	G *at = shrink.at != NULL ? shrink.at : sched_all_first(), *gs[BATCH];
 	int64_t now = shrink.begun;
-	while (at != NULL && now - shrink.begun < shrink.budget_ns &&
-	       load_rlx(&shrink.hurry) == 0) { // order: hint
+	while (at != NULL && now - shrink.begun < shrink.budget_ns && !hurried()) {
 		uint32_t n;
 		at = gather(at, now, gs, &n);
 		if (n != 0)

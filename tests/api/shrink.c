@@ -32,12 +32,19 @@ stats(void)
 	return st;
 }
 
+static void
+fill(volatile char *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		p[i] = PATTERN;
+}
+
 // Touches about `bytes` of stack.
 __attribute__((noinline)) static int
 go_deep(size_t bytes)
 {
 	volatile char frame[FRAME];
-	memset((char *)frame, PATTERN, sizeof(frame));
+	fill(frame, FRAME);
 	int sum = bytes > FRAME ? go_deep(bytes - FRAME) : 0;
 	return sum + frame[0] - PATTERN + frame[FRAME - 1] - PATTERN;
 }
@@ -46,7 +53,7 @@ static void
 wait_at_gate(void)
 {
 	volatile char kept[4 * KIB];
-	memset((char *)kept, PATTERN, sizeof(kept));
+	fill(kept, sizeof(kept));
 	count_add(&at_gate);
 	expect_eq(go_chan_recv(gate, NULL, GO_NEVER), 0);
 	for (size_t i = 0; i < sizeof(kept); i++)
@@ -174,7 +181,7 @@ __attribute__((noinline)) static int
 deep_down(size_t bytes, void (*fn)(void))
 {
 	volatile char frame[FRAME];
-	memset((char *)frame, PATTERN, sizeof(frame));
+	fill(frame, FRAME);
 	int bad = 0;
 	if (bytes > FRAME)
 		bad = deep_down(bytes - FRAME, fn);

@@ -3,4 +3,4 @@
 # The schedule explorer over the lock-free parts, ten million schedules a driver, and its mutants.
 set -uo pipefail
 
-exec scripts/run-explore 10000000
+exec scripts/run-explore -g explore_drivers 10000000

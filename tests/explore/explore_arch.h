@@ -21,6 +21,19 @@ arch_pause(void)
 	explore_yield();
 }
 
+enum { ARCH_KEPT_WORDS = 6 };
+
+static inline void
+arch_kept(uint64_t words[ARCH_KEPT_WORDS])
+{
+	words[0] = 0;
+}
+
+static inline void
+arch_forget(void)
+{
+}
+
 static inline void *
 arch_tls_m(void)
 {

@@ -101,8 +101,9 @@ os_alloc(size_t bytes)
 {
 	(void)bytes;
 	for (int i = 1; i < MS; i++)
-		if (ms[i].tid == 0) {
-			ms[i].tid = i;
+		if (EXPLORE_RAW(&ms[i].tid) == 0) {
+			store_rlx(&ms[i].tid, i);
+			explore_plain_write(&ms[i].id);
 			return &ms[i];
 		}
 	explore_fail("too few Ms");
@@ -176,7 +177,7 @@ begin(uint32_t procs, int with_threads)
 		store_rlx(&ms[i].lease.inrt, 1);
 	}
 	store_rlx(&ms[0].lease.inrt, 0);
-	ms[0].tid = 1;
+	store_rlx(&ms[0].tid, 1);
 	ms[0].p = &ps[0];
 	store_rlx(&ps[0].m, &ms[0]);
 	store_rlx(&ps[0].status, Prunning);
@@ -188,7 +189,7 @@ begin(uint32_t procs, int with_threads)
 static void
 looks(int i, bool spinning)
 {
-	ms[i].tid = i;
+	store_rlx(&ms[i].tid, i);
 	ms[i].spinning = spinning;
 	ms[i].p = &ps[i];
 	store_rlx(&ps[i].m, &ms[i]);
@@ -290,7 +291,7 @@ static void
 init_hand_off(void)
 {
 	begin(1, 4);
-	ms[2].tid = 2; // the monitor: no M, but it has the thread
+	store_rlx(&ms[2].tid, 2); // the monitor: no M, but it has the thread
 	given[2] = &ms[2];
 }
 
@@ -333,6 +334,43 @@ final(void)
 	EXPLORE_CHECK(!(work && idle != 0), "work beside an idle P");
 }
 
+// An M rests and is woken while somebody looks at its stack, for which it is held; and an M is made
+// that he finds.
+static int on_stack; // of the M that rests
+
+static void
+init_rest(void)
+{
+	begin(1, 3);
+	on_stack = 0;
+}
+
+static void
+rest(int id)
+{
+	if (id == 0) {
+		(void)record_get();
+		note_wake(&ms[1].park);
+	} else if (id == 1) {
+		PLAIN_WRITE(on_stack, 1);
+		(void)m_rest(&ms[1], &ms[1].park, INT64_MAX);
+		PLAIN_WRITE(on_stack, 2);
+	} else {
+		sched_rest_hold();
+		if (load_acq(&ms[1].resting) != 0)
+			EXPLORE_CHECK(PLAIN_READ(on_stack) == 1, "it does not rest");
+		for (M *mp = sched_ms(); mp != NULL; mp = mp->all_next)
+			explore_plain_read(&mp->id);
+		sched_rest_release();
+	}
+}
+
+static void
+final_rest(void)
+{
+	EXPLORE_CHECK(on_stack == 2, "it still rests");
+}
+
 static const struct ExploreTest tests[] = {
     {.name = "the last spinner leaves",
      .threads = 3,
@@ -351,6 +389,7 @@ static const struct ExploreTest tests[] = {
      .init = init_hand_off,
      .thread = hand_off,
      .final = final_hand_off},
+    {.name = "rest", .threads = 3, .init = init_rest, .thread = rest, .final = final_rest},
     {0},
 };
 

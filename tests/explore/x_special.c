@@ -63,9 +63,8 @@ static bool wants_runs;         // all that is queued has been run in the end
 // --- what lies around the code under test ----------------------------------------------------
 
 void *
-os_map(size_t bytes, size_t align)
+gc_map(size_t bytes)
 {
-	(void)align;
 	return bytes == sizeof(blocks) ? (void *)blocks : slab;
 }
 
@@ -431,7 +430,8 @@ init_sweep(void)
 	init();
 	begin(0);
 	Mspan *s = &spans[0];
-	*s = (Mspan){.npages = 1, .class = CLASS, .gen = 0};
+	s->npages = 1;
+	s->class = CLASS;
 	infos[0] = (PageInfo){
 		.magic = ~(uint32_t)0 / OBJECT_BYTES + 1,
 		.size = OBJECT_BYTES,
@@ -558,7 +558,7 @@ static void
 attached(void)
 {
 	uint32_t n[3] = {0};
-	for (Record *r = spans[0].specials->first; r != NULL; r = r->next) {
+	for (Record *r = EXPLORE_RAW(&spans[0].specials)->first; r != NULL; r = r->next) {
 		EXPLORE_CHECK(r->index == LIVE, "a record of a dead object");
 		n[r->kind]++;
 	}
@@ -597,7 +597,7 @@ init_mark(void)
 	for (int i = 0; i < PAGES; i++) {
 		infos[i] = (PageInfo){.magic = 0, .nelems = 1, .kind = KIND};
 		store_rlx(&infos[i].state, SPAN_LARGE);
-		spans[i] = (Mspan){.npages = 1};
+		spans[i].npages = 1;
 		(void)special_add_cleanup(object(i * OBJECTS), run_cleanup, object(i));
 	}
 	explore_words.m = NULL;

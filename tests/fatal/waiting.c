@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Misuse that only shows while somebody waits. These look inside to know when that is.
+#include <signal.h>
+
 #include "chan/chan.h"
 #include "harness.h"
 #include "os/os.h"
@@ -85,4 +87,43 @@ test_fatal_waitgroup_reused(void)
 {
 	expect_death(wg_reused, .status = 2,
 		     .err = "panic: sync: WaitGroup is reused before previous Wait has returned\n");
+}
+
+// A goroutine is in one queue at a time: the second to make it runnable is found out, with asserts.
+static void
+wait_for_nothing(void *unused)
+{
+	(void)unused;
+	store_rel(&waiter, sched_g()); // order: publish -> until_parked
+	go_sleep(GO_NEVER);
+}
+
+static int
+ready_twice(void *unused)
+{
+	(void)unused;
+	go_gomaxprocs(1);
+	go_spawn(wait_for_nothing, NULL);
+	until_parked();
+	sched_enter();
+	G *gp = load_rlx(&waiter); // order: own by now
+	sched_ready(gp);
+	sched_ready(gp);
+	sched_leave();
+	return 0;
+}
+
+DEATH(ready_twice)
+{
+	go_run(ready_twice, NULL);
+}
+
+void
+test_fatal_ready_twice(void)
+{
+#ifdef NDEBUG
+	skip("found by asserts alone");
+#else
+	expect_death(ready_twice, .signal = SIGABRT, .err_has = {"make_runnable"});
+#endif
 }
