@@ -261,6 +261,8 @@ static void
 print_goroutines(Dump *d)
 {
 	G *me = present_goroutine(d->start.sp);
+	if (me != NULL && load_rlx(&me->status) == Gwaiting) // order: own
+		me = NULL; // a thread that found a deadlock as it parked: one of those who wait
 	if (me != NULL) {
 		Line l = {0};
 		print_gap(d);
