@@ -367,6 +367,21 @@ DEATH(quit)
 	go_run(wait_to_be_quit, NULL);
 }
 
+// It comes to the very thread that writes a dump which nobody reads.
+DEATH(quit_in_a_dump)
+{
+	int fds[2];
+	static char some[1 << 16];
+	expect_eq(pipe(fds), 0);
+	expect_eq(fcntl(fds[1], F_SETFL, O_NONBLOCK), 0);
+	while (write(fds[1], some, sizeof(some)) > 0)
+		;
+	while (write(fds[1], some, 1) > 0)
+		;
+	expect_eq(fcntl(fds[1], F_SETFL, 0), 0);
+	go_dump(fds[1]);
+}
+
 static void
 own_quit(int sig)
 {
@@ -388,6 +403,8 @@ test_quit_dumps(void)
 		     .err_has = {" m=", " sigcode=", "\n\ngoroutine ", " [sleep]:\ngo_sleep(...)\n",
 				 "wait_to_be_quit(...)\n", " [chan receive]:\n",
 				 "wait_in_dump(...)\n"});
+	expect_death(quit_in_a_dump, .status = 2, .send = SIGQUIT, .send_after_ms = 500,
+		     .err = "SIGQUIT: quit\nPC=0x");
 	expect_death(quit_of_its_own, .status = 9, .send = SIGQUIT, .send_after_ms = 500);
 }
 
