@@ -28,7 +28,7 @@ print_to(int fd)
 {
 	int before = print_fd ^ DEFAULT_FD;
 	print_fd = fd ^ DEFAULT_FD;
-	if (before != fd || load_rlx(&base_dying) == 0) // order: hint, who dies has stored it himself
+	if (before != fd || load_rlx(&base_dying) == 0) // order: hint, who dies has stored it
 		given_up = false;
 	return before;
 }
