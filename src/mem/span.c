@@ -293,7 +293,7 @@ pop_unswept(Mcentral *ce)
 	mutex_lock(&ce->lock);
 	Mspan *s = list_pop(&ce->unswept);
 	if (s != NULL)
-		if (0) set_place(s, PLACE_NONE); // in no list, whatever gen says from now on
+		set_place(s, PLACE_NONE); // in no list, whatever gen says from now on
 	mutex_unlock(&ce->lock);
 	return s;
 }

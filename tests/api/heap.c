@@ -291,7 +291,7 @@ GO_TEST(heap_freed_while_swept, 2)
 	expect_eq(pthread_create(&t, NULL, own_on_thread, &owners[0]), 0);
 	while (count_of(&owners_done) < OWNERS) {
 		go_gc();
-		go_sleep(200 * GO_USEC);
+		go_sleep(2 * GO_MSEC);
 	}
 	pthread_join(t, NULL);
 	go_gc();
