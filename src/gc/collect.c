@@ -22,6 +22,9 @@ static struct {
 	ATOMIC_U64 ended;  // who holds busy writes
 } gc;
 
+static Mutex waiters_lock = MUTEX_INIT(leaf);
+static GList waiters;     // waiters_lock: for the end of a cycle
+
 static RootSet roots;     // who holds busy
 static ATOMIC_U64 next_root;
 static ATOMIC_U64 next_chunk;
@@ -156,13 +159,28 @@ gc_enter(void)
 	return cas_acq(&gc.busy, &zero, 1); // order: claim
 }
 
+// After: gp waits for the end of a cycle, unless that has come.
 static void
-pause_a_little(void)
+wait_for_end(void *gp)
 {
-	if (sched_g()->thread)
-		os_sleep(50 * 1000);
-	else
-		sched_gosched();
+	mutex_lock(&waiters_lock);
+	bool waits = load_rlx(&gc.busy) != 0; // order: own, the lock: gc_leave looks afterwards
+	if (waits)
+		glist_push(&waiters, gp);
+	mutex_unlock(&waiters_lock);
+	if (!waits)
+		sched_ready(gp);
+}
+
+static void
+gc_leave(void)
+{
+	store_rel(&gc.busy, 0); // order: release
+	mutex_lock(&waiters_lock);
+	GList all = waiters;
+	waiters = (GList){0};
+	mutex_unlock(&waiters_lock);
+	sched_ready_list(&all);
 }
 
 void
@@ -173,14 +191,14 @@ gc_collect(GcWhy why)
 	// order: count. One that begins after the call sees all the caller has dropped.
 	uint64_t wanted = load_acq(&gc.begun) + 1;
 	while (!gc_enter()) {
-		if (why == GC_GOAL)
+		if (why == GC_GOAL || why == GC_CHAOS)
 			return; // somebody is at it
-		pause_a_little();
+		sched_park(WAIT_gc_cycle, wait_for_end, sched_g());
 		if (load_acq(&gc.ended) >= wanted) // order: observe <- below
 			return;
 	}
 	if (why == GC_GOAL && !gc_due()) {
-		store_rel(&gc.busy, 0); // order: release
+		gc_leave();
 		return;
 	}
 	int64_t cpu = pace_begin();
@@ -192,5 +210,5 @@ gc_collect(GcWhy why)
 	specials_wake();
 	pace_end(cpu, why);
 	store_rel(&gc.ended, load_rlx(&gc.begun)); // order: publish -> gc_collect
-	store_rel(&gc.busy, 0);                    // order: release
+	gc_leave();
 }
