@@ -69,6 +69,8 @@ go_select(go_case *cases, int n, int64_t deadline)
 {
 	if (n < 0 || n > SELECT_MAX || (cases == NULL && n > 0))
 		return GO_EINVAL;
+	if (!sched_attached())
+		return GO_ENOMEM;
 	sched_enter();
 	int chosen = chan_select(cases, n, deadline);
 	sched_leave();

@@ -39,6 +39,8 @@ go_scope_spawn_with(go_scope *s, const go_attr *attr, int (*fn)(void *arg), void
 		a = (SpawnAttr){attr->stack_bytes, attr->name};
 	if (a.stack_bytes > STACK_MAX_BYTES)
 		return GO_EINVAL;
+	if (!sched_attached())
+		return GO_ENOMEM;
 	sched_enter();
 	int err = scope_spawn(inside(s), a, fn, arg);
 	sched_leave();
@@ -171,6 +173,8 @@ go_local_get(go_local_key key)
 int
 go_local_set(go_local_key key, void *value)
 {
+	if (!sched_attached())
+		return GO_ENOMEM;
 	int err = local_set(sched_enter(), key.id, value);
 	sched_leave();
 	return err;

@@ -22,13 +22,13 @@ write_text(const char *s, size_t n)
 		given_up = true;
 }
 
-// A new text, except in a dying process.
+// A new text, but for a dying process that goes on where it was.
 NOINLINE int
 print_to(int fd)
 {
 	int before = print_fd ^ DEFAULT_FD;
 	print_fd = fd ^ DEFAULT_FD;
-	if (load_rlx(&base_dying) == 0) // order: hint, whoever dies has stored it himself
+	if (before != fd || load_rlx(&base_dying) == 0) // order: hint, who dies has stored it
 		given_up = false;
 	return before;
 }

@@ -67,6 +67,7 @@ enum {
 	LONGEST_RUN = 20000, // points, in ranks, before a thread falls though others wait for it
 	DEFAULT_CPUS = 4,
 };
+static const int64_t FAR_FUTURE = INT64_MAX / 2; // 146 years
 
 typedef enum FiberState { FIBER_RUNNABLE, FIBER_SLEEPING, FIBER_DEAD } FiberState;
 
@@ -816,6 +817,8 @@ static bool
 sleep_until(ATOMIC_U32 *word, int64_t deadline)
 {
 	Fiber *self = sim.current;
+	if (deadline >= FAR_FUTURE)
+		deadline = INT64_MAX; // there time would overflow
 	self->state = FIBER_SLEEPING;
 	self->word = word;
 	self->deadline = deadline;

@@ -82,8 +82,9 @@ status_text(G *gp, uint32_t status)
 	}
 }
 
-// Bytes that would spoil the line, or the terminal, become question marks.
-static void
+// Bytes that would spoil the line, or the terminal, become question marks. The name may change
+// meanwhile; it ends within its room at any time.
+static NO_TSAN void
 line_name(Line *l, const char *name)
 {
 	char text[G_NAME_BYTES];
@@ -261,6 +262,8 @@ static void
 print_goroutines(Dump *d)
 {
 	G *me = present_goroutine(d->start.sp);
+	if (me != NULL && load_rlx(&me->status) == Gwaiting) // order: own
+		me = NULL; // a thread that found a deadlock as it parked: one of those who wait
 	if (me != NULL) {
 		Line l = {0};
 		print_gap(d);

@@ -220,6 +220,7 @@ on_quit(int sig, siginfo_t *info, void *context)
 	os_signal_regs(context, &start.pc, &start.sp);
 	set_context(context);
 	os_signal_unblock_all();
+	print_to(2); // it may have come in a go_dump to elsewhere
 
 	M *mp = sched_m();
 	Line l = {0};

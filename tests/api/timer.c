@@ -59,9 +59,11 @@ static int
 after_func(void *arg)
 {
 	(void)arg;
-	Chain c = {.left = 50, .due = go_now() + GO_MSEC, .done = go_chan_new(1, 0)};
-	c.timer = go_after_func(GO_MSEC, next_link, &c);
+	Chain c = {.left = 50, .done = go_chan_new(1, 0)};
+	c.timer = go_after_func(3600 * GO_SEC, next_link, &c); // which looks at c.timer
 	expect(c.timer != NULL && go_timer_chan(c.timer) == NULL);
+	c.due = go_now() + GO_MSEC;
+	expect(go_timer_reset(c.timer, GO_MSEC));
 	expect_eq(go_chan_recv(c.done, NULL, go_in(20 * GO_SEC)), GO_ECLOSED);
 	go_timer_free(c.timer);
 	go_chan_free(c.done);

@@ -134,14 +134,21 @@ GO_TEST(dump_shows_what_has_not_run, 1)
 	go_chan_free(c);
 }
 
+static atomic_long about; // goroutines that have come and not gone
+static long about_most;   // ThreadSanitizer ends near 8,000, and is slow to dump them
+
 static void
 come_and_go(void *left)
 {
+	atomic_fetch_add(&about, 1);
+	while (atomic_load(&about) > about_most)
+		go_yield();
 	if ((intptr_t)left % 4 == 0)
 		go_name_set((intptr_t)left % 8 == 0 ? "comes" : "goes");
 	if ((intptr_t)left > 0)
 		go_spawn(come_and_go, (void *)((intptr_t)left - 1));
 	go_yield();
+	atomic_fetch_sub(&about, 1);
 }
 
 // go_dump to what is no descriptor writes nothing.
@@ -160,6 +167,7 @@ test_dump_nowhere(void)
 GO_TEST(dump_under_load, 2)
 {
 	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	about_most = test_slowness() < 4 ? 3000 : 300;
 	for (int i = 0; i < 4; i++)
 		go_spawn(come_and_go, (void *)(intptr_t)test_scale(100000));
 	for (long i = test_scale(200); i > 0; i--) {
@@ -367,6 +375,21 @@ DEATH(quit)
 	go_run(wait_to_be_quit, NULL);
 }
 
+// It comes to the very thread that writes a dump which nobody reads.
+DEATH(quit_in_a_dump)
+{
+	int fds[2];
+	static char some[1 << 16];
+	expect_eq(pipe(fds), 0);
+	expect_eq(fcntl(fds[1], F_SETFL, O_NONBLOCK), 0);
+	while (write(fds[1], some, sizeof(some)) > 0)
+		;
+	while (write(fds[1], some, 1) > 0)
+		;
+	expect_eq(fcntl(fds[1], F_SETFL, 0), 0);
+	go_dump(fds[1]);
+}
+
 static void
 own_quit(int sig)
 {
@@ -388,6 +411,8 @@ test_quit_dumps(void)
 		     .err_has = {" m=", " sigcode=", "\n\ngoroutine ", " [sleep]:\ngo_sleep(...)\n",
 				 "wait_to_be_quit(...)\n", " [chan receive]:\n",
 				 "wait_in_dump(...)\n"});
+	expect_death(quit_in_a_dump, .status = 2, .send = SIGQUIT, .send_after_ms = 500,
+		     .err = "SIGQUIT: quit\nPC=0x");
 	expect_death(quit_of_its_own, .status = 9, .send = SIGQUIT, .send_after_ms = 500);
 }
 

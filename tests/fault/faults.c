@@ -121,6 +121,23 @@ DEATH(fault_first_ctx)
 	printf("done\n");
 }
 
+DEATH(fault_first_local)
+{
+	go_local_key key;
+	int value;
+	if (go_local_key_new(&key, NULL) != 0 || go_local_set(key, &value) != 0)
+		told("go_local_set");
+	printf("done\n");
+}
+
+DEATH(fault_first_select)
+{
+	go_case cases[20] = {{0}};
+	if (go_select(cases, 20, GO_POLL) == GO_ENOMEM)
+		told("go_select");
+	printf("done\n");
+}
+
 DEATH(fault_first_yield)
 {
 	go_yield();
@@ -211,8 +228,9 @@ void
 test_fault_first_calls(void)
 {
 	static const char *const programs[] = {"fault_first_call", "fault_first_chan",
-					       "fault_first_timer", "fault_first_ctx"};
-	for (size_t i = 0; i < 4; i++)
+					       "fault_first_timer", "fault_first_ctx",
+					       "fault_first_local", "fault_first_select"};
+	for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++)
 		for (int n = 1; n <= 16; n++) {
 			char plan[64];
 			snprintf(plan, sizeof(plan), "alloc:%d:ENOMEM", n);
