@@ -25,6 +25,9 @@ static struct {
 	ATOMIC_U64 ended;  // who holds busy writes
 } gc;
 
+static Mutex waiters_lock = MUTEX_INIT(leaf);
+static GList waiters;     // waiters_lock: for the end of a cycle
+
 static RootSet roots;     // who holds busy
 static ATOMIC_U64 next_root;
 static ATOMIC_U64 next_chunk;
@@ -209,19 +212,28 @@ gc_enter(void)
 	return cas_acq(&gc.busy, &zero, 1); // order: claim
 }
 
+// After: gp waits for the end of a cycle, unless that has come.
+static void
+wait_for_end(void *gp)
+{
+	mutex_lock(&waiters_lock);
+	bool waits = load_rlx(&gc.busy) != 0; // order: own, the lock: gc_leave looks afterwards
+	if (waits)
+		glist_push(&waiters, gp);
+	mutex_unlock(&waiters_lock);
+	if (!waits)
+		sched_ready(gp);
+}
+
 static void
 gc_leave(void)
 {
 	store_rel(&gc.busy, 0); // order: release
-}
-
-static void
-pause_a_little(void)
-{
-	if (sched_g()->thread)
-		os_sleep(50 * 1000);
-	else
-		sched_gosched();
+	mutex_lock(&waiters_lock);
+	GList all = waiters;
+	waiters = (GList){0};
+	mutex_unlock(&waiters_lock);
+	sched_ready_list(&all);
 }
 
 // Who holds busy. Nothing happens without memory to collect with: who allocates finds out whether
@@ -290,7 +302,9 @@ gc_collect(GcWhy why)
 	// order: count. One that begins after the call sees all the caller has dropped.
 	uint64_t wanted = load_acq(&gc.begun) + 1;
 	while (!gc_enter()) {
-		pause_a_little();
+		if (why == GC_GOAL || why == GC_CHAOS)
+			return; // somebody is at it
+		sched_park(WAIT_gc_cycle, wait_for_end, sched_g());
 		if (load_acq(&gc.ended) >= wanted) // order: observe <- collect
 			return;
 	}

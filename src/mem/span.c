@@ -273,6 +273,8 @@ span_sweep(Mspan *s)
 	uint32_t nelems = info_of(s)->nelems;
 	uint32_t nfree = free_unmarked(s);
 	store_rlx(&s->gen, gen_now()); // order: own
+	if (CHAOS("swept", 4))
+		os_yield(); // swept, and in no list yet
 	if (nfree < nelems)
 		return true;
 	span_free(s);

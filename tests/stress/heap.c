@@ -417,7 +417,7 @@ static void
 mutator_main(void *v)
 {
 	Mutator *m = v;
-	for (long i = test_scale(150); i > 0; i--)
+	for (long i = test_scale(400); i > 0; i--)
 		mutate(m, 1000);
 	mutator_end(m);
 	atomic_fetch_sub(&running, 1);
