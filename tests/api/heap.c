@@ -404,16 +404,16 @@ GO_TEST(heap_percent, 1)
 	char *live = go_alloc_data(LIVE);
 	expect_eq(go_set_gc_percent(100), 100);
 	go_gc();
-	uint64_t at_100 = collections_of(8 * LIVE);
+	uint64_t at_100 = collections_of(32 * LIVE);
 	expect_eq(go_set_gc_percent(400), 100);
-	uint64_t at_400 = collections_of(8 * LIVE);
+	uint64_t at_400 = collections_of(32 * LIVE);
 	expect_eq(go_set_gc_percent(-5), 400);
 	uint64_t off = collections_of(8 * LIVE);
 	expect(off <= 1); // one may have begun before
 	expect(at_100 >= 3); // the globals of this program count as well
 	expect(at_400 < at_100 || test_scale(100) < 100); // the stress build collects as it likes
 	expect_eq(go_set_gc_percent(100), -1);
-	expect(collections_of(8 * LIVE) >= 2);
+	expect(collections_of(32 * LIVE) >= 2);
 	go_keep_alive(live);
 }
 
