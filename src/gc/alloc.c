@@ -11,6 +11,7 @@
 
 #include "gc/collect.h"
 #include "gc/pace.h"
+#include "mem/watch.h"
 #include "sched/sched.h"
 
 enum {
@@ -52,6 +53,7 @@ start(void)
 			shared_cache = mcache_new();
 		ok = shared_cache != NULL && (heap_ready() || heap_reserve() == 0);
 		if (ok) {
+			os_halt_files();
 			pace_init();
 			store_rel(&started, true); // order: publish -> cache_get
 		}
@@ -127,6 +129,7 @@ alloc_small(Mcache *c, Kind kind, uint32_t class)
 	char *p = slots_take(cs);
 	if (unlikely(p == NULL) && (p = take_slow(c, kind, class)) == NULL)
 		return NULL;
+	watch_made(p, cs->size);
 	if (cs->needzero)
 		zero(p, cs->size);
 	return p;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "mem/heap_impl.h"
+#include "mem/watch.h"
 
 Mcache *
 mcache_new(void)
@@ -80,6 +81,7 @@ heap_alloc_large(size_t bytes, size_t align, Kind kind, const HeapType *type, si
 	if (s == NULL)
 		return NULL;
 	char *p = heap_page_addr(span_page(s));
+	watch_made(p, bytes);
 	if (load_rlx(&s->needzero)) // order: own
 		memset(p, 0, bytes);
 	s->type = type;

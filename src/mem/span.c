@@ -11,11 +11,10 @@
 //   C2  gen != heap_gen: nobody has swept it since the last mark. Only then it is in `unswept`.
 //   C3  Free bits only ever become set by sweeping and freeing, clear by taking them in hand.
 // Locks:  Mcentral.lock, rank central; one at a time. Sweeping itself is done without.
-#include <string.h>
-
 #include "mem/heap_impl.h"
 
 #include "mem/mem_up.h"
+#include "mem/watch.h"
 #include "undergo/base.h"
 
 // Doubly linked: heap_free takes spans out of the middle.
@@ -234,27 +233,15 @@ span_has_free(const Mspan *s)
 
 // --- sweeping ------------------------------------------------------------------------------------
 
-// In the stress build what is free is overwritten, so that whoever still uses it finds out.
-#ifdef UNDERGO_STRESS
 static void
-clobber(Slot s)
+gone(size_t page, uint32_t word, uint64_t garbage)
 {
-	enum { DEAD = 0xdb };
-	memset(slot_addr(s), DEAD, slot_bytes(s));
-}
-
-static void
-clobber_all(size_t page, uint32_t word, uint64_t garbage)
-{
-	for (; garbage != 0; garbage &= garbage - 1) {
+	for (; WATCHES_FREE && garbage != 0; garbage &= garbage - 1) {
 		uint32_t i = word * 64 + (uint32_t)__builtin_ctzll(garbage);
-		clobber((Slot){page, i, &heap.info[page]});
+		Slot s = {page, i, &heap.info[page]};
+		watch_gone(slot_addr(s), slot_bytes(s));
 	}
 }
-#else
-#define clobber(s) ((void)(s))
-#define clobber_all(page, word, garbage) ((void)(page), (void)(word), (void)(garbage))
-#endif
 
 // Turns what is neither marked nor free into free slots. Returns how many slots are free now.
 static uint32_t
@@ -268,7 +255,7 @@ free_unmarked(Mspan *s)
 		uint64_t before = load_rlx(&heap.frees[at + i]); // order: claimed below
 		uint64_t garbage = ~marked & ~before;
 		if (garbage != 0) {
-			clobber_all(span_page(s), i, garbage);
+			gone(span_page(s), i, garbage);
 			store_rlx(&s->needzero, true); // order: published by the bits
 			before = garbage | or_ar(&heap.frees[at + i], garbage); // order: heap_free
 		}
@@ -286,6 +273,8 @@ span_sweep(Mspan *s)
 	uint32_t nelems = info_of(s)->nelems;
 	uint32_t nfree = free_unmarked(s);
 	store_rlx(&s->gen, gen_now()); // order: own
+	if (CHAOS("swept", 4))
+		os_yield(); // swept, and in no list yet
 	if (nfree < nelems)
 		return true;
 	span_free(s);
@@ -412,7 +401,7 @@ set_free(Slot slot)
 	uint64_t bit = (uint64_t)1 << (slot.index % 64);
 	if ((load_rlx(slot_free_word(slot)) & bit) != 0) // order: own, the caller's object
 		return false;
-	clobber(slot);
+	watch_gone(slot_addr(slot), slot_bytes(slot));
 	store_rlx(&heap.spans[slot.page].needzero, true); // order: published by the bit
 	return (or_ar(slot_free_word(slot), bit) & bit) == 0;
 }
