@@ -5,11 +5,16 @@
 // P is its own and no cycle can stop the world under it. A thread without a P takes the gate and
 // uses the one cache that all such threads share.
 //
+// With heap.watched, which GODEBUG decides, each allocation takes the slow path and is looked at
+// there.
+//
 // Locks:  gate, rank heapgate, before all others; see collect.h.
 #include <string.h>
 
+#include "base/godebug.h"
 #include "gc/collect.h"
 #include "gc/pace.h"
+#include "mem/clobber.h"
 #include "sched/sched.h"
 
 enum {
@@ -106,6 +111,16 @@ zero(char *p, size_t bytes)
 		__builtin_memset(p + at, 0, STEP / 2);
 }
 
+// heap.watched: the slot at p has been taken. The others go back, so that the next allocation gets
+// here too.
+COLD static void
+watch(Mcache *c, CacheSlots *cs, const char *p, Kind kind)
+{
+	slots_return(c, cs);
+	if (clobbers())
+		clobber_check_slot(p, cs->size, kind);
+}
+
 // Takes new slots in hand and one of them; NULL without memory.
 static char *
 take_slow(Mcache *c, Kind kind, uint32_t class)
@@ -116,7 +131,11 @@ take_slow(Mcache *c, Kind kind, uint32_t class)
 		pace_allocated(c->allocated);
 		c->allocated = 0;
 	}
-	return slots_take(&c->slots[kind][class]);
+	CacheSlots *cs = &c->slots[kind][class];
+	char *p = slots_take(cs);
+	if (unlikely(heap.watched))
+		watch(c, cs, p, kind);
+	return p;
 }
 
 static inline char *
@@ -183,10 +202,24 @@ in_hand(const M *mp, size_t bytes, Kind kind)
 	       pp->mcache->slots[kind][size_class(bytes)].free != 0;
 }
 
+// GODEBUG=gcevery=n.
+COLD static void
+collect_every(void)
+{
+	static ATOMIC_U64 count;
+	if (godebug.gcevery <= 0)
+		return;
+	uint64_t n = add_rlx(&count, 1) + 1; // order: count
+	if (n % (uint64_t)godebug.gcevery == 0)
+		gc_collect(GC_FORCED);
+}
+
 // May collect first, may sweep.
 NOINLINE static char *
 alloc_slow(const Want *w)
 {
+	if (unlikely(heap.watched))
+		collect_every();
 	if (unlikely(gc_due()))
 		gc_collect(GC_GOAL);
 	char *p = alloc_once(w);

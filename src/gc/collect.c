@@ -9,6 +9,8 @@
 // Locks:  gc.busy and foreign_lock, both before all others (alloc.c).
 #include "gc/collect.h"
 
+#include "base/godebug.h"
+#include "gc/checkmark.h"
 #include "gc/mark.h"
 #include "gc/pace.h"
 #include "gc/worker.h"
@@ -108,7 +110,11 @@ stopped_part(GcWhy why)
 	bool ok = roots_gather(&roots);
 	if (ok) {
 		flush_caches();
+		if (unlikely(godebug.gccheckmark != 0))
+			checkmark_begin(&roots);
 		MarkCounts live = mark_all();
+		if (unlikely(godebug.gccheckmark != 0))
+			checkmark_end();
 		heap_start_sweep();
 		pace_marked(live, why);
 	}

@@ -533,11 +533,20 @@ specials_mark_roots(Marker *m)
 }
 
 void
-specials_mark_again(Marker *m)
+specials_visit(void (*word)(uintptr_t w), void (*contents)(Slot s))
 {
-	final_mark(m);
-	for (Special *ss = all.all_next; ss != NULL; ss = ss->all_next)
-		mark_span(m, ss);
+	final_visit(word);
+	for (Special *ss = all.all_next; ss != NULL; ss = ss->all_next) {
+		Slot s = {.page = span_page(ss->span), .info = &heap.info[span_page(ss->span)]};
+		for (const Record *r = ss->first; r != NULL; r = r->next) {
+			if (r->kind == RECORD_WEAK)
+				continue;
+			word(r->arg);
+			s.index = r->index;
+			if (r->kind == RECORD_FINALIZER)
+				contents(s);
+		}
+	}
 }
 
 // Nothing is left to mark: what is dead is found by sweeping. The next mark begins anew.

@@ -21,8 +21,8 @@ struct go_weak *special_weak_new(void *p); // NULL without memory, or outside of
 void *special_weak_get(struct go_weak *w);
 void special_weak_free(struct go_weak *w);
 
-// Marks again, for one worker, what specials_mark_roots marks.  STW.
-void specials_mark_again(Marker *m);
+// Tells what specials_mark_roots marks: words, and objects whose contents live.  STW.
+void specials_visit(void (*word)(uintptr_t w), void (*contents)(Slot s));
 
 // --- between special.c and final.c ---------------------------------------------------------------
 
@@ -44,5 +44,7 @@ void final_unreserve(void);
 void final_queue(uintptr_t fn, uintptr_t p, uintptr_t arg);
 // Marks what is queued. Any thread, at any time.
 void final_mark(Marker *m);
+// Tells the same.
+void final_visit(void (*word)(uintptr_t w));
 
 #endif

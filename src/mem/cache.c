@@ -51,16 +51,23 @@ mcache_refill(Mcache *c, Kind kind, uint32_t class)
 	return cs->span != NULL && take_word(c, cs);
 }
 
+void
+slots_return(Mcache *c, CacheSlots *cs)
+{
+	size_t page = span_page(cs->span);
+	ATOMIC_U64 *f = &heap.frees[page * PAGE_WORDS + cs->word];
+	or_ar(f, cs->free); // order: publish -> who takes it
+	c->allocated -= (int64_t)__builtin_popcountll(cs->free) * cs->size;
+	cs->free = 0;
+}
+
 // Puts back what is left of cs, and its span.
 static void
 flush_slots(Mcache *c, CacheSlots *cs)
 {
 	if (cs->span == NULL)
 		return;
-	size_t page = span_page(cs->span);
-	ATOMIC_U64 *f = &heap.frees[page * PAGE_WORDS + cs->word];
-	or_ar(f, cs->free); // order: publish -> who takes it
-	c->allocated -= (int64_t)__builtin_popcountll(cs->free) * cs->size;
+	slots_return(c, cs);
 	central_put(cs->span);
 	*cs = (CacheSlots){.span = NULL};
 }

@@ -72,6 +72,8 @@ kind_region(Kind k)
 	return (Region)regions[k];
 }
 
+const char *heap_kind_name(Kind k); // for reports: "scan", "noscan", ...
+
 // Where an object has pointers.
 typedef struct go_type HeapType;
 
@@ -123,6 +125,7 @@ typedef struct Heap {
 	ATOMIC_U64 *marks;       // PAGE_WORDS a page
 	ATOMIC_U64 *frees;       // PAGE_WORDS a page
 	uint64_t *types;         // 16 words a page: a bit per word, or a HeapType for each slot
+	bool watched;      // each allocation is looked at: no cache keeps slots in hand
 } Heap;
 extern Heap heap;
 
@@ -223,7 +226,11 @@ typedef struct Mcache {
 
 // Reserves address space. 0 or GO_ENOMEM. Call it once; heap_ready tells.
 int heap_reserve(void);
-static inline bool heap_ready(void) { return heap.base != 0; }
+static inline bool
+heap_ready(void)
+{
+	return heap.base != 0;
+}
 
 Mcache *mcache_new(void); // NULL without memory
 // Gives back all that c has in hand. STW, or the owner.
@@ -246,6 +253,9 @@ size_class(size_t bytes)
 
 // Refills cs from its span, or with another one. False: no memory.  Locks: takes central, pages.
 bool mcache_refill(Mcache *c, Kind kind, uint32_t class);
+
+// Puts back what cs has in hand of its span, which it keeps.
+void slots_return(Mcache *c, CacheSlots *cs);
 
 // A free slot with whatever is in it, or NULL when cs is empty.
 static inline char *

@@ -13,6 +13,7 @@
 // Locks:  Mcentral.lock, rank central; one at a time. Sweeping itself is done without.
 #include "mem/heap_impl.h"
 
+#include "mem/clobber.h"
 #include "mem/mem_up.h"
 #include "undergo/base.h"
 
@@ -152,7 +153,9 @@ span_init(PageRun run, uint32_t npages, uint32_t class)
 		.class = (uint8_t)class,
 		.gen = gen_now(),
 	};
-	init_plain(&s->needzero, !run.zeroed);
+	init_plain(&s->needzero, !run.zeroed || clobbers());
+	if (clobbers())
+		clobber_check_pages(run.page, npages);
 	return s;
 }
 
@@ -165,6 +168,8 @@ span_new(Kind kind, uint32_t class)
 		return NULL;
 	Mspan *s = span_init(run, npages, class);
 	uint32_t nelems = npages * HEAP_PAGE / size;
+	if (clobbers())
+		clobber_fill(heap_page_addr(run.page), (size_t)npages * HEAP_PAGE);
 	set_free_bits(run.page, nelems);
 	PageInfo proto = {
 		.magic = ~(uint32_t)0 / size + 1,
@@ -202,11 +207,25 @@ span_new_large(size_t bytes, size_t align, Kind kind)
 	return s;
 }
 
+// All of a span that is given up is pattern: of small objects it is by now.
+static void
+clobber_span(const Mspan *s)
+{
+	char *p = heap_page_addr(span_page(s));
+	size_t bytes = (size_t)s->npages * HEAP_PAGE;
+	if (s->class == 0)
+		clobber_fill(p, bytes);
+	else
+		clobber_check_slot(p, bytes, (Kind)info_of(s)->kind);
+}
+
 void
 span_free(Mspan *s)
 {
 	size_t page = span_page(s);
 	uint32_t npages = s->npages;
+	if (clobbers())
+		clobber_span(s);
 	s->place = PLACE_NONE;
 	for (uint32_t i = 0; i < npages; i++)
 		store_rel(&heap.info[page + i].state, SPAN_NONE); // order: M3
@@ -226,6 +245,16 @@ span_has_free(const Mspan *s)
 
 // --- sweeping ------------------------------------------------------------------------------------
 
+// Fills those of the i-th 64 slots that are garbage. A large one is filled when its span goes.
+static void
+clobber_slots(const Mspan *s, uint32_t i, uint64_t garbage)
+{
+	uint32_t size = info_of(s)->size;
+	char *p = heap_page_addr(span_page(s)) + (size_t)i * 64 * size;
+	for (; garbage != 0; garbage &= garbage - 1)
+		clobber_fill(p + (size_t)__builtin_ctzll(garbage) * size, size);
+}
+
 // Turns what is neither marked nor free into free slots. Returns how many slots are free now.
 static uint32_t
 free_unmarked(Mspan *s)
@@ -237,6 +266,8 @@ free_unmarked(Mspan *s)
 		uint64_t marked = load_rlx(&heap.marks[at + i]); // order: the mark is over
 		uint64_t before = load_rlx(&heap.frees[at + i]); // order: claimed below
 		uint64_t garbage = ~marked & ~before;
+		if (clobbers())
+			clobber_slots(s, i, garbage);
 		if (garbage != 0)
 			before = garbage | or_ar(&heap.frees[at + i], garbage); // order: heap_free
 		freed += (uint32_t)__builtin_popcountll(garbage);
@@ -378,6 +409,8 @@ static bool
 set_free(Slot slot)
 {
 	uint64_t bit = (uint64_t)1 << (slot.index % 64);
+	if (clobbers())
+		clobber_fill(slot_addr(slot), slot.info->size);
 	store_rlx(&heap.spans[slot.page].needzero, true); // order: published by the bit
 	return (or_ar(slot_free_word(slot), bit) & bit) == 0;
 }

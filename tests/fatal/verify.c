@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The modes of GODEBUG that verify the heap find what is wrong.
+//
+// Errors of a program are made as a program makes them. Errors of the collector itself are made
+// from inside.
+#include "gc/checkmark.h"
+#include "harness.h"
+#include "undergo.h"
+#include "undergo/heap.h"
+
+#include <stdio.h>
+#include <string.h>
+
+// --- clobberfree --------------------------------------------------------------------------------
+
+static size_t object_bytes;
+
+static void
+write_at(void *p, size_t offset)
+{
+	((volatile char *)p)[offset] = 1;
+}
+
+// Until whoever gets the memory next has looked at it.
+static void
+allocate_much(size_t bytes)
+{
+	for (int i = 0; i < 2000; i++)
+		go_alloc_data(bytes);
+}
+
+static int
+write_after_free(void *arg)
+{
+	(void)arg;
+	char *p = go_alloc_data(object_bytes);
+	go_free(p);
+	write_at(p, object_bytes / 2);
+	allocate_much(object_bytes);
+	return 0;
+}
+
+DEATH(verify_write_after_free)
+{
+	object_bytes = 100;
+	go_run(write_after_free, NULL);
+}
+
+DEATH(verify_write_after_free_large)
+{
+	object_bytes = 100000;
+	go_run(write_after_free, NULL);
+}
+
+static volatile uintptr_t hidden;
+
+static __attribute__((noinline)) void
+hide_one(void *unused)
+{
+	(void)unused;
+	hidden = ~(uintptr_t)go_alloc(200);
+}
+
+// The collector frees what only a hidden pointer refers to.
+static int
+write_after_collection(void *arg)
+{
+	(void)arg;
+	uintptr_t all[64];
+	for (int i = 0; i < 64; i++) {
+		go_spawn(hide_one, NULL);
+		go_sleep(GO_MSEC);
+		all[i] = hidden;
+	}
+	go_gc();
+	for (int i = 0; i < 64; i++)
+		write_at((void *)~all[i], 8);
+	for (int i = 0; i < 1000; i++)
+		go_alloc(200);
+	return 0;
+}
+
+DEATH(verify_write_after_collection)
+{
+	go_run(write_after_collection, NULL);
+}
+
+void
+test_verify_finds_write_after_free(void)
+{
+	static const char *const why = "fatal error: free memory was written to\n";
+	expect_death(verify_write_after_free, .status = 2, .env = "GODEBUG=clobberfree=1",
+		     .err_has = {"1 word written", "noscan at ", ", size 112, offset 50\n", why});
+	expect_death(verify_write_after_free_large, .status = 2, .env = "GODEBUG=clobberfree=1",
+		     .err_has = {"1 word written", "page at ", why});
+	expect_death(verify_write_after_collection, .status = 2, .env = "GODEBUG=clobberfree=1",
+		     .err_has = {"1 word written", "scan at ", ", size 208, offset 8\n", why});
+	expect_death(verify_write_after_free, .status = 0);
+}
+
+static int
+read_after_free(void *arg)
+{
+	(void)arg;
+	uint64_t *p = go_alloc_data(256);
+	memset(p, 1, 256);
+	go_free(p);
+	printf("%llx\n", (unsigned long long)*(volatile uint64_t *)&p[3]);
+	return 0;
+}
+
+DEATH(verify_read_after_free)
+{
+	go_run(read_after_free, NULL);
+}
+
+void
+test_verify_clobbers(void)
+{
+	expect_death(verify_read_after_free, .status = 0, .env = "GODEBUG=clobberfree=1",
+		     .out = "deadbeefdeadbeef\n");
+}
+
+// --- gcevery ------------------------------------------------------------------------------------
+
+static int
+count_collections(void *arg)
+{
+	(void)arg;
+	go_heap_stats st;
+	go_alloc(16); // the heap begins to be
+	go_heap_stats_read(&st);
+	uint64_t before = st.collections;
+	for (int i = 0; i < 100; i++)
+		go_alloc(16 + (size_t)i * 1000);
+	go_heap_stats_read(&st);
+	printf("%llu\n", (unsigned long long)(st.collections - before));
+	return 0;
+}
+
+DEATH(verify_count_collections)
+{
+	go_run(count_collections, NULL);
+}
+
+void
+test_verify_collects_every(void)
+{
+	expect_death(verify_count_collections, .status = 0, .env = "GODEBUG=gcevery=1",
+		     .out = "100\n");
+	expect_death(verify_count_collections, .status = 0, .env = "GODEBUG=gcevery=20",
+		     .out = "5\n");
+}
+
+// --- gccheckmark --------------------------------------------------------------------------------
+
+typedef struct Pair {
+	struct Pair *to;
+	long number;
+} Pair;
+
+static Pair *head;
+
+static Pair *
+make_pairs(void)
+{
+	Pair *first = go_new(Pair);
+	first->to = go_new(Pair);
+	return first;
+}
+
+static Slot
+slot_of(const void *p)
+{
+	return heap_slot((uintptr_t)p);
+}
+
+// What a mark does that misses the second of the pairs.
+static void
+unmark(void)
+{
+	Slot s = slot_of(head->to);
+	and_ar(slot_mark_word(s), ~((uint64_t)1 << (s.index % 64))); // order: STW
+}
+
+static int
+miss_one(void *arg)
+{
+	(void)arg;
+	head = make_pairs();
+	checkmark_test = unmark;
+	go_gc();
+	return 0;
+}
+
+DEATH(verify_miss_one)
+{
+	go_run(miss_one, NULL);
+}
+
+static uintptr_t dead[64]; // complements, which are no pointers
+
+// Some may be alive for a stale word.
+static void
+mark_dead(void)
+{
+	for (size_t i = 0; i < countof(dead); i++) {
+		Slot s = slot_of((void *)~dead[i]);
+		or_ar(slot_mark_word(s), (uint64_t)1 << (s.index % 64)); // order: STW
+	}
+}
+
+static void
+make_dead(void *unused)
+{
+	(void)unused;
+	for (size_t i = 0; i < countof(dead); i++)
+		dead[i] = ~(uintptr_t)go_alloc(64);
+}
+
+static int
+mark_too_much(void *arg)
+{
+	(void)arg;
+	go_spawn(make_dead, NULL);
+	go_sleep(10 * GO_MSEC);
+	checkmark_test = mark_dead;
+	go_gc();
+	return 0;
+}
+
+DEATH(verify_mark_too_much)
+{
+	go_run(mark_too_much, NULL);
+}
+
+void
+test_verify_compares_marks(void)
+{
+	static const char *const why = "fatal error: checkmark: the two marks differ\n";
+	expect_death(verify_miss_one, .status = 2, .env = "GODEBUG=gccheckmark=1",
+		     .err_has = {"not marked: scan object ", ", size 16\n", "from scan object ",
+				 ", size 16, offset 0\n", why});
+	expect_death(verify_mark_too_much, .status = 2, .env = "GODEBUG=gccheckmark=1",
+		     .err_has = {"marked only by the mark: scan object ", ", size 80\n",
+				 "nothing refers to it\n", why});
+	expect_death(verify_miss_one, .status = 0);
+}
