@@ -8,7 +8,8 @@
 // With heap.watched, which GODEBUG decides, each allocation takes the slow path and is looked at
 // there.
 //
-// Locks:  gate, rank heapgate, before all others; see collect.h.
+// Locks:  gate, rank heapgate. Who has it needs no P and waits for none of the locks below which it
+//         may be taken, so a P may wait for it, while somebody starts the heap.
 #include <string.h>
 
 #include "base/godebug.h"

@@ -4,9 +4,10 @@
 // Invariants:
 //   G1  gc.busy is held by one party from the decision to collect until the world runs again.
 //   G2  While the world is stopped by a cycle, foreign_lock is held by it: no thread without a P is
-//       inside the allocator, and all others of the heap's locks are free.
+//       inside the allocator, and all others of the heap's locks are free. It is taken after the
+//       stop, so that no P waits for it; who has it needs no P to get on.
 //   G3  No span is unswept when a mark begins.
-// Locks:  gc.busy and foreign_lock, both before all others (alloc.c).
+// Locks:  foreign_lock (alloc.c), with the world stopped. gc.busy is no Mutex: who has it parks.
 #include "gc/collect.h"
 
 #include "base/godebug.h"
@@ -105,7 +106,8 @@ stopped_part(GcWhy why)
 {
 	sched_stop_world();
 	int64_t stopped_at = os_nanotime();
-	finish_sweeping(); // what Ps had begun to sweep when the stop was asked for
+	foreign_lock();
+	finish_sweeping(); // what was being swept when the stop was asked for
 	threads_stop();
 	bool ok = roots_gather(&roots);
 	if (ok) {
@@ -119,6 +121,7 @@ stopped_part(GcWhy why)
 		pace_marked(live, why);
 	}
 	threads_resume();
+	foreign_unlock();
 	if (ok)
 		pace_paused(os_nanotime() - stopped_at);
 	sched_start_world();
@@ -132,14 +135,9 @@ cycle(GcWhy why)
 {
 	__builtin_unwind_init();
 	finish_sweeping();
-	do {
+	do
 		roots_prepare();
-		foreign_lock();
-		bool ok = stopped_part(why);
-		foreign_unlock();
-		if (ok)
-			break;
-	} while (true);
+	while (!stopped_part(why));
 }
 
 static bool

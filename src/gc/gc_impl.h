@@ -2,16 +2,17 @@
 // What the files of the collector share.
 //
 // A cycle (collect.c), all on the M that began it unless it says otherwise:
-//   1 finish sweeping; take foreign_lock, so that no thread without a P is inside the allocator
+//   1 finish sweeping
 //   2 roots_prepare: what needs locks of libc or of the loader is looked at now
-//   3 sched_stop_world: no P runs, no G is inside the runtime on a P
+//   3 sched_stop_world: no P runs, no G is inside the runtime on a P. Then foreign_lock: no thread
+//     without a P is inside the allocator, and nothing is being swept
 //   4 threads_stop: every other thread of the process stands still, wherever it is. From here to 9
 //     nothing of libc is called, and no lock that a stopped thread may hold is taken
 //   5 flush all Mcaches, heap_premark
 //   6 roots_gather: ranges of memory that may hold pointers
 //   7 mark from them, on all workers
 //   8 specials: what is only reachable from finalizers (special.c)
-//   9 heap_start_sweep, threads_resume, sched_start_world, release foreign_lock
+//   9 heap_start_sweep, threads_resume, release foreign_lock, sched_start_world
 //  10 the workers sweep while the program runs
 #ifndef UNDERGO_GC_GC_IMPL_H
 #define UNDERGO_GC_GC_IMPL_H

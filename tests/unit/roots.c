@@ -37,15 +37,15 @@ look(Secrets *s)
 	bool ok;
 	do {
 		roots_prepare();
-		foreign_lock();
 		sched_stop_world();
+		foreign_lock();
 		threads_stop();
 		ok = roots_gather(&set);
 		if (ok && s != NULL)
 			count_words(s, &set);
 		threads_resume();
-		sched_start_world();
 		foreign_unlock();
+		sched_start_world();
 	} while (!ok);
 }
 
