@@ -296,11 +296,11 @@ gc_free(void *p)
 	if (foreign)
 		foreign_lock();
 	bool was_used = heap_free(s);
+	pace_allocated(-bytes);
 	if (foreign)
 		foreign_unlock();
 	if (!was_used)
 		fatal("go_free: object is free already");
-	pace_allocated(-bytes);
 }
 
 void *

@@ -14,7 +14,9 @@
 #include "gc/checkmark.h"
 #include "gc/mark.h"
 #include "gc/pace.h"
+#include "gc/special.h"
 #include "gc/worker.h"
+#include "mem/walk.h"
 #include "sched/sched.h"
 
 static struct {
@@ -67,13 +69,36 @@ run_phase(WorkerFn *fn)
 // --- a cycle -------------------------------------------------------------------------------------
 
 static void
+flush_cache(Mcache *c)
+{
+	mcache_flush(c);
+	pace_allocated(c->allocated); // or it would be counted on top of what is marked
+	c->allocated = 0;
+}
+
+static void
 flush_caches(void)
 {
 	ProcSnapshot all = procs_all();
 	for (uint32_t i = 0; i < all.n; i++)
 		if (all.p[i]->mcache != NULL)
-			mcache_flush(all.p[i]->mcache);
-	mcache_flush(foreign_cache());
+			flush_cache(all.p[i]->mcache);
+	flush_cache(foreign_cache());
+}
+
+// GODEBUG=gcwalk=1: once before the mark, when everything is known exactly, and once after it.
+COLD static void
+walk_heap(bool marked)
+{
+	HeapWalk w;
+	heap_walk(&w, marked);
+	if (!marked) {
+		go_heap_stats st;
+		pace_stats(&st);
+		heap_walk_same("bytes of live objects", heap.base, st.live_bytes, w.bytes);
+		specials_verify();
+	}
+	heap_walk_end(&w);
 }
 
 static void
@@ -112,11 +137,15 @@ stopped_part(GcWhy why)
 	bool ok = roots_gather(&roots);
 	if (ok) {
 		flush_caches();
+		if (unlikely(godebug.gcwalk != 0))
+			walk_heap(false);
 		if (unlikely(godebug.gccheckmark != 0))
 			checkmark_begin(&roots);
 		MarkCounts live = mark_all();
 		if (unlikely(godebug.gccheckmark != 0))
 			checkmark_end();
+		if (unlikely(godebug.gcwalk != 0))
+			walk_heap(true);
 		heap_start_sweep();
 		pace_marked(live, why);
 	}

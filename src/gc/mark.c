@@ -463,8 +463,11 @@ mark_pinned(Marker *m, Mspan *sp)
 	PageInfo *pi = &heap.info[page];
 	for (uint32_t i = 0; i < pi->nelems; i++) {
 		Slot s = {page, i, pi};
-		if ((load_rlx(slot_free_word(s)) >> (i % 64) & 1) == 0) // order: O1
-			push(m, entry_of(s));
+		if ((load_rlx(slot_free_word(s)) >> (i % 64) & 1) != 0) // order: O1
+			continue;
+		m->counts.objects++;
+		m->counts.bytes += slot_bytes(s);
+		push(m, entry_of(s));
 	}
 }
 

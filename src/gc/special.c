@@ -32,7 +32,9 @@
 #include "gc/special.h"
 
 #include "gc/collect.h"
+#include "gc/pace.h"
 #include "mem/mem_up.h"
+#include "mem/walk.h"
 #include "sched/sched.h"
 
 typedef enum RecordKind { RECORD_FINALIZER, RECORD_CLEANUP, RECORD_WEAK } RecordKind;
@@ -448,8 +450,10 @@ object_died(Special *ss, Record **at, Slot s)
 {
 	bool revived = has_finalizer(*at);
 	take_slot(ss, at, !revived, true);
-	if (revived)
-		or_ar(slot_mark_word(s), (uint64_t)1 << (s.index % 64)); // order: own, the sweeper
+	if (!revived)
+		return;
+	or_ar(slot_mark_word(s), (uint64_t)1 << (s.index % 64)); // order: own, the sweeper
+	pace_allocated((int64_t)slot_bytes(s)); // the mark did not count it
 }
 
 static void
@@ -546,6 +550,38 @@ specials_visit(void (*word)(uintptr_t w), void (*contents)(Slot s))
 			if (r->kind == RECORD_FINALIZER)
 				contents(s);
 		}
+	}
+}
+
+// S1, as long as nothing waits to be swept.
+static void
+verify_records(const Special *ss)
+{
+	Slot s = {.page = span_page(ss->span), .info = &heap.info[span_page(ss->span)]};
+	uintptr_t at = (uintptr_t)heap_page_addr(s.page);
+	uint32_t before = 0;
+	heap_walk_same("a list of records without one", at, ss->first == NULL, 0);
+	for (const Record *r = ss->first; r != NULL; before = r->index, r = r->next) {
+		s.index = r->index;
+		if (s.index < before || s.index >= s.info->nelems) {
+			heap_walk_wrong("the slot of a record", at, s.index, before);
+			return;
+		}
+		uint64_t free = load_rlx(slot_free_word(s)); // order: STW
+		heap_walk_same("a record of a free slot", (uintptr_t)slot_addr(s),
+			       free >> (s.index % 64) & 1, 0);
+	}
+}
+
+void
+specials_verify(void)
+{
+	const Special *before = &all;
+	for (const Special *ss = all.all_next; ss != NULL; before = ss, ss = ss->all_next) {
+		uintptr_t at = (uintptr_t)heap_page_addr(span_page(ss->span));
+		heap_walk_same("the list of spans with records", at, ss->all_prev == before, 1);
+		heap_walk_same("a span's records", at, ss->span->specials == ss, 1); // S4
+		verify_records(ss);
 	}
 }
 

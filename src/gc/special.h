@@ -24,6 +24,9 @@ void special_weak_free(struct go_weak *w);
 // Tells what specials_mark_roots marks: words, and objects whose contents live.  STW.
 void specials_visit(void (*word)(uintptr_t w), void (*contents)(Slot s));
 
+// Looks whether what special.c says of itself holds, for a heap walk.  STW, all is swept.
+void specials_verify(void);
+
 // --- between special.c and final.c ---------------------------------------------------------------
 
 extern Mutex special_lock; // rank special: the tables, their records, the queue

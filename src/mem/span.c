@@ -475,3 +475,25 @@ heap_premark(size_t chunk)
 {
 	chunk_each_span(chunk, premark_one, NULL);
 }
+
+static void
+list_each(const SpanList *l, Kind kind, uint32_t class, SpanPlace place, ListedFn *fn)
+{
+	const Mspan *before = NULL;
+	for (const Mspan *s = l->first; s != NULL; before = s, s = s->next)
+		fn(s, before, kind, class, place);
+	check(l->last == before, "list_each: the end of a list of spans");
+}
+
+void
+centrals_each(ListedFn *fn)
+{
+	for (int k = 0; k < KIND_COUNT; k++) {
+		for (uint32_t c = 0; c < SIZE_CLASSES; c++) {
+			const Mcentral *ce = &centrals[k][c];
+			list_each(&ce->partial, (Kind)k, c, PLACE_PARTIAL, fn);
+			list_each(&ce->full, (Kind)k, c, PLACE_FULL, fn);
+			list_each(&ce->unswept, (Kind)k, c, PLACE_NONE, fn);
+		}
+	}
+}

@@ -247,7 +247,8 @@ DEATH(verify_program)
 SILENT(checkmark, "gccheckmark=1")
 SILENT(clobber, "clobberfree=1")
 SILENT(every, "gcevery=50")
-SILENT(all, "gccheckmark=1,clobberfree=1,gcevery=100")
+SILENT(walk, "gcwalk=1")
+SILENT(all, "gccheckmark=1,clobberfree=1,gcwalk=1,gcevery=100")
 
 // Words that nobody knows, and numbers that are none, are passed over.
 void
