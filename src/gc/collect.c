@@ -14,6 +14,7 @@
 #include "gc/checkmark.h"
 #include "gc/mark.h"
 #include "gc/pace.h"
+#include "gc/poison.h"
 #include "gc/special.h"
 #include "gc/worker.h"
 #include "mem/walk.h"
@@ -139,6 +140,8 @@ stopped_part(GcWhy why)
 		flush_caches();
 		if (unlikely(godebug.gcwalk != 0))
 			walk_heap(false);
+		if (unlikely(godebug.stackpoison != 0))
+			stacks_poison();
 		if (unlikely(godebug.gccheckmark != 0))
 			checkmark_begin(&roots);
 		MarkCounts live = mark_all();

@@ -159,6 +159,8 @@ int os_mappings(OsRange *out, uint32_t max);
 // have guards within.
 uintptr_t os_readable_up(uintptr_t lo, uintptr_t hi);
 uintptr_t os_readable_down(uintptr_t lo, uintptr_t hi);
+// Whether the page that p lies in has memory: it has been touched.
+bool os_resident(const void *p);
 // Whether something is mapped at each page of [p, p + bytes).
 bool os_mapped(uintptr_t p, size_t bytes);
 

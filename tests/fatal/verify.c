@@ -246,3 +246,59 @@ test_verify_compares_marks(void)
 				 "nothing refers to it\n", why});
 	expect_death(verify_miss_one, .status = 0);
 }
+
+// --- stackpoison --------------------------------------------------------------------------------
+
+static volatile uint64_t *dead_word;
+static go_chan *go_on;
+
+// Leaves a word far below the frames in which the caller will wait.
+static __attribute__((noinline)) void
+leave_behind(void)
+{
+	volatile uint64_t frame[2000];
+	for (size_t i = 0; i < countof(frame); i++)
+		frame[i] = 0x1eaf;
+	uintptr_t at = (uintptr_t)&frame[10];
+	__asm__("" : "+r"(at)); // the compiler has forgotten whose it is
+	dead_word = (volatile uint64_t *)at;
+}
+
+static void
+wait_above(void *unused)
+{
+	(void)unused;
+	long v;
+	leave_behind();
+	go_chan_recv(go_on, &v, GO_NEVER);
+	printf("%s\n", *dead_word == 0x1eaf ? "as it was" : "overwritten");
+	go_chan_send(go_on, &v, GO_NEVER);
+}
+
+static int
+dead_frame(void *arg)
+{
+	(void)arg;
+	long v = 0;
+	go_on = go_chan_new(sizeof(long), 0);
+	go_alloc(16); // there is a heap
+	go_spawn(wait_above, NULL);
+	go_sleep(10 * GO_MSEC);
+	go_gc();
+	go_chan_send(go_on, &v, GO_NEVER);
+	go_chan_recv(go_on, &v, GO_NEVER);
+	return 0;
+}
+
+DEATH(verify_dead_frame)
+{
+	go_run(dead_frame, NULL);
+}
+
+void
+test_verify_poisons_stacks(void)
+{
+	expect_death(verify_dead_frame, .status = 0, .out = "as it was\n");
+	expect_death(verify_dead_frame, .status = 0, .env = "GODEBUG=stackpoison=1",
+		     .out = "overwritten\n");
+}

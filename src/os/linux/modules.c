@@ -200,6 +200,15 @@ os_mapped(uintptr_t p, size_t bytes)
 	return true;
 }
 
+bool
+os_resident(const void *p)
+{
+	unsigned char there = 0;
+	size_t page = os_page_bytes();
+	return syscall3(SYS_mincore, (uintptr_t)p & ~(page - 1), page, &there) == 0 &&
+	       (there & 1) != 0;
+}
+
 // Fields of a line: lo-hi perms offset device inode name.
 enum { FIELD_LO, FIELD_HI, FIELD_PERMS, FIELD_INODE = 5, FIELD_NAME };
 
