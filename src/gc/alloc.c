@@ -16,6 +16,7 @@
 #include "gc/collect.h"
 #include "gc/pace.h"
 #include "mem/clobber.h"
+#include "mem/efence.h"
 #include "sched/sched.h"
 
 enum {
@@ -156,7 +157,7 @@ alloc_small(Mcache *c, Kind kind, uint32_t class)
 // What is to be allocated.
 typedef struct Want {
 	size_t bytes;
-	size_t align;      // counts for large objects
+	size_t align;      // at least SLOT_MIN; counts for objects with pages of their own
 	Kind kind;
 	const HeapType *t; // of typed kinds
 	size_t elems;
@@ -194,6 +195,32 @@ alloc_once(const Want *w)
 	return p;
 }
 
+// GODEBUG=efence=1. What is no multiple of 16 bytes needs less alignment when it is what a type says;
+// else it may be anything that is a little longer.
+static char *
+alloc_fenced(const Want *w)
+{
+	M *mp = sched_m();
+	if (cache_get(mp) == NULL)
+		return NULL;
+	Want own = *w;
+	own.bytes += w->bytes == 0;
+	if (w->t != NULL && w->bytes % SLOT_MIN != 0 && w->align == SLOT_MIN)
+		own.align = sizeof(void *);
+	char *p = alloc_large(&own);
+	cache_put(mp);
+	return p;
+}
+
+// Starts the heap when it must.
+static char *
+alloc_any(const Want *w)
+{
+	if (unlikely(!gc_started()) && !start())
+		return NULL;
+	return fenced() ? alloc_fenced(w) : alloc_once(w);
+}
+
 // Whether the next small allocation of this size can be served from what is in hand.
 static inline bool
 in_hand(const M *mp, size_t bytes, Kind kind)
@@ -223,10 +250,10 @@ alloc_slow(const Want *w)
 		collect_every();
 	if (unlikely(gc_due()))
 		gc_collect(GC_GOAL);
-	char *p = alloc_once(w);
+	char *p = alloc_any(w);
 	if (unlikely(p == NULL) && w->bytes < heap.limit) {
 		gc_collect(GC_LIMIT); // memory has run out: one more try
-		p = alloc_once(w);
+		p = alloc_any(w);
 	}
 	specials_wake();
 	return p;
@@ -241,7 +268,7 @@ alloc(const Want *w)
 void *
 gc_alloc(size_t bytes, Kind kind)
 {
-	Want w = {bytes, HEAP_PAGE, kind, NULL, 0};
+	Want w = {bytes, SLOT_MIN, kind, NULL, 0};
 	return alloc(&w);
 }
 
@@ -257,7 +284,7 @@ gc_alloc_aligned(size_t bytes, size_t align, Kind kind)
 	}
 	if (align > SLOT_MIN && bytes <= SMALL_MAX)
 		bytes = SMALL_MAX + 1;
-	Want w = {bytes, align > HEAP_PAGE ? align : HEAP_PAGE, kind, NULL, 0};
+	Want w = {bytes, align, kind, NULL, 0};
 	return alloc(&w);
 }
 
@@ -269,7 +296,7 @@ gc_alloc_typed(const HeapType *t, size_t elems, Kind kind)
 		return NULL;
 	if (t->scan_bytes == 0)
 		return gc_alloc(bytes, KIND_NOSCAN);
-	Want w = {bytes, HEAP_PAGE, kind, t, elems};
+	Want w = {bytes, SLOT_MIN, kind, t, elems};
 	return alloc(&w);
 }
 
@@ -306,8 +333,8 @@ gc_free(void *p)
 void *
 gc_alloc_pinned(size_t bytes)
 {
-	Want w = {bytes, HEAP_PAGE, KIND_PINNED, NULL, 0};
-	return alloc_once(&w);
+	Want w = {bytes, SLOT_MIN, KIND_PINNED, NULL, 0};
+	return alloc_any(&w);
 }
 
 void

@@ -266,7 +266,9 @@ scan_oblet(Marker *m, uintptr_t addr, bool typed)
 {
 	size_t page = heap_page(addr), first = page - heap.info[page].back;
 	const Mspan *s = &heap.spans[first];
-	uintptr_t start = (uintptr_t)heap_page_addr(first), end = start + s->bytes;
+	uintptr_t start = (uintptr_t)heap_page_addr(first) + s->lead, end = start + s->bytes;
+	if (addr < start)
+		addr = start;
 	uintptr_t to = addr + OBLET;
 	if (to < end)
 		push(m, to | (uint64_t)typed << TYPED_SHIFT);

@@ -86,7 +86,7 @@ heap_alloc_large(size_t bytes, size_t align, Kind kind, const HeapType *type, si
 	Mspan *s = span_new_large(bytes, align, kind);
 	if (s == NULL)
 		return NULL;
-	char *p = heap_page_addr(span_page(s));
+	char *p = heap_page_addr(span_page(s)) + s->lead;
 	if (load_rlx(&s->needzero)) // order: own
 		memset(p, 0, bytes);
 	s->type = type;

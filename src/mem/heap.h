@@ -112,6 +112,7 @@ typedef struct Mspan {
 	size_t bytes;        // large: what was asked for, rounded up to 8
 	const HeapType *type; // large typed: its type
 	size_t elems;        // large typed: how many elements
+	uint32_t lead;       // large: bytes before the object; efence.c
 } Mspan;
 static_assert(sizeof(Mspan) <= 64, "one cache line");
 
@@ -184,7 +185,8 @@ heap_slot(uintptr_t addr)
 static inline char *
 slot_addr(Slot s)
 {
-	return heap_page_addr(s.page) + (size_t)s.index * s.info->size;
+	size_t size = s.info->size;
+	return heap_page_addr(s.page) + (size != 0 ? s.index * size : heap.spans[s.page].lead);
 }
 
 // The bytes of a slot, which are at least those asked for.

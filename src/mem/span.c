@@ -14,6 +14,7 @@
 #include "mem/heap_impl.h"
 
 #include "mem/clobber.h"
+#include "mem/efence.h"
 #include "mem/mem_up.h"
 #include "undergo/base.h"
 
@@ -184,7 +185,7 @@ span_new(Kind kind, uint32_t class)
 Mspan *
 span_new_large(size_t bytes, size_t align, Kind kind)
 {
-	size_t npages = (bytes + HEAP_PAGE - 1) / HEAP_PAGE;
+	size_t npages = (bytes + HEAP_PAGE - 1) / HEAP_PAGE + fenced();
 	size_t extra = align > HEAP_PAGE ? align / HEAP_PAGE - 1 : 0;
 	PageRun run = pages_alloc(npages + extra, kind_region(kind));
 	if (!run.ok)
@@ -201,6 +202,8 @@ span_new_large(size_t bytes, size_t align, Kind kind)
 	}
 	Mspan *s = span_init(run, (uint32_t)npages, 0);
 	s->bytes = bytes;
+	if (fenced())
+		efence_place(s, align);
 	store_rlx(&heap.frees[run.page * PAGE_WORDS], 0); // order: published by the state
 	PageInfo proto = {.nelems = 1, .kind = (uint8_t)kind};
 	span_publish(run.page, proto, (uint32_t)npages, SPAN_LARGE);
@@ -224,12 +227,15 @@ span_free(Mspan *s)
 {
 	size_t page = span_page(s);
 	uint32_t npages = s->npages;
-	if (clobbers())
+	if (clobbers() && !fenced())
 		clobber_span(s);
 	s->place = PLACE_NONE;
 	for (uint32_t i = 0; i < npages; i++)
 		store_rel(&heap.info[page + i].state, SPAN_NONE); // order: M3
-	pages_free(page, npages);
+	if (fenced())
+		efence_close(s);
+	else
+		pages_free(page, npages);
 }
 
 bool

@@ -249,6 +249,7 @@ SILENT(clobber, "clobberfree=1")
 SILENT(every, "gcevery=50")
 SILENT(walk, "gcwalk=1")
 SILENT(poison, "stackpoison=1")
+SILENT(efence, "efence=1,gccheckmark=1,gcwalk=1")
 SILENT(all, "gccheckmark=1,clobberfree=1,gcwalk=1,stackpoison=1,gcevery=100")
 
 // Words that nobody knows, and numbers that are none, are passed over.

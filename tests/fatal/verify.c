@@ -302,3 +302,73 @@ test_verify_poisons_stacks(void)
 	expect_death(verify_dead_frame, .status = 0, .env = "GODEBUG=stackpoison=1",
 		     .out = "overwritten\n");
 }
+
+// --- efence -------------------------------------------------------------------------------------
+
+typedef struct Fenced {
+	size_t bytes;
+	bool freed;
+	long at; // the byte that is touched
+} Fenced;
+
+static int
+touch(void *v)
+{
+	const Fenced *f = v;
+	char *p = go_alloc_data(f->bytes);
+	char *of_another = go_alloc_data(f->bytes);
+	memset(p, 1, f->bytes);
+	if (f->freed)
+		go_free(p);
+	write_at(p, (size_t)f->at);
+	go_free(of_another);
+	return 0;
+}
+
+DEATH(verify_fence_freed)
+{
+	go_run(touch, &(Fenced){100, true, 50});
+}
+
+DEATH(verify_fence_end)
+{
+	go_run(touch, &(Fenced){95, false, 96});
+}
+
+DEATH(verify_fence_end_large)
+{
+	go_run(touch, &(Fenced){99999, false, 100000});
+}
+
+// A word that the collector could not know of.
+static int
+touch_hidden(void *arg)
+{
+	(void)arg;
+	go_spawn(make_dead, NULL);
+	go_sleep(10 * GO_MSEC);
+	go_gc();
+	for (size_t i = 0; i < countof(dead); i++)
+		write_at((void *)~dead[i], 0);
+	return 0;
+}
+
+DEATH(verify_fence_collected)
+{
+	go_run(touch_hidden, NULL);
+}
+
+void
+test_verify_fences(void)
+{
+	static const char *const why = "fatal error: unexpected signal\n[signal SIGSEGV";
+	expect_death(verify_fence_freed, .status = 2, .env = "GODEBUG=efence=1",
+		     .err_has = {"is in a freed noscan object at ", ", size 104\n", why});
+	expect_death(verify_fence_end, .status = 2, .env = "GODEBUG=efence=1",
+		     .err_has = {"is behind a noscan object at ", ", size 96\n", why});
+	expect_death(verify_fence_end_large, .status = 2, .env = "GODEBUG=efence=1",
+		     .err_has = {"is behind a noscan object at ", ", size 100000\n", why});
+	expect_death(verify_fence_collected, .status = 2, .env = "GODEBUG=efence=1",
+		     .err_has = {"is in a freed scan object at ", ", size 72\n", why});
+	expect_death(verify_fence_freed, .status = 0);
+}
