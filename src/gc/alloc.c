@@ -195,7 +195,7 @@ alloc_once(const Want *w)
 	return p;
 }
 
-// GODEBUG=efence=1. What is no multiple of 16 bytes needs less alignment when it is what a type says;
+// GODEBUG=efence=1. What is no multiple of 16 bytes needs less alignment when a type describes it;
 // else it may be anything that is a little longer.
 static char *
 alloc_fenced(const Want *w)
