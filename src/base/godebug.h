@@ -5,6 +5,13 @@
 
 #include <stdint.h>
 
+// What the stress build does unless it is told otherwise.
+#ifdef UNDERGO_STRESS
+#define GODEBUG_STRESS 1
+#else
+#define GODEBUG_STRESS 0
+#endif
+
 typedef struct Godebug {
 #define WORD(name, value) int64_t name;
 #include "base/godebug.def"

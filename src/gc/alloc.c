@@ -15,7 +15,6 @@
 #include "base/godebug.h"
 #include "gc/collect.h"
 #include "gc/pace.h"
-#include "mem/clobber.h"
 #include "mem/efence.h"
 #include "sched/sched.h"
 
@@ -113,16 +112,6 @@ zero(char *p, size_t bytes)
 		__builtin_memset(p + at, 0, STEP / 2);
 }
 
-// heap.watched: the slot at p has been taken. The others go back, so that the next allocation gets
-// here too.
-COLD static void
-watch(Mcache *c, CacheSlots *cs, const char *p, Kind kind)
-{
-	slots_return(c, cs);
-	if (clobbers())
-		clobber_check_slot(p, cs->size, kind);
-}
-
 // Takes new slots in hand and one of them; NULL without memory.
 static char *
 take_slow(Mcache *c, Kind kind, uint32_t class)
@@ -136,7 +125,7 @@ take_slow(Mcache *c, Kind kind, uint32_t class)
 	CacheSlots *cs = &c->slots[kind][class];
 	char *p = slots_take(cs);
 	if (unlikely(heap.watched))
-		watch(c, cs, p, kind);
+		slots_return(c, cs); // so the next allocation gets here too
 	return p;
 }
 
@@ -250,6 +239,8 @@ alloc_slow(const Want *w)
 		collect_every();
 	if (unlikely(gc_due()))
 		gc_collect(GC_GOAL);
+	else if (pace_may_collect() && CHAOS("collect", 64))
+		gc_collect(GC_CHAOS);
 	char *p = alloc_any(w);
 	if (unlikely(p == NULL) && w->bytes < heap.limit) {
 		gc_collect(GC_LIMIT); // memory has run out: one more try

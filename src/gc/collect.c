@@ -110,6 +110,18 @@ finish_sweeping(void)
 	workers_wait();
 }
 
+#ifdef UNDERGO_STRESS
+static void
+verify(void)
+{
+	for (size_t i = 0; i < roots.n; i++)
+		verify_range(roots.ranges[i].lo, roots.ranges[i].hi);
+	verify_heap();
+}
+#else
+#define verify() ((void)0)
+#endif
+
 // The world is stopped, and all threads.
 static MarkCounts
 mark_all(void)
@@ -122,6 +134,7 @@ mark_all(void)
 	Marker *m = workers_marker(0);
 	mark_recover(m);
 	mark_begin(1);
+	verify();
 	specials_after_mark(m);
 	return workers_counts();
 }

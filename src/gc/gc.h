@@ -27,7 +27,7 @@ COLD NORETURN void gc_out_of_memory(size_t bytes);
 
 // Collects: all that was unreachable at the call is garbage when it returns, and swept if `sweep`.
 // Inside the runtime, no lock held.  Blocks: M, G.
-typedef enum GcWhy { GC_GOAL, GC_FORCED, GC_PERIODIC, GC_LIMIT } GcWhy;
+typedef enum GcWhy { GC_GOAL, GC_FORCED, GC_PERIODIC, GC_LIMIT, GC_CHAOS } GcWhy;
 void gc_collect(GcWhy why);
 
 // --- roots.c, pace.c: settings and numbers -------------------------------------------------------

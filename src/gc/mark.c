@@ -240,13 +240,6 @@ mask_at(uintptr_t addr, uint32_t words)
 	return words >= 64 ? mask : mask & (((uint64_t)1 << words) - 1);
 }
 
-static inline bool
-type_bit(const HeapType *t, size_t word)
-{
-	uint64_t bits = t->bitmap != NULL ? t->bitmap[word / 64] : word < 64 ? t->mask : 0;
-	return (bits >> (word % 64) & 1) != 0;
-}
-
 // [lo, hi) of an array at start of elements of type t.
 READS_ANYTHING static void
 scan_elements(Marker *m, const HeapType *t, uintptr_t start, uintptr_t lo, uintptr_t hi)

@@ -80,6 +80,12 @@ gc_due(void)
 	return load_rlx(&pace.live) >= load_rlx(&pace.goal); // order: hint
 }
 
+bool
+pace_may_collect(void)
+{
+	return load_rlx(&pace.percent) >= 0; // order: hint
+}
+
 // --- a cycle -------------------------------------------------------------------------------------
 
 int64_t

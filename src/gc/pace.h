@@ -9,6 +9,8 @@
 void pace_init(void);
 // n more bytes are in use, or fewer when negative. Any thread.
 void pace_allocated(int64_t n);
+// Whether collections may begin by themselves: not with GOGC=off.
+bool pace_may_collect(void);
 // A cycle begins, whose parts are told by the others: what was marked, how long the world stood
 // still, and that it is over, with what pace_begin returned. Who holds gc.busy.
 int64_t pace_begin(void);

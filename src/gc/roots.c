@@ -236,7 +236,7 @@ add_ms(void)
 			h->note = mp;
 			add_frame(h);
 			add_thread(mp, h->sp);
-		} else if (load_acq(&mp->resting) != 0) { // order: observe <- m_rest
+		} else if (mp->held_resting) {
 			add_thread(mp, (uintptr_t)mp->rest_sp);
 		} else if (mp == sched_m()) {
 			add_thread(mp, (uintptr_t)arch_sp());

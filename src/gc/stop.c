@@ -69,8 +69,9 @@ except_resting(void)
 {
 	for (M *mp = sched_ms(); mp != NULL; mp = mp->all_next) {
 		int tid = load_acq(&mp->tid); // order: observe <- settle
-		if (tid != 0 && load_acq(&mp->resting) != 0 && // order: observe <- m_rest
-		    os_halt_except(tid) != 0)
+		// It may wake now and say so, before it waits for the end of the halt.
+		mp->held_resting = tid != 0 && load_acq(&mp->resting) != 0; // order: observe <- m_rest
+		if (mp->held_resting && os_halt_except(tid) != 0)
 			return false;
 	}
 	return true;
@@ -110,11 +111,13 @@ ask_ms(Pass *pass)
 static bool
 may_still_come(int tid)
 {
-	switch (os_thread_state(tid)) {
+	char state = os_thread_state(tid);
+	if (state == '\0' && os_thread_gone(tid))
+		state = 'X';
+	switch (state) {
 	case 'Z':
 	case 'X':
-	case 'x':
-	case '\0': // it has ended, or is about to and will run no more of the program
+	case 'x': // it has ended, or is about to and will run no more of the program
 		leader_ended |= tid == os_process_id();
 		os_halt_forget(tid);
 		return true;

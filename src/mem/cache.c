@@ -7,12 +7,22 @@
 // only other memory that allocation touches.
 #include <string.h>
 
+#include "mem/clobber.h"
 #include "mem/heap_impl.h"
 
 Mcache *
 mcache_new(void)
 {
 	return os_alloc(sizeof(Mcache));
+}
+
+// What is in hand must be as it was left.
+COLD static void
+check_clobbered(const CacheSlots *cs, Kind kind)
+{
+	for (uint64_t free = cs->free; free != 0; free &= free - 1)
+		clobber_check_slot(cs->first + (size_t)__builtin_ctzll(free) * cs->size, cs->size,
+				   kind);
 }
 
 // Takes the next free slots of cs's span in hand. False: it has none any more.
@@ -31,6 +41,8 @@ take_word(Mcache *c, CacheSlots *cs)
 		cs->size = pi->size;
 		cs->word = (uint16_t)i;
 		cs->needzero = load_rlx(&s->needzero); // order: observed with the bits
+		if (clobbers())
+			check_clobbered(cs, (Kind)pi->kind);
 		c->allocated += (int64_t)__builtin_popcountll(cs->free) * pi->size;
 		return true;
 	}

@@ -2,7 +2,8 @@
 // GODEBUG=clobberfree=1: free memory is overwritten, and looked at before it is used again.
 //
 // What reads a freed object then finds words that point nowhere; what writes into one is found out
-// when the memory is used the next time.
+// when the memory is used the next time. With the value 2, which the stress build has unless it is
+// told otherwise, caches keep slots in hand, and nobody looks at those again.
 //
 // Invariants, in this mode:
 //   X1  A free slot is filled with the pattern, and so is what is left over at the end of a span of

@@ -93,7 +93,7 @@ typedef struct PageInfo {
 
 // Who has a span.
 typedef enum SpanPlace {
-	PLACE_NONE,    // nobody yet
+	PLACE_NONE,    // nobody yet, or who sweeps it
 	PLACE_CACHED,  // an Mcache allocates from it
 	PLACE_PARTIAL, // in a list of its Mcentral
 	PLACE_FULL,

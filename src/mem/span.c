@@ -267,20 +267,19 @@ free_unmarked(Mspan *s)
 {
 	const PageInfo *pi = info_of(s);
 	size_t at = span_page(s) * PAGE_WORDS;
-	uint32_t n = 0, freed = 0;
+	uint32_t n = 0;
 	for (uint32_t i = 0; i < span_words(pi); i++) {
 		uint64_t marked = load_rlx(&heap.marks[at + i]); // order: the mark is over
 		uint64_t before = load_rlx(&heap.frees[at + i]); // order: claimed below
 		uint64_t garbage = ~marked & ~before;
-		if (clobbers())
-			clobber_slots(s, i, garbage);
-		if (garbage != 0)
+		if (garbage != 0) {
+			if (clobbers())
+				clobber_slots(s, i, garbage);
+			store_rlx(&s->needzero, true); // order: published by the bits
 			before = garbage | or_ar(&heap.frees[at + i], garbage); // order: heap_free
-		freed += (uint32_t)__builtin_popcountll(garbage);
+		}
 		n += (uint32_t)__builtin_popcountll(before);
 	}
-	if (freed != 0)
-		store_rlx(&s->needzero, true); // order: own
 	return n;
 }
 
@@ -310,6 +309,8 @@ pop_unswept(Mcentral *ce)
 {
 	mutex_lock(&ce->lock);
 	Mspan *s = list_pop(&ce->unswept);
+	if (s != NULL)
+		s->place = PLACE_NONE; // in no list, whatever gen says from now on
 	mutex_unlock(&ce->lock);
 	return s;
 }
@@ -415,6 +416,8 @@ static bool
 set_free(Slot slot)
 {
 	uint64_t bit = (uint64_t)1 << (slot.index % 64);
+	if ((load_rlx(slot_free_word(slot)) & bit) != 0) // order: own, the caller's object
+		return false;
 	if (clobbers())
 		clobber_fill(slot_addr(slot), slot.info->size);
 	store_rlx(&heap.spans[slot.page].needzero, true); // order: published by the bit

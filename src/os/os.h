@@ -77,6 +77,8 @@ int os_threads_each(void (*fn)(void *ctx, int tid), void *ctx);
 // The letter of a thread's state in /proc ('R', 'S', 'D', 'Z', ...); 0 when it is gone or it cannot
 // be told.
 char os_thread_state(int tid);
+// Whether the process has no such thread (any more).
+bool os_thread_gone(int tid);
 // What the processor's thread pointer register says: where this thread's thread-locals are.
 uintptr_t os_thread_pointer(void);
 void os_yield(void);

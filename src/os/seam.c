@@ -230,6 +230,12 @@ os_thread_state(int tid)
 }
 
 bool
+os_thread_gone(int tid)
+{
+	return !os_simulated && sys_signal_thread(tid, 0) == -ESRCH;
+}
+
+bool
 os_thread_runnable(int tid)
 {
 	return !os_simulated && sys_thread_state(tid) == 'R';
