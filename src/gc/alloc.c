@@ -10,11 +10,14 @@
 //
 // Locks:  gate, rank heapgate. Who has it needs no P and waits for none of the locks below which it
 //         may be taken, so a P may wait for it, while somebody starts the heap.
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/godebug.h"
 #include "gc/collect.h"
+#include "gc/gc_up.h"
 #include "gc/pace.h"
+#include "gc/profile.h"
 #include "mem/efence.h"
 #include "sched/sched.h"
 
@@ -46,6 +49,17 @@ foreign_cache(void)
 
 // --- the caller's cache --------------------------------------------------------------------------
 
+// What GODEBUG wants to be told.
+static void
+sites_start(void)
+{
+	objsites_start();
+	if (godebug.memprofilerate > 0)
+		(void)profile_set_rate(godebug.memprofilerate);
+	if (godebug.leaks != 0)
+		(void)atexit(up_report_leaks);
+}
+
 // False: no memory. Tried anew by the next caller.
 COLD static bool
 start(void)
@@ -58,6 +72,7 @@ start(void)
 		ok = shared_cache != NULL && (heap_ready() || heap_reserve() == 0);
 		if (ok) {
 			pace_init();
+			sites_start();
 			store_rel(&started, true); // order: publish -> cache_get
 		}
 	}
@@ -116,8 +131,10 @@ zero(char *p, size_t bytes)
 static char *
 take_slow(Mcache *c, Kind kind, uint32_t class)
 {
-	if (!mcache_refill(c, kind, class))
+	bool sampled = false;
+	if (!mcache_refill(c, kind, class, &sampled))
 		return NULL;
+	sched_m()->sampled = sampled;
 	if (c->allocated >= COUNT_BYTES) {
 		pace_allocated(c->allocated);
 		c->allocated = 0;
@@ -153,14 +170,16 @@ typedef struct Want {
 } Want;
 
 static char *
-alloc_large(const Want *w)
+alloc_large(Mcache *c, const Want *w)
 {
 	if (w->bytes > PTRDIFF_MAX - SMALL_MAX)
 		return NULL;
 	size_t bytes = (w->bytes + 7) & ~(size_t)7;
 	char *p = heap_alloc_large(bytes, w->align, w->kind, w->t, w->elems);
-	if (p != NULL)
+	if (p != NULL) {
 		pace_allocated((int64_t)bytes);
+		sched_m()->sampled = mcache_sample_large(c, bytes);
+	}
 	return p;
 }
 
@@ -174,7 +193,7 @@ alloc_once(const Want *w)
 		return NULL;
 	char *p;
 	if (unlikely(w->bytes > SMALL_MAX)) {
-		p = alloc_large(w);
+		p = alloc_large(c, w);
 	} else {
 		p = alloc_small(c, w->kind, size_class(w->bytes));
 		if (w->t != NULL && p != NULL)
@@ -190,13 +209,14 @@ static char *
 alloc_fenced(const Want *w)
 {
 	M *mp = sched_m();
-	if (cache_get(mp) == NULL)
+	Mcache *c = cache_get(mp);
+	if (c == NULL)
 		return NULL;
 	Want own = *w;
 	own.bytes += w->bytes == 0;
 	if (w->t != NULL && w->bytes % SLOT_MIN != 0 && w->align == SLOT_MIN)
 		own.align = sizeof(void *);
-	char *p = alloc_large(&own);
+	char *p = alloc_large(c, &own);
 	cache_put(mp);
 	return p;
 }
@@ -231,6 +251,18 @@ collect_every(void)
 		gc_collect(GC_FORCED);
 }
 
+// For the heap profile, and GODEBUG=allocsites. The stack is that of the program here.
+COLD static void
+note_site(void *p, const HeapType *t)
+{
+	M *mp = sched_m();
+	if (mp->sampled)
+		profile_note(p, t);
+	mp->sampled = false;
+	if (objsites_on())
+		objsites_note(p, t);
+}
+
 // May collect first, may sweep.
 NOINLINE static char *
 alloc_slow(const Want *w)
@@ -246,6 +278,8 @@ alloc_slow(const Want *w)
 		gc_collect(GC_LIMIT); // memory has run out: one more try
 		p = alloc_any(w);
 	}
+	if (p != NULL && unlikely(sched_m()->sampled || heap.watched))
+		note_site(p, w->t);
 	specials_wake();
 	return p;
 }
@@ -325,7 +359,9 @@ void *
 gc_alloc_pinned(size_t bytes)
 {
 	Want w = {bytes, SLOT_MIN, KIND_PINNED, NULL, 0};
-	return alloc_any(&w);
+	void *p = alloc_any(&w);
+	sched_m()->sampled = false; // somebody may hold locks
+	return p;
 }
 
 void

@@ -12,6 +12,7 @@
 
 #include "base/godebug.h"
 #include "gc/checkmark.h"
+#include "gc/live.h"
 #include "gc/mark.h"
 #include "gc/pace.h"
 #include "gc/poison.h"
@@ -160,6 +161,8 @@ stopped_part(GcWhy why)
 		MarkCounts live = mark_all();
 		if (unlikely(godebug.gccheckmark != 0))
 			checkmark_end();
+		if (unlikely(live_wanted()))
+			live_gather();
 		if (unlikely(godebug.gcwalk != 0))
 			walk_heap(true);
 		heap_start_sweep();

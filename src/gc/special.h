@@ -16,6 +16,8 @@ typedef void CleanupFn(void *arg);
 // fn NULL takes the finalizer away. 0 or GO_ENOMEM.
 int special_set_finalizer(void *p, FinalizerFn *fn, void *arg);
 uint64_t special_add_cleanup(void *p, CleanupFn *fn, void *arg); // 0 without memory
+// The object in the slot is a sample of the heap profile. False without memory.
+bool special_add_sample(Slot s, uintptr_t site);
 bool special_stop_cleanup(void *p, uint64_t id);
 struct go_weak *special_weak_new(void *p); // NULL without memory, or outside of the heap
 void *special_weak_get(struct go_weak *w);

@@ -102,7 +102,8 @@ heap_reserve(void)
 	heap.region_shift = shift;
 	heap.limit = (size_t)REGION_COUNT << shift;
 	place_arrays(at + heap.limit);
-	heap.watched = godebug.clobberfree == 1 || godebug.gcevery > 0 || godebug.efence != 0;
+	heap.watched = godebug.clobberfree == 1 || godebug.gcevery > 0 || godebug.efence != 0 ||
+		       godebug.leaks != 0 || godebug.allocsites > 0;
 	sizes_init();
 	centrals_init();
 	pages_init();

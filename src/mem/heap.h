@@ -224,6 +224,11 @@ typedef struct Mcache {
 	// The owner is a P, or who holds the lock of the shared one.
 	CacheSlots slots[KIND_COUNT][SIZE_CLASSES]; // owner
 	int64_t allocated; // owner: bytes taken in hand, since gc last asked
+	// For samples, see heap_sample_rate.
+	uint64_t later[KIND_COUNT][SIZE_CLASSES]; // owner: slots in hand, of which the first is one
+	int64_t sample_rate; // owner: what heap_sample_rate was
+	int64_t sample_in;   // owner: bytes before the one that is chosen next
+	uint64_t rand;       // owner
 } Mcache;
 
 // Reserves address space. 0 or GO_ENOMEM. Call it once; heap_ready tells.
@@ -233,6 +238,10 @@ heap_ready(void)
 {
 	return heap.base != 0;
 }
+
+// One byte in so many that are allocated is chosen, by chance; 0: none. The object that it lies in
+// is a sample. A cache that comes to one leaves it for the slow path.
+extern ATOMIC_I64 heap_sample_rate;
 
 Mcache *mcache_new(void); // NULL without memory
 // Gives back all that c has in hand. STW, or the owner.
@@ -253,8 +262,11 @@ size_class(size_t bytes)
 	return class_of_128[(bytes + LARGE_STEP - 1) / LARGE_STEP];
 }
 
-// Refills cs from its span, or with another one. False: no memory.  Locks: takes central, pages.
-bool mcache_refill(Mcache *c, Kind kind, uint32_t class);
+// Refills cs from its span, or with another one. *sampled: its first slot is a sample. False: no
+// memory.  Locks: takes central, pages.
+bool mcache_refill(Mcache *c, Kind kind, uint32_t class, bool *sampled);
+// Whether an object of so many bytes that no cache holds is a sample.
+bool mcache_sample_large(Mcache *c, size_t bytes);
 
 // Puts back what cs has in hand of its span, which it keeps.
 void slots_return(Mcache *c, CacheSlots *cs);

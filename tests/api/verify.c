@@ -250,6 +250,8 @@ SILENT(every, "gcevery=50")
 SILENT(walk, "gcwalk=1")
 SILENT(poison, "stackpoison=1")
 SILENT(efence, "efence=1,gccheckmark=1,gcwalk=1")
+SILENT(profile, "memprofilerate=1,gcwalk=1")
+SILENT(sites, "allocsites=3,leaks=1,gcwalk=1")
 SILENT(all, "gccheckmark=1,clobberfree=1,gcwalk=1,stackpoison=1,gcevery=100")
 
 // Words that nobody knows, and numbers that are none, are passed over.
