@@ -46,6 +46,7 @@ const char *arch_refuses(void);
 //   void *arch_sp(void)            the stack pointer now
 //   void arch_kept(uint64_t words[ARCH_KEPT_WORDS])
 //                                  copies the callee-saved registers
+//   void arch_forget(void)         zeroes callee-saved registers, as far as the compiler lets us
 //   ARCH_CONTEXT_BYTES             what a suspended context occupies on its stack
 
 #endif

@@ -55,6 +55,16 @@ copy_elem(void *to, const void *from, size_t n)
 	}
 }
 
+// What has left the ring shall not live on because of it: the collector looks at all of a ring.
+static inline void
+forget_elem(void *place, size_t n)
+{
+	if (likely(n == sizeof(void *)))
+		memset(place, 0, sizeof(void *));
+	else if (n > sizeof(void *)) // less holds no pointer
+		memset(place, 0, n);
+}
+
 // Locks: c held. The caller sets the count, once: in between, others may see it.
 static inline void
 ring_put(Hchan *c, const void *elem)
@@ -69,8 +79,10 @@ static inline void
 ring_take(Hchan *c, void *elem)
 {
 	size_t at = c->recv_at;
+	char *place = c->ring + at * c->elem_bytes;
 	if (likely(elem != NULL))
-		copy_elem(elem, c->ring + at * c->elem_bytes, c->elem_bytes);
+		copy_elem(elem, place, c->elem_bytes);
+	forget_elem(place, c->elem_bytes);
 	c->recv_at = at + 1 == c->cap ? 0 : at + 1;
 }
 

@@ -348,7 +348,8 @@ gc_free(void *p)
 	if (foreign)
 		foreign_lock();
 	bool was_used = heap_free(s);
-	pace_allocated(-bytes);
+	if (was_used)
+		pace_freed(bytes);
 	if (foreign)
 		foreign_unlock();
 	if (!was_used)

@@ -10,6 +10,7 @@
 // Locks:  foreign_lock (alloc.c), with the world stopped. gc.busy is no Mutex: who has it parks.
 #include "gc/collect.h"
 
+#include "arch/arch.h"
 #include "base/godebug.h"
 #include "gc/checkmark.h"
 #include "gc/live.h"
@@ -140,16 +141,17 @@ mark_all(void)
 	return workers_counts();
 }
 
-// From the stop to the restart. False: a module came or went meanwhile.
+// From the stop to the restart; of the caller's stack, what is live begins at sp. False: a module
+// came or went meanwhile.
 static bool
-stopped_part(GcWhy why)
+stopped_part(GcWhy why, const void *sp)
 {
 	sched_stop_world();
 	int64_t stopped_at = os_nanotime();
 	foreign_lock();
 	finish_sweeping(); // what was being swept when the stop was asked for
 	threads_stop();
-	bool ok = roots_gather(&roots);
+	bool ok = roots_gather(&roots, sp);
 	if (ok) {
 		flush_caches();
 		if (unlikely(godebug.gcwalk != 0))
@@ -176,8 +178,8 @@ stopped_part(GcWhy why)
 	return ok;
 }
 
-// Its frame holds the callee-saved registers of whoever called, and lasts until the mark is over:
-// those of roots_gather would be gone by then.
+// Its frame holds the callee-saved registers of whoever called, and lasts until the mark is over.
+// What lies below it is the collector's own, and would keep alive what earlier marks have met.
 NOINLINE static void
 cycle(GcWhy why)
 {
@@ -185,7 +187,7 @@ cycle(GcWhy why)
 	finish_sweeping();
 	do
 		roots_prepare();
-	while (!stopped_part(why));
+	while (!stopped_part(why, arch_sp()));
 }
 
 static bool

@@ -29,6 +29,7 @@
 //             release, acquire.
 #include "gc/special.h"
 
+#include "arch/arch.h"
 #include "sched/sched.h"
 
 enum { BLOCK_BYTES = 4096 };
@@ -75,7 +76,7 @@ static bool
 block_add(void)
 {
 	if (final.slab_left == 0) {
-		final.slab = os_map(SLAB_BYTES, os_page_bytes());
+		final.slab = gc_map(SLAB_BYTES);
 		if (final.slab == NULL)
 			return false;
 		final.slab_left = SLAB_BYTES;
@@ -177,7 +178,7 @@ final_visit(void (*word)(uintptr_t w))
 // --- the runner ----------------------------------------------------------------------------------
 
 // Runs the last of the n entries of b and takes it away.  Runs on: the runner, in user code.
-static void
+NOINLINE static void
 run_entry(Block *b, uint32_t n)
 {
 	Entry *e = &b->entries[n - 1];
@@ -194,12 +195,24 @@ run_entry(Block *b, uint32_t n)
 	store_rel(&b->count, n - 1);       // order: publish -> final_mark, O1
 }
 
+// What the calls have left on the stack below, where our frames will lie while we wait. It would keep
+// the last object, and all that it points to, until the next call.
+NOINLINE static void
+forget_stack(void)
+{
+	volatile uintptr_t below[256];
+	for (size_t i = 0; i < countof(below); i++)
+		below[i] = 0;
+}
+
 static void
 run_block(Block *b)
 {
 	uint32_t n = load_rlx(&b->count); // order: own
 	for (; n != 0; n--)
 		run_entry(b, n);
+	arch_forget();
+	forget_stack();
 }
 
 // Locks: special_lock held.

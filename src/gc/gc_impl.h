@@ -45,11 +45,16 @@ typedef struct RootSet {
 
 // Before the stop: the writable segments of all loaded objects, their thread-local blocks.
 void roots_prepare(void);
-// After it: globals, stacks, registers, thread-locals, explicit roots. Ranges are cut to at most
-// ROOT_RANGE_MAX bytes. False: a module was loaded or unloaded in between, or there was no memory
-// for the array; start anew.
+// After it: globals, stacks, registers, thread-locals, explicit roots. Of the caller's stack what
+// lies from sp up is looked at; that holds the registers he has to keep, and nothing of it may be
+// gone when the mark begins. Ranges are cut to at most ROOT_RANGE_MAX bytes. False: a module was
+// loaded or unloaded in between, or there was no memory for the array; start anew.
 enum { ROOT_RANGE_MAX = 128 << 10 };
-bool roots_gather(RootSet *set);
+bool roots_gather(RootSet *set, const void *sp);
+
+// Zeroed memory of the collector's own, for good, that no root is near; bytes is some pages. NULL
+// without memory.
+void *gc_map(size_t bytes);
 
 // --- mark.c -------------------------------------------------------------------------------------
 

@@ -82,7 +82,7 @@ static WorkChunk *
 chunk_get(void)
 {
 	if (work.spare == NULL) {
-		WorkChunk *slab = os_map(SLAB_BYTES, os_page_bytes());
+		WorkChunk *slab = gc_map(SLAB_BYTES);
 		if (slab == NULL)
 			return NULL;
 		for (size_t i = 0; i < SLAB_BYTES / sizeof(WorkChunk); i++) {
@@ -406,7 +406,8 @@ mark_begin(uint32_t workers)
 Marker *
 marker_new(void)
 {
-	return os_map(sizeof(Marker), os_page_bytes());
+	size_t page = os_page_bytes();
+	return gc_map((sizeof(Marker) + page - 1) & ~(page - 1));
 }
 
 void

@@ -4,7 +4,7 @@
 // The heap in use is what the last mark found, and what has been taken in hand since. When it gets
 // to the goal, whoever allocates collects.
 //
-// Locks:  none. Fields are written by who holds gc.busy, or are counts.
+// Locks:  settings, rank leaf. Other fields are written by who holds gc.busy, or are counts.
 #include "gc/pace.h"
 
 #include <stdlib.h>
@@ -21,12 +21,16 @@ static struct {
 	ATOMIC(int32_t) percent;
 	ATOMIC_I64 limit;
 	ATOMIC_I64 marked;             // by the last mark
-	ATOMIC_U64 allocated;          // since the start, up to the last mark, plus live - marked
+	ATOMIC_U64 allocated;          // since the start, up to the last mark
+	ATOMIC_I64 freed;              // by hand, since the last mark
 	ATOMIC_U64 cycles, forced;
 	ATOMIC_I64 pause_all, pause_max, pause_last;
 	ATOMIC_I64 cpu_ns;
 	int64_t workers_cpu;           // who holds gc.busy
-} pace = {.goal = ATOMIC_INIT(INT64_MAX)};
+} pace = {.goal = ATOMIC_INIT(INT64_MAX), .limit = ATOMIC_INIT(INT64_MAX)};
+
+static Mutex settings = MUTEX_INIT(leaf);
+static bool initialised; // settings
 
 // --- the environment -----------------------------------------------------------------------------
 
@@ -58,12 +62,23 @@ set_goal(void)
 	store_rlx(&pace.goal, goal); // order: hint
 }
 
+// Locks: settings held.
+static void
+init(void)
+{
+	if (initialised)
+		return;
+	initialised = true;
+	store_rlx(&pace.percent, percent_from_env()); // order: own, under the lock
+	set_goal();
+}
+
 void
 pace_init(void)
 {
-	store_rlx(&pace.percent, percent_from_env()); // order: before the first allocation
-	store_rlx(&pace.limit, INT64_MAX);
-	set_goal();
+	mutex_lock(&settings);
+	init();
+	mutex_unlock(&settings);
 }
 
 // --- the heap in use -----------------------------------------------------------------------------
@@ -72,6 +87,20 @@ void
 pace_allocated(int64_t n)
 {
 	add_rlx(&pace.live, n); // order: count
+}
+
+void
+pace_freed(int64_t n)
+{
+	add_rlx(&pace.freed, n); // order: count
+	sub_rlx(&pace.live, n);  // order: count
+}
+
+void
+pace_revived(int64_t n)
+{
+	add_rlx(&pace.marked, n); // order: count
+	add_rlx(&pace.live, n);   // order: count
 }
 
 bool
@@ -97,8 +126,11 @@ pace_begin(void)
 void
 pace_marked(MarkCounts live, GcWhy why)
 {
-	int64_t in_use = load_rlx(&pace.live); // order: STW
-	add_rlx(&pace.allocated, (uint64_t)(in_use - load_rlx(&pace.marked))); // order: own
+	// order: STW, all
+	int64_t gone = load_rlx(&pace.freed);
+	int64_t fresh = load_rlx(&pace.live) + gone - load_rlx(&pace.marked);
+	add_rlx(&pace.allocated, (uint64_t)fresh);
+	sub_rlx(&pace.freed, gone);
 	store_rlx(&pace.marked, (int64_t)live.bytes); // order: own
 	store_rlx(&pace.live, (int64_t)live.bytes);   // order: STW
 	own_add(&pace.cycles, 1);
@@ -131,9 +163,12 @@ pace_end(int64_t begun, GcWhy why)
 int
 pace_set_percent(int percent)
 {
-	int32_t before = load_rlx(&pace.percent); // order: hint
+	mutex_lock(&settings);
+	init();
+	int32_t before = load_rlx(&pace.percent); // order: own, under the lock
 	store_rlx(&pace.percent, percent < 0 ? -1 : percent);
 	set_goal();
+	mutex_unlock(&settings);
 	return before;
 }
 
@@ -151,8 +186,9 @@ pace_stats(struct go_heap_stats *st)
 {
 	// order: count, all
 	int64_t live = load_rlx(&pace.live), marked = load_rlx(&pace.marked);
+	int64_t fresh = live + load_rlx(&pace.freed) - marked;
 	*st = (struct go_heap_stats){
-		.alloc_bytes = load_rlx(&pace.allocated) + (uint64_t)(live - marked),
+		.alloc_bytes = load_rlx(&pace.allocated) + (uint64_t)fresh,
 		.live_bytes = (uint64_t)live,
 		.goal_bytes = (uint64_t)load_rlx(&pace.goal),
 		.collections = load_rlx(&pace.cycles),

@@ -5,10 +5,14 @@
 
 #include "gc/mark.h"
 
-// Reads GOGC, GOMEMLIMIT and GODEBUG. Once, before the first allocation.
+// Reads GOGC, unless that was done. Before the first allocation.
 void pace_init(void);
-// n more bytes are in use, or fewer when negative. Any thread.
+// n more bytes are in use, or fewer when a cache gives some back. Any thread.
 void pace_allocated(int64_t n);
+// n bytes were freed by hand.
+void pace_freed(int64_t n);
+// n bytes that the mark has not counted live on.
+void pace_revived(int64_t n);
 // Whether collections may begin by themselves: not with GOGC=off.
 bool pace_may_collect(void);
 // A cycle begins, whose parts are told by the others: what was marked, how long the world stood

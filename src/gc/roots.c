@@ -5,7 +5,7 @@
 //   threads        from the stack pointer to the stack's end, the signal's frame with all
 //                  registers, thread-locals
 //   goroutines     parked: from the saved stack pointer up; not begun: their argument
-//   the caller     its stack from here up, and the registers it must leave as they are
+//   the caller     its stack from where it says
 //   explicit       what root_add named
 // The runtime's own records that hold pointers of the program are pinned objects of the heap.
 //
@@ -60,7 +60,7 @@ static struct {
 	uintptr_t first_stack; // an address on the first thread's
 	bool failed;      // some array was too short
 	uint32_t retries; // in a row
-	uint64_t kept[ARCH_KEPT_WORDS]; // the caller's registers
+	uintptr_t caller_sp;
 } g;
 
 // --- arrays -------------------------------------------------------------------------------------
@@ -106,6 +106,21 @@ add(uintptr_t lo, uintptr_t hi)
 		g.set.n++;
 		lo = end;
 	}
+}
+
+// The kernel joins mappings that touch each other, and of a strange stack all of the mapping is
+// looked at. What the collector knows about objects may not be there: it would keep them alive.
+void *
+gc_map(size_t bytes)
+{
+	size_t page = os_page_bytes();
+	char *p = os_reserve(bytes + 2 * page, page);
+	if (p == NULL)
+		return NULL;
+	if (os_commit(p + page, bytes) == 0)
+		return p + page;
+	os_unmap(p, bytes + 2 * page);
+	return NULL;
 }
 
 // --- mappings -----------------------------------------------------------------------------------
@@ -197,9 +212,10 @@ add_whole_stack(uintptr_t inside)
 		add(os_readable_down(map.lo, inside), inside);
 }
 
-// Stack and thread-locals of mp's thread, which stands at sp. Goroutines' stacks come later.
+// Stack and thread-locals of mp's thread, which stands at sp; when that is on its signal stack,
+// this ends at alt_hi. Goroutines' stacks come later.
 READS_ANYTHING static void
-add_thread(M *mp, uintptr_t sp)
+add_thread(M *mp, uintptr_t sp, uintptr_t alt_hi)
 {
 	mp->stands_at = sp;
 	add_thread_locals(mp->tp);
@@ -209,7 +225,10 @@ add_thread(M *mp, uintptr_t sp)
 	}
 	if (on_stack_of(sp, mp->curg) || on_stack_of(sp, mp->prev))
 		return;
-	add_strange_stack(sp, mp->tp);
+	if (alt_hi != 0)
+		add(sp, alt_hi);
+	else
+		add_strange_stack(sp, mp->tp);
 	if (mp->foreign && mp->stack_hi != NULL)
 		add_whole_stack((uintptr_t)mp->stack_hi - 1);
 }
@@ -235,11 +254,11 @@ add_ms(void)
 		if (h != NULL) {
 			h->note = mp;
 			add_frame(h);
-			add_thread(mp, h->sp);
+			add_thread(mp, h->sp, h->alt_hi);
 		} else if (mp->held_resting) {
-			add_thread(mp, (uintptr_t)mp->rest_sp);
+			add_thread(mp, (uintptr_t)mp->rest_sp, 0);
 		} else if (mp == sched_m()) {
-			add_thread(mp, (uintptr_t)arch_sp());
+			add_thread(mp, g.caller_sp, 0);
 		}
 	}
 }
@@ -251,7 +270,10 @@ add_stranger(OsHalted *h)
 {
 	add_frame(h);
 	add_thread_locals(h->tp);
-	add_strange_stack(h->sp, h->tp);
+	if (h->alt_hi != 0)
+		add(h->sp, h->alt_hi);
+	else
+		add_strange_stack(h->sp, h->tp);
 	bool first = h->tid == os_process_id();
 	uintptr_t own = first ? g.first_stack : h->tp;
 	OsRange map = mapping_of(own);
@@ -473,17 +495,15 @@ roots_prepare(void)
 	list_modules();
 }
 
-// Registers first: what the calls below do with them is no business of the program's.
 bool
-roots_gather(RootSet *set)
+roots_gather(RootSet *set, const void *sp)
 {
-	arch_kept(g.kept);
+	g.caller_sp = (uintptr_t)sp;
 	g.set.n = 0;
 	g.failed = g.maps_read = false;
 	if (os_modules_same(&g.mods)) {
 		for (uint32_t i = 0; i < g.mods.n_data; i++)
 			add(g.mods.data[i].lo, g.mods.data[i].hi);
-		add((uintptr_t)g.kept, (uintptr_t)(g.kept + ARCH_KEPT_WORDS));
 		add_ms();
 		add_strangers();
 		add_goroutines();

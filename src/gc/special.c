@@ -109,7 +109,7 @@ record_new(void)
 		return r;
 	}
 	if (records.slab_left == 0) {
-		records.slab = os_map(SLAB_BYTES, os_page_bytes());
+		records.slab = gc_map(SLAB_BYTES);
 		if (records.slab == NULL)
 			return NULL;
 		records.slab_left = SLAB_BYTES / RECORD_BYTES;
@@ -485,7 +485,7 @@ object_died(Special *ss, Record **at, Slot s)
 	if (!revived)
 		return;
 	or_ar(slot_mark_word(s), (uint64_t)1 << (s.index % 64)); // order: own, the sweeper
-	pace_allocated((int64_t)slot_bytes(s)); // the mark did not count it
+	pace_revived((int64_t)slot_bytes(s));
 }
 
 static void

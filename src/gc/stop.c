@@ -70,7 +70,8 @@ except_resting(void)
 	for (M *mp = sched_ms(); mp != NULL; mp = mp->all_next) {
 		int tid = load_acq(&mp->tid); // order: observe <- settle
 		// It may wake now and say so, before it waits for the end of the halt.
-		mp->held_resting = tid != 0 && load_acq(&mp->resting) != 0; // order: observe <- m_rest
+		bool rests = load_acq(&mp->resting) != 0; // order: observe <- m_rest
+		mp->held_resting = tid != 0 && rests;
 		if (mp->held_resting && os_halt_except(tid) != 0)
 			return false;
 	}

@@ -7,7 +7,9 @@
 // Invariants, while the lock is held:
 //   P1  lead, trail and longest of each committed chunk describe its used bits.
 //   P2  Chunks below a region's `search` have no free page.
-//   P3  released is set only where used is clear.
+//   P3  released is set only where used is clear, but for the page of P4.
+//   P4  The heap's first page is never handed out: heap.base is a word that points there, and would
+//       keep alive for ever what lies in it.
 // Locks:  pages_lock, rank heappages, for all here. Memory goes back to the system under it, at
 //         most SCAVENGE_PAGES at a time.
 #include <string.h>
@@ -136,6 +138,10 @@ grow(PageRegion *r, size_t n)
 		Chunk *c = &heap_chunk_table[i];
 		memset(c->released, 0xff, sizeof(c->released));
 		c->lead = c->trail = c->longest = CHUNK_PAGES;
+		if (i == 0) { // P4
+			c->used[0] = 1;
+			summarize(c);
+		}
 	}
 	r->committed += chunks;
 	pages_committed += chunks * CHUNK_PAGES;

@@ -4,7 +4,7 @@
 // The world stands still, every cache is flushed. What is wrong is printed, a few lines of it; the
 // process dies at the end of the walk.
 //
-//   pages    summaries of chunks (P1, P2), released pages (P3), counts
+//   pages    summaries of chunks (P1, P2), released pages (P3, P4), counts
 //   infos    each page of a span says the same, and what the span's class says; no other page says
 //            anything
 //   bits     no free bit beyond the last slot; after a mark, mark bits of all free slots (M2)
@@ -77,8 +77,9 @@ walk_chunk_pages(size_t chunk)
 	uintptr_t at = (uintptr_t)heap_page_addr(chunk * CHUNK_PAGES);
 	walk_summary(c, at);
 	for (int i = 0; i < CHUNK_WORDS; i++) {
-		heap_walk_same("released pages in use", at, c->used[i] & c->released[i], 0);
-		walk->used += (uint64_t)__builtin_popcountll(c->used[i]);
+		uint64_t used = c->used[i] & ~(uint64_t)(chunk == 0 && i == 0); // P4
+		heap_walk_same("released pages in use", at, used & c->released[i], 0);
+		walk->used += (uint64_t)__builtin_popcountll(used);
 		walk->released += (uint64_t)__builtin_popcountll(c->released[i]);
 	}
 }
@@ -168,8 +169,8 @@ walk_chunk_spans(size_t chunk)
 		const PageInfo *pi = &heap.info[page];
 		uintptr_t at = (uintptr_t)heap_page_addr(page);
 		bool in_span = load_rlx(&pi->state) != SPAN_NONE; // order: STW
-		bool fence = fenced() && !in_span; // an object's that was freed
-		if (in_span != bit_of(c->used, i) && !fence) {
+		bool gone = !in_span && (fenced() || page == 0); // an object's that was freed; P4
+		if (in_span != bit_of(c->used, i) && !gone) {
 			heap_walk_wrong("a page is of a span, but not in use, or the reverse", at,
 					in_span, !in_span);
 			continue;

@@ -95,6 +95,7 @@ typedef struct OsHalted {
 	uintptr_t tp;       // os_thread_pointer there; 0: the simulation's, there is just one
 	uintptr_t frame_lo; // the signal's frame, when that lies on another stack
 	uintptr_t frame_hi; // 0: it lies above sp, on the same one
+	uintptr_t alt_hi;   // end of the thread's signal stack when sp lies on that, else 0
 	void *note;         // for who halts; NULL at first
 } OsHalted;
 

@@ -5,6 +5,7 @@
 // from inside.
 #include "gc/checkmark.h"
 #include "harness.h"
+#include "sched/sched.h"
 #include "undergo.h"
 #include "undergo/heap.h"
 
@@ -52,7 +53,7 @@ DEATH(verify_write_after_free_large)
 	go_run(write_after_free, NULL);
 }
 
-static volatile uintptr_t hidden;
+static volatile uintptr_t hidden; // a complement, which is no pointer
 
 static __attribute__((noinline)) void
 hide_one(void *unused)
@@ -68,8 +69,10 @@ write_after_collection(void *arg)
 	(void)arg;
 	uintptr_t all[64];
 	for (int i = 0; i < 64; i++) {
+		hidden = 0;
 		go_spawn(hide_one, NULL);
-		go_sleep(GO_MSEC);
+		while (hidden == 0)
+			go_sleep(GO_MSEC);
 		all[i] = hidden;
 	}
 	go_gc();
@@ -200,6 +203,7 @@ DEATH(verify_miss_one)
 }
 
 static uintptr_t dead[64]; // complements, which are no pointers
+static ATOMIC_BOOL dead_made;
 
 // Some may be alive for a stale word.
 static void
@@ -217,14 +221,23 @@ make_dead(void *unused)
 	(void)unused;
 	for (size_t i = 0; i < countof(dead); i++)
 		dead[i] = ~(uintptr_t)go_alloc(64);
+	store_rel(&dead_made, true); // order: publish -> await_dead
+}
+
+static void
+await_dead(void)
+{
+	go_spawn(make_dead, NULL);
+	while (!load_acq(&dead_made)) // order: observe <- make_dead
+		go_sleep(GO_MSEC);
+	go_sleep(GO_MSEC); // it has ended
 }
 
 static int
 mark_too_much(void *arg)
 {
 	(void)arg;
-	go_spawn(make_dead, NULL);
-	go_sleep(10 * GO_MSEC);
+	await_dead();
 	checkmark_test = mark_dead;
 	go_gc();
 	return 0;
@@ -252,6 +265,7 @@ test_verify_compares_marks(void)
 
 static volatile uint64_t *dead_word;
 static go_chan *go_on;
+static ATOMIC(G *) waiter;
 
 // Leaves a word far below the frames in which the caller will wait.
 static __attribute__((noinline)) void
@@ -271,6 +285,7 @@ wait_above(void *unused)
 	(void)unused;
 	long v;
 	leave_behind();
+	store_rel(&waiter, sched_g()); // order: publish -> dead_frame
 	go_chan_recv(go_on, &v, GO_NEVER);
 	printf("%s\n", *dead_word == 0x1eaf ? "as it was" : "overwritten");
 	go_chan_send(go_on, &v, GO_NEVER);
@@ -284,7 +299,9 @@ dead_frame(void *arg)
 	go_on = go_chan_new(sizeof(long), 0);
 	go_alloc(16); // there is a heap
 	go_spawn(wait_above, NULL);
-	go_sleep(10 * GO_MSEC);
+	while (load_acq(&waiter) == NULL || // order: observe <- wait_above
+	       load_acq(&load_rlx(&waiter)->status) != Gwaiting) // order: observe <- park
+		go_sleep(GO_MSEC);
 	go_gc();
 	go_chan_send(go_on, &v, GO_NEVER);
 	go_chan_recv(go_on, &v, GO_NEVER);
@@ -346,8 +363,7 @@ static int
 touch_hidden(void *arg)
 {
 	(void)arg;
-	go_spawn(make_dead, NULL);
-	go_sleep(10 * GO_MSEC);
+	await_dead();
 	go_gc();
 	for (size_t i = 0; i < countof(dead); i++)
 		write_at((void *)~dead[i], 0);

@@ -84,7 +84,7 @@ below(uint64_t *rand, unsigned n)
 	return (unsigned)(test_rand(rand) % n);
 }
 
-// --- objects --------------------------------------------------------------------------------------
+// --- objects -------------------------------------------------------------------------------------
 
 static uint64_t
 identity_of(const Mutator *m, int i)
@@ -192,7 +192,7 @@ pointer_to(Mutator *m, int i)
 	}
 }
 
-// --- the books --------------------------------------------------------------------------------------
+// --- the books -----------------------------------------------------------------------------------
 
 static void **
 root_words(Mutator *m, int place)
@@ -291,7 +291,7 @@ some_object(Mutator *m)
 	return i;
 }
 
-// --- steps ------------------------------------------------------------------------------------------
+// --- steps ---------------------------------------------------------------------------------------
 
 static Kind
 random_kind(Mutator *m)
@@ -314,7 +314,8 @@ step_make(Mutator *m)
 	expect(c != NULL);
 	check_zero(c, bytes);
 	Book *b = &m->books[i];
-	*b = (Book){.hidden = ~(uintptr_t)c, .bytes = bytes, .kind = kind, .edges = {-1, -1, -1, -1}};
+	*b = (Book){.hidden = ~(uintptr_t)c, .bytes = bytes, .kind = kind};
+	memset(b->edges, -1, sizeof(b->edges));
 	b->edge_cell = kind == DATA ? 0 : below(&m->rand, (unsigned)(bytes / sizeof(Cell)));
 	Cell *e = c + b->edge_cell;
 	c->identity = e->identity = identity_of(m, i);
@@ -429,7 +430,7 @@ mutator_thread(void *v)
 	return NULL;
 }
 
-// --- trees that travel --------------------------------------------------------------------------------
+// --- trees that travel ---------------------------------------------------------------------------
 
 // A tree is what its seed says; whoever gets one can check it.
 typedef struct Tree {
@@ -500,7 +501,7 @@ receiver(void *v)
 	}
 }
 
-// --- all at once --------------------------------------------------------------------------------------
+// --- all at once ---------------------------------------------------------------------------------
 
 static void
 disturb(uint64_t *rand)
@@ -529,7 +530,8 @@ start_mutators(pthread_t threads[MUTATORS])
 		mutator_begin(&mutators[i], i);
 		count_add(&running);
 		if (i % 3 == 2)
-			expect_eq(pthread_create(&threads[i], NULL, mutator_thread, &mutators[i]), 0);
+			expect_eq(pthread_create(&threads[i], NULL, mutator_thread, &mutators[i]),
+				  0);
 		else
 			expect_eq(go_spawn(mutator_main, &mutators[i]), 0);
 	}

@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <ucontext.h>
 
+#include "arch/arch.h"
 #include "gc/collect.h"
 #include "gc/gc_impl.h"
 #include "sched/sched.h"
@@ -30,17 +31,19 @@ count_words(Secrets *s, const RootSet *set)
 	}
 }
 
-static void
+// As a cycle does it.
+static __attribute__((noinline)) void
 look(Secrets *s)
 {
 	RootSet set;
 	bool ok;
+	__builtin_unwind_init();
 	do {
 		roots_prepare();
 		sched_stop_world();
 		foreign_lock();
 		threads_stop();
-		ok = roots_gather(&set);
+		ok = roots_gather(&set, arch_sp());
 		if (ok && s != NULL)
 			count_words(s, &set);
 		threads_resume();

@@ -57,7 +57,8 @@ break_summary(void)
 static void
 break_released(void)
 {
-	chunk_of(object)->released[0] |= 1;
+	size_t page = heap_page((uintptr_t)object) % CHUNK_PAGES;
+	chunk_of(object)->released[page / 64] |= UINT64_C(1) << (page % 64);
 }
 
 static void
@@ -108,7 +109,7 @@ break_specials(void)
 	Slot s = heap_slot((uintptr_t)object);
 	go_set_finalizer(object, on_end, NULL);
 	or_ar(slot_free_word(s), UINT64_C(1) << (s.index % 64)); // order: nobody else is here
-	pace_allocated(-(int64_t)slot_bytes(s));
+	pace_freed((int64_t)slot_bytes(s));
 }
 
 typedef void BreakFn(void);

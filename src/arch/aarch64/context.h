@@ -43,6 +43,23 @@ arch_kept(uint64_t words[ARCH_KEPT_WORDS])
 			 : "memory");
 }
 
+static inline __attribute__((always_inline)) void
+arch_forget(void)
+{
+	__asm__ volatile("mov x20, #0\n\t"
+			 "mov x21, #0\n\t"
+			 "mov x22, #0\n\t"
+			 "mov x23, #0\n\t"
+			 "mov x24, #0\n\t"
+			 "mov x25, #0\n\t"
+			 "mov x26, #0\n\t"
+			 "mov x27, #0\n\t"
+			 "mov x28, #0"
+			 :
+			 :
+			 : "x20", "x21", "x22", "x23", "x24", "x25", "x26", "x27", "x28");
+}
+
 static inline void *
 arch_sp(void)
 {

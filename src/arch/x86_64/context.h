@@ -38,6 +38,19 @@ arch_kept(uint64_t words[ARCH_KEPT_WORDS])
 			 : "memory");
 }
 
+static inline __attribute__((always_inline)) void
+arch_forget(void)
+{
+	__asm__ volatile("xorl %%ebx, %%ebx\n\t"
+			 "xorl %%r12d, %%r12d\n\t"
+			 "xorl %%r13d, %%r13d\n\t"
+			 "xorl %%r14d, %%r14d\n\t"
+			 "xorl %%r15d, %%r15d"
+			 :
+			 :
+			 : "rbx", "r12", "r13", "r14", "r15", "cc");
+}
+
 static inline void *
 arch_sp(void)
 {

@@ -143,6 +143,7 @@ note_place(OsHalted *at, const ucontext_t *uc)
 	at->sp = elsewhere ? sp : here;
 	at->frame_lo = here;
 	at->frame_hi = elsewhere ? hi : 0;
+	at->alt_hi = at->sp - lo < hi - lo ? hi : 0;
 }
 
 // False: nobody waits for that, any more.

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The heap runs out of memory, is misused, and does as the environment says.
+#include "goroutines.h"
+
+#include <sys/resource.h>
+#include <undergo/heap.h>
+
+static void *kept;
+
+// --- no memory -----------------------------------------------------------------------------------
+
+// A list of objects that only grows.
+static int
+grow_for_ever(void *bytes)
+{
+	do {
+		void **p = go_alloc(*(size_t *)bytes);
+		*p = kept;
+		kept = p;
+	} while (kept != NULL);
+	return 0;
+}
+
+static void
+limit_memory(void)
+{
+	struct rlimit r = {(rlim_t)1 << 30, (rlim_t)1 << 30};
+	expect_eq(setrlimit(RLIMIT_AS, &r), 0);
+}
+
+DEATH(heap_grows_small)
+{
+	static size_t bytes = 4000;
+	go_run(grow_for_ever, &bytes);
+}
+
+DEATH(heap_grows_large)
+{
+	static size_t bytes = 100 << 20;
+	limit_memory();
+	go_run(grow_for_ever, &bytes);
+}
+
+DEATH(heap_grows_at_once)
+{
+	static size_t bytes = (size_t)1 << 50;
+	go_run(grow_for_ever, &bytes);
+}
+
+DEATH(heap_too_large)
+{
+	static size_t bytes = SIZE_MAX;
+	go_run(grow_for_ever, &bytes);
+}
+
+// Memory that was refused once comes back when objects have died; a wish that cannot be met changes
+// nothing.
+static int
+try_and_go_on(void *unused)
+{
+	(void)unused;
+	enum { BYTES = 1 << 20 };
+	for (int round = 0; round < 3; round++) {
+		long n = 0;
+		for (void **p; (p = go_try_alloc(BYTES, 0, GO_ALLOC_SCAN)) != NULL; n++) {
+			*p = kept;
+			kept = p;
+		}
+		expect(n > 50);
+		kept = NULL;
+		go_gc();
+		expect(go_try_alloc(BYTES, 0, GO_ALLOC_SCAN) != NULL);
+	}
+	printf("went on\n");
+	return 0;
+}
+
+DEATH(heap_try_alloc)
+{
+	limit_memory();
+	go_run(try_and_go_on, NULL);
+}
+
+void
+test_fatal_out_of_memory(void)
+{
+	static const char *const text = "fatal error: runtime: out of memory\n";
+	expect_death(heap_grows_small, .status = 2, .err = text,
+		     .env = "UNDERGO_FAULT=commit:17+:ENOMEM", .limit_ms = 20000);
+	expect_death(heap_grows_large, .status = 2, .err = text, .limit_ms = 20000);
+	expect_death(heap_grows_at_once, .status = 2, .err = text);
+	expect_death(heap_too_large, .status = 2, .err = text);
+	expect_death(heap_grows_small, .status = 2, .err = text,
+		     .env = "UNDERGO_FAULT=reserve:*:ENOMEM");
+	expect_death(heap_try_alloc, .status = 0, .out = "went on\n", .limit_ms = 20000);
+}
+
+// --- misuse --------------------------------------------------------------------------------------
+
+static int
+free_inside(void *unused)
+{
+	(void)unused;
+	go_free((char *)go_alloc(100) + 1);
+	return 0;
+}
+
+static int
+free_global(void *unused)
+{
+	(void)unused;
+	go_free(&kept);
+	return 0;
+}
+
+static int
+free_twice(void *unused)
+{
+	(void)unused;
+	void *p = go_alloc(100);
+	go_free(p);
+	go_free(p);
+	return 0;
+}
+
+DEATH(heap_free_inside)
+{
+	go_run(free_inside, NULL);
+}
+
+DEATH(heap_free_global)
+{
+	go_run(free_global, NULL);
+}
+
+DEATH(heap_free_twice)
+{
+	go_run(free_twice, NULL);
+}
+
+void
+test_fatal_free(void)
+{
+	static const char *const inside = "fatal error: go_free: not the beginning of an object\n";
+	expect_death(heap_free_inside, .status = 2, .err = inside);
+	expect_death(heap_free_global, .status = 2, .err = inside);
+	expect_death(heap_free_twice, .status = 2,
+		     .err = "fatal error: go_free: object is free already\n");
+}
+
+// --- the environment -----------------------------------------------------------------------------
+
+static int
+count_collections(void *unused)
+{
+	(void)unused;
+	for (int i = 0; i < 100000; i++)
+		go_alloc_data(1000);
+	go_heap_stats st;
+	go_heap_stats_read(&st);
+	printf("%d %s\n", go_set_gc_percent(100),
+	       st.collections == 0 ? "none" : st.collections < 15 ? "some" : "many");
+	return 0;
+}
+
+DEATH(heap_percent)
+{
+	go_run(count_collections, NULL);
+}
+
+void
+test_fatal_gogc(void)
+{
+	expect_death(heap_percent, .status = 0, .out = "-1 none\n", .env = "GOGC=off");
+	expect_death(heap_percent, .status = 0, .out = "20 many\n", .env = "GOGC=20");
+	expect_death(heap_percent, .status = 0, .out = "100 many\n", .env = "GOGC");
+	expect_death(heap_percent, .status = 0, .out = "100 many\n", .env = "GOGC=nonsense");
+	if (test_slowness() == 1)
+		expect_death(heap_percent, .status = 0, .out = "500 some\n", .env = "GOGC=500");
+}
