@@ -55,10 +55,11 @@ DEATH(verify_write_after_free_large)
 
 static volatile uintptr_t hidden; // a complement, which is no pointer
 
+// With a neighbour that lives on, so that their span does.
 static __attribute__((noinline)) void
-hide_one(void *unused)
+hide_one(void *kept)
 {
-	(void)unused;
+	*(void **)kept = go_alloc(200);
 	hidden = ~(uintptr_t)go_alloc(200);
 }
 
@@ -67,10 +68,11 @@ static int
 write_after_collection(void *arg)
 {
 	(void)arg;
+	static void *kept[64];
 	uintptr_t all[64];
 	for (int i = 0; i < 64; i++) {
 		hidden = 0;
-		go_spawn(hide_one, NULL);
+		go_spawn(hide_one, &kept[i]);
 		while (hidden == 0)
 			go_sleep(GO_MSEC);
 		all[i] = hidden;
