@@ -262,3 +262,19 @@ test_verify_unknown_words(void)
 		     .env = "GODEBUG=nosuchword=1,,gcevery,gcevery=x,=3,clobberfree=1x,gcwalk=",
 		     .err_lacks = {"runtime:"});
 }
+
+// The mutator against its model of the heap, with everything on at once.
+void
+test_heap_mutators_verified(void)
+{
+	setenv("GODEBUG", "gccheckmark=1,gcwalk=1,clobberfree=1,stackpoison=1,memprofilerate=65536",
+	       1);
+	test_heap_mutators();
+}
+
+void
+test_heap_mutators_fenced(void)
+{
+	setenv("GODEBUG", "efence=1,gcwalk=1,gccheckmark=1", 1);
+	test_heap_mutators();
+}
