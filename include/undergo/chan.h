@@ -25,8 +25,9 @@ GO_API go_chan *go_chan_new(size_t elem_bytes, size_t cap);
 
 /* go_chan_free - give a channel's memory back.
  *
- * Values still in it are dropped. NULL is allowed. Freeing a channel that somebody waits on
- * is a fatal error.
+ * Values still in it are dropped. NULL is allowed.
+ * Fatal:     "chan: free of a channel in use", when somebody waits on it; "chan: free of a freed
+ *            channel", while its memory has not become another one's.
  * Blocks:    no.
  * Call from: a goroutine or a thread, when no one else will use the channel again.
  */

@@ -8,6 +8,7 @@
  *
  * Any thread of the process may call this library. A thread that the runtime did not make is
  * attached at its first call and detached when it ends; it may do everything a goroutine may.
+ * Destructors of pthread keys may call too, if need be as a newly attached thread.
  */
 #ifndef UNDERGO_GOROUTINE_H
 #define UNDERGO_GOROUTINE_H
@@ -62,8 +63,8 @@ GO_API void go_yield(void);
 
 /* go_exit - end the calling goroutine.
  *
- * Its goroutine-local values are destroyed. Ending the main goroutine so lets the others go on
- * and leaves go_run waiting.
+ * A go_once_do that it is in counts as done, and its goroutine-local values are destroyed. Ending
+ * the main goroutine so lets the others go on and leaves go_run waiting.
  * Call from: a goroutine. On a thread of the program it is a fatal error.
  */
 GO_API void go_exit(void) __attribute__((noreturn));

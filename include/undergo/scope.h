@@ -27,7 +27,9 @@ typedef struct go_scope {
  *
  * It lies within the scope the caller itself runs in, if any, and is cancelled with it.
  * Blocks:    no.
- * Call from: a goroutine or a thread. Every go_scope_open is followed by go_scope_wait.
+ * Fatal:     "scope: end of a goroutine with an open scope", when the caller ends before it has
+ *            called go_scope_wait.
+ * Call from: a goroutine or a thread.
  */
 GO_API void go_scope_open(go_scope *s, int64_t deadline);
 

@@ -184,6 +184,7 @@ typedef struct go_once {
 
 /* go_once_do - call fn(arg) unless this once has been done; return when it has been.
  *
+ * fn ends by returning, or by go_exit; either way it has been done then.
  * Blocks:    this goroutine, while another runs fn.
  * Call from: a goroutine or a thread; fn calling it again for the same once waits for ever.
  * Order:     what fn did is visible.

@@ -86,6 +86,7 @@ GO_API bool go_timer_reset(go_timer *t, int64_t delay_ns);
 
 /* go_timer_free - stop the timer and give its memory back. NULL is allowed.
  *
+ * Fatal:     "timer: free of a freed timer", while its memory still tells.
  * Blocks:    no.
  * Call from: a goroutine or a thread, when no one else uses the timer or its channel again.
  */

@@ -2,6 +2,7 @@
 // The C face of goroutines: include/undergo/goroutine.h.
 #include <string.h>
 
+#include "chan/chan.h"
 #include "os/os.h"
 #include "sched/sched.h"
 #include "undergo/errno.h"
@@ -61,8 +62,10 @@ go_yield(void)
 void
 go_exit(void)
 {
-	if (sched_enter()->thread)
+	G *gp = sched_enter();
+	if (gp->thread)
 		fatal("go_exit on a thread that is no goroutine");
+	gonce_exit(gp);
 	sched_exit();
 }
 

@@ -147,14 +147,15 @@ go_wg_wait(go_waitgroup *wg, int64_t deadline)
 static COLD void
 once_run(go_once *o, void (*fn)(void *arg), void *arg)
 {
+	OnceRun run;
 	sched_enter();
-	bool mine = gonce_begin(o);
+	bool mine = gonce_begin(o, &run);
 	sched_leave();
 	if (!mine)
 		return;
 	fn(arg);
 	sched_enter();
-	gonce_end(o);
+	gonce_end(&run);
 	sched_leave();
 }
 

@@ -41,7 +41,6 @@ const char *arch_refuses(void);
 
 // Inline in context.h:
 //   void arch_pause(void)          a spin-loop hint
-//   uint64_t arch_cycles(void)     a cheap, roughly constant-rate counter
 //   void *arch_tls_m(void), void arch_tls_set_m(void *)
 //   void *arch_sp(void)            the stack pointer now
 //   void arch_kept(uint64_t words[ARCH_KEPT_WORDS])

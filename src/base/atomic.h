@@ -91,18 +91,6 @@ void base_switch_point(void);
 #endif
 
 static inline void
-fence_acq(void)
-{
-	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-}
-
-static inline void
-fence_rel(void)
-{
-	__atomic_thread_fence(__ATOMIC_RELEASE);
-}
-
-static inline void
 fence_seq(void)
 {
 	ATOMIC_POINT_();

@@ -3,6 +3,7 @@
 #ifndef UNDERGO_BASE_UP_H
 #define UNDERGO_BASE_UP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 // We are dying, the headline is out: print the goroutines as Go does. all: every one of them,
@@ -10,8 +11,9 @@
 // dying thread may hold.
 void up_print_goroutines(int all);
 
-// Bytes to a descriptor, as os_write does. Answered by os.
-void up_write(int fd, const char *buf, size_t n);
+// Bytes to a descriptor, as os_write does, or without its patience. False when that ran out.
+// Answered by os.
+bool up_write(int fd, const char *buf, size_t n, bool patient);
 
 // End the process now. Answered by os.
 __attribute__((noreturn)) void up_exit(int status);

@@ -2,27 +2,34 @@
 // Printing for those who cannot afford stdio: no lock, no allocation, any stack, signal handlers
 // too.
 //
-// Each call is one write, so that nothing is lost when the next call never comes.
+// Each call is one write, so that nothing is lost when the next call never comes. A descriptor in
+// non-blocking mode that is full is waited for until that was in vain once: what follows of the
+// text, which is all that a dying process has to say, is then written only as far as there is room.
 #include "base/base.h"
 #include "base/base_up.h"
 
 enum { U64_DIGITS = 20, DEFAULT_FD = 2 };
 
-static __thread int print_fd; // this thread's descriptor, xor the default
+static __thread int print_fd;  // this thread's descriptor, xor the default
+static __thread bool given_up; // its reader was waited for in vain
 
-// The only places that form the address of print_fd: not inlined, so that no caller keeps it across
-// a switch to another thread.
-static NOINLINE int
-current_fd(void)
+// The only places that form the addresses of these: not inlined, so that no caller keeps them
+// across a switch to another thread.
+static NOINLINE void
+write_text(const char *s, size_t n)
 {
-	return print_fd ^ DEFAULT_FD;
+	if (!up_write(print_fd ^ DEFAULT_FD, s, n, !given_up))
+		given_up = true;
 }
 
+// A new text, except in a dying process.
 NOINLINE int
 print_to(int fd)
 {
-	int before = current_fd();
+	int before = print_fd ^ DEFAULT_FD;
 	print_fd = fd ^ DEFAULT_FD;
+	if (load_rlx(&base_dying) == 0) // order: hint, whoever dies has stored it himself
+		given_up = false;
 	return before;
 }
 
@@ -30,7 +37,7 @@ void
 print_n(const char *s, size_t n)
 {
 	if (n > 0)
-		up_write(current_fd(), s, n);
+		write_text(s, n);
 }
 
 void

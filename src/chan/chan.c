@@ -57,8 +57,12 @@ chan_free(Hchan *c)
 	if (c == NULL)
 		return;
 	mutex_lock(&c->lock);
-	if ((load_rlx(&c->state) & (CHAN_RECEIVERS | CHAN_SENDERS)) != 0) // order: lock
+	uint32_t state = load_rlx(&c->state); // order: lock
+	if ((state & (CHAN_RECEIVERS | CHAN_SENDERS)) != 0)
 		fatal("chan: free of a channel in use");
+	if ((state & CHAN_FREED) != 0)
+		fatal("chan: free of a freed channel");
+	store_rlx(&c->state, state | CHAN_FREED); // order: lock
 	mutex_unlock(&c->lock);
 	chan_pool_put(c, c->cap * c->elem_bytes);
 }

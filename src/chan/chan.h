@@ -154,10 +154,17 @@ void gwg_wake(go_waitgroup *wg);
 bool gwg_done(go_waitgroup *wg);                  // the count is 0; needs no runtime
 int gwg_wait(go_waitgroup *wg, int64_t deadline); // Blocks: G.
 
+// A function of go_once_do that a goroutine is in; on its stack.
+typedef struct OnceRun {
+	go_once *once;
+	struct OnceRun *outer; // goroutines: the one around it
+} OnceRun;
+
 bool gonce_done(go_once *o); // needs no runtime
-bool gonce_begin(
-    go_once *o); // true: the caller runs the function, then calls gonce_end.  Blocks: G.
-void gonce_end(go_once *o);
+// True: the caller runs the function, then calls gonce_end.  Blocks: G.
+bool gonce_begin(go_once *o, OnceRun *run);
+void gonce_end(OnceRun *run);
+void gonce_exit(G *gp); // ends all that gp, the caller and no thread, is in
 
 void gsem_init(go_sem *s, uint32_t n);
 bool gsem_try_acquire(go_sem *s);              // needs no runtime

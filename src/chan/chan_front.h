@@ -14,6 +14,7 @@ enum {
 	CHAN_CLOSED = 1,
 	CHAN_RECEIVERS = 2, // recvq is not empty
 	CHAN_SENDERS = 4,   // sendq is not empty
+	CHAN_FREED = 8,     // it is the pool's; chan_new takes it away
 };
 
 // The first cache line is all that an operation touches that neither waits nor wakes.

@@ -195,8 +195,8 @@ run_entry(Block *b, uint32_t n)
 	store_rel(&b->count, n - 1);       // order: publish -> final_mark, O1
 }
 
-// What the calls have left on the stack below, where our frames will lie while we wait. It would keep
-// the last object, and all that it points to, until the next call.
+// What the calls have left on the stack below, where our frames will lie while we wait. It would
+// keep the last object, and all that it points to, until the next call.
 NOINLINE static void
 forget_stack(void)
 {

@@ -17,8 +17,8 @@
 
 #include "base/atomic.h"
 
-// Once, before any other call. Sets the page size, probes membarrier, reads UNDERGO_SEED and
-// UNDERGO_FAULT.
+// Once, before any other call. Sets the page size, counts the CPUs, probes membarrier, reads
+// UNDERGO_SEED and UNDERGO_FAULT.
 void os_init(void);
 
 // --- memory -----------------------------------------------------------------------------------
@@ -58,7 +58,8 @@ uintptr_t os_first_stack(void); // an address on the stack of the process's firs
 int *os_errno_addr(void);
 // Bounds of the calling thread's own stack.
 void os_thread_stack(void **lo, void **hi);
-// Called with value when a thread that has set it (os_thread_exit_set) ends.
+// Called with value when a thread that has set it (os_thread_exit_set) ends: once for each time it
+// was set, unless that was by the last of the program's own destructors, in their last round.
 void os_thread_exit_key(void (*fn)(void *value));
 void os_thread_exit_set(void *value);
 void os_thread_name(const char *name);
@@ -175,12 +176,11 @@ int os_futex_wait(ATOMIC_U32 *word, uint32_t seen, int64_t deadline);
 // Wakes up to n sleepers. Signal-safe.
 void os_futex_wake(ATOMIC_U32 *word, int n);
 
-// --- time and chance --------------------------------------------------------------------------
+// --- time -------------------------------------------------------------------------------------
 int64_t os_nanotime(void); // CLOCK_MONOTONIC; virtual in the simulation
-void os_random(void *buf, size_t n);
 
 // --- processors -------------------------------------------------------------------------------
-int os_cpu_count(void); // in the affinity mask; at least 1
+int os_cpu_count(void); // in the affinity mask of the thread that called os_init; at least 1
 // Whole small file into buf, NUL-terminated. Bytes read, or negative.
 int os_read_file(const char *path, char *buf, size_t size);
 // Up to size bytes from offset on, for larger ones; 0 at the end.
@@ -203,7 +203,9 @@ int os_signal_thread(int tid, int sig);
 void os_signal_regs(const void *ucontext, uintptr_t *pc, uintptr_t *sp);
 
 // --- descriptors ------------------------------------------------------------------------------
-int64_t os_write(int fd, const void *buf, size_t n); // all of it, unless the descriptor fails
+// All of it, unless the descriptor fails. In non-blocking mode -EAGAIN when it takes nothing for a
+// second; some of it may have been written.
+int64_t os_write(int fd, const void *buf, size_t n);
 _Noreturn void os_exit(int status); // at once, without destructors
 _Noreturn void os_abort(int sig); // dies of the signal with its default action
 

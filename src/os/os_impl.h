@@ -83,7 +83,7 @@ void sys_signal_mask_note(void);
 void sys_signal_mask_as_started(void);
 int sys_signal_thread(int tid, int sig);
 
-int64_t sys_write(int fd, const void *buf, size_t n);
+int64_t sys_write(int fd, const void *buf, size_t n, bool patient);
 _Noreturn void sys_exit(int status);
 
 // --- the fault plan, fault.c --------------------------------------------------------------------
@@ -123,7 +123,6 @@ int sim_futex_wait(ATOMIC_U32 *word, uint32_t seen, int64_t deadline);
 void sim_futex_wake(ATOMIC_U32 *word, int n);
 
 int64_t sim_nanotime(void);
-void sim_random(void *buf, size_t n);
 int sim_cpu_count(void);
 
 int sim_threads_each(void (*fn)(void *ctx, int tid), void *ctx);

@@ -16,6 +16,7 @@
 bool os_simulated;
 
 static size_t page_bytes;
+static int cpu_count = 1; // set by os_init, then constant
 
 // --- start --------------------------------------------------------------------------------------
 
@@ -77,6 +78,7 @@ os_init(void)
 	sys_signal_mask_note();
 	if (os_simulated)
 		sim_init(base_seed);
+	cpu_count = os_simulated ? sim_cpu_count() : sys_cpu_count();
 	errno = saved;
 }
 
@@ -403,7 +405,7 @@ os_futex_wake(ATOMIC_U32 *word, int n)
 		sys_futex_wake(word, n);
 }
 
-// --- time, chance, processors, files ------------------------------------------------------------
+// --- time, processors, files --------------------------------------------------------------------
 
 int64_t
 os_nanotime(void)
@@ -411,19 +413,10 @@ os_nanotime(void)
 	return os_simulated ? sim_nanotime() : sys_nanotime();
 }
 
-void
-os_random(void *buf, size_t n)
-{
-	if (os_simulated)
-		sim_random(buf, n);
-	else
-		sys_random(buf, n);
-}
-
 int
 os_cpu_count(void)
 {
-	return os_simulated ? sim_cpu_count() : sys_cpu_count();
+	return cpu_count;
 }
 
 int
@@ -494,7 +487,7 @@ int64_t
 os_write(int fd, const void *buf, size_t n)
 {
 	int err = fault(FAULT_write);
-	return err != 0 ? err : sys_write(fd, buf, n);
+	return err != 0 ? err : sys_write(fd, buf, n, true);
 }
 
 void
@@ -503,10 +496,10 @@ os_exit(int status)
 	sys_exit(status);
 }
 
-void
-up_write(int fd, const char *buf, size_t n)
+bool
+up_write(int fd, const char *buf, size_t n, bool patient)
 {
-	os_write(fd, buf, n);
+	return fault(FAULT_write) != 0 || sys_write(fd, buf, n, patient) != -EAGAIN || !patient;
 }
 
 void

@@ -316,7 +316,7 @@ trace_switch(const Fiber *from, const Fiber *to)
 	int n = snprintf(line, sizeof(line), "sim %llu t=%lld %d->%d %016llx\n",
 			 (unsigned long long)sim.points, (long long)sim.now, from->id, to->id,
 			 (unsigned long long)sim.digest);
-	sys_write(sim.trace_fd, line, (size_t)n);
+	sys_write(sim.trace_fd, line, (size_t)n, true);
 }
 
 static void
@@ -895,14 +895,6 @@ sim_nanotime(void)
 {
 	os_sim_point_slow();
 	return sim.now;
-}
-
-void
-sim_random(void *buf, size_t n)
-{
-	unsigned char *p = buf;
-	for (size_t i = 0; i < n; i++)
-		p[i] = (unsigned char)draw(256);
 }
 
 int

@@ -77,6 +77,12 @@ fatal_of(int sig)
 	return f;
 }
 
+static bool
+ignored(const struct sigaction *before)
+{
+	return (before->sa_flags & SA_SIGINFO) == 0 && before->sa_handler == SIG_IGN;
+}
+
 // Hands the signal to the handler that was there before; false when there was none.
 static bool
 chain(const struct sigaction *before, int sig, siginfo_t *info, void *context)
@@ -192,6 +198,8 @@ on_fault(int sig, siginfo_t *info, void *context)
 	if (info->si_code > 0)
 		trace_catch();
 	Fatal *f = fatal_of(sig);
+	if (info->si_code <= 0 && ignored(&f->before))
+		return; // a fault could not be ignored
 	uintptr_t pc, sp;
 	os_signal_regs(context, &pc, &sp);
 	G *gp = info->si_code > 0 ? overflowed(info->si_addr) : NULL;

@@ -471,13 +471,19 @@ trace_here(const TraceStart *start, bool system)
 	trace_print(&w, system);
 }
 
-// A goroutine that has not run yet shows the function it will begin with.
+// The function of the program that a goroutine which has not run yet will begin with.
+static uintptr_t
+first_pc(const G *gp)
+{
+	return gp->scope != NULL ? (uintptr_t)gp->scope_fn : (uintptr_t)gp->fn;
+}
+
 void
 trace_parked(const G *gp, Walk *w)
 {
 	memset(w, 0, sizeof(*w));
 	if (gp->sp == NULL)
-		w->inner[w->n++] = (Frame){.pc = (uintptr_t)gp->fn, .exact = true};
+		w->inner[w->n++] = (Frame){.pc = first_pc(gp), .exact = true};
 	else
 		walk_safely(&(WalkFrom){.walk = w, .sp = gp->sp});
 }

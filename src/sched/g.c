@@ -10,6 +10,9 @@
 #include "sched/sched_impl.h"
 
 enum { SLAB_GS = 64 };
+#ifdef NDEBUG
+static_assert(sizeof(G) <= 184, "docs/ARCHITECTURE.md and docs/CAVEATS.md say how large it is");
+#endif
 
 // --- records ----------------------------------------------------------------------------------
 
@@ -36,7 +39,6 @@ record_publish(G *gp)
 	mutex_lock(&sched.allg_lock);
 	gp->all_next = load_rlx(&sched.all_g); // order: own, under the lock
 	store_rel(&sched.all_g, gp);           // order: publish -> sched_all_first
-	own_add(&sched.n_all_g, 1);
 	mutex_unlock(&sched.allg_lock);
 }
 
@@ -147,6 +149,7 @@ g_retire(void *v)
 	if (unlikely(gp->name != NULL))
 		gp->name[0] = '\0';
 	gp->scope = NULL;
+	gp->onces = NULL;
 	if (likely(gp->keeps_stack)) {
 		// Newest first: its stack is still in the cache.
 		gp->link = pp->gfree.first;
@@ -271,6 +274,7 @@ g_thread_done(G *gp)
 	gp->thread = false;
 	store_rlx(&gp->m, NULL); // order: hint
 	gp->scope = NULL;
+	gp->onces = NULL; // where its note was
 	if (gp->name != NULL)
 		gp->name[0] = '\0';
 	mutex_lock(&sched.gfree_lock);

@@ -78,6 +78,7 @@ struct G {
 	ATOMIC_U32 wait;     // WaitReason, while Gwaiting; count for dumps
 	bool thread;         // set before publication: a foreign thread; parks on note, has no P
 	bool keeps_stack;    // owner: its stack is of the default size and stays with it
+	uint16_t open_scopes; // owner: which it opened and has not waited for, modulo 2^16
 	ATOMIC_I64 wait_since; // when it parked: a thread's own note, else the monitor's; 0 not yet
 	struct Scope *scope; // owner: the scope it runs in, NULL none
 	int (*scope_fn)(void *); // set before publication: the body of a scope's child
@@ -85,8 +86,13 @@ struct G {
 	char *name;          // owner; G_NAME_BYTES, allocated on demand
 	G *scope_next;       // scope's lock
 	G *scope_prev;       // scope's lock
-	Note note;           // thread Gs: what they sleep on
-	ATOMIC_U32 counted;  // thread Gs: 1 while counted in n_foreign_parked
+	union {
+		struct {                    // thread Gs
+			Note note;          // what they sleep on
+			ATOMIC_U32 counted; // 1 while counted in n_foreign_parked
+		};
+		struct OnceRun *onces; // other Gs: owner; the functions of go_once_do it is in
+	};
 	void *fiber;         // owner: what the sanitizers call this context
 	void *fake_stack;    // owner: AddressSanitizer's, while it does not run
 	G *all_next;         // allg lock; set once

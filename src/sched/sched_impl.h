@@ -74,7 +74,6 @@ typedef struct Sched {
 
 	Mutex allg_lock;
 	ATOMIC(G *) all_g;       // allg lock writes; see sched_all_first
-	ATOMIC_U64 n_all_g;
 } Sched;
 extern Sched sched;
 

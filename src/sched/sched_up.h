@@ -20,8 +20,8 @@ void up_deadline_arm(Deadline *d, G *gp, int64_t when);
 // After it returns d is not touched again.
 void up_deadline_disarm(Deadline *d);
 
-// A G ends, on its own stack, still able to park: destroy its goroutine-local values and tell its
-// scope. Answered by scope.
+// A G ends, on its own stack, still able to park: destroy its goroutine-local values, see that it
+// leaves no scope open, and tell its scope. Answered by scope.
 void up_g_ends(G *gp);
 // Whether the scope gp runs in has been cancelled. Only asked when gp->scope is not NULL.
 bool up_scope_canceled(G *gp);

@@ -265,7 +265,7 @@ sched_gosched(void)
 static inline __attribute__((always_inline)) NORETURN void
 end(G *gp)
 {
-	if (unlikely(gp->scope != NULL || gp->locals != NULL))
+	if (unlikely(gp->scope != NULL || gp->locals != NULL || gp->open_scopes != 0))
 		up_g_ends(gp);
 	P *pp = sched_m()->p;
 	own_add(&pp->ended, 1);

@@ -339,7 +339,7 @@ detach(void *v)
 	G *gp = mp->curg;
 	arch_tls_set_m(mp); // the destructor runs with the thread's words intact, or a new set
 	store_rlx(&mp->lease.inrt, 1); // order: own, no P
-	if (gp->locals != NULL)
+	if (gp->locals != NULL || gp->open_scopes != 0)
 		up_g_ends(gp);
 	unsettle(mp);
 	mp->curg = NULL;

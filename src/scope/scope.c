@@ -18,7 +18,7 @@
 //   S4  An inner scope leaves its outer scope's list after its refs are 0 and before scope_wait
 //       returns: its memory is good while somebody holds the outer lock and finds it there.
 //   S5  A scope is not older than the one around it, and is gone before it: its opener is a child
-//       of that scope and cannot end before it has waited.
+//       of that scope and cannot end before it has waited: up_g_ends sees to it.
 // Locks:  Scope.lock, rank scope, several along one path, outer ones first. Under it sched_ready's,
 //         and the timers'.
 //         The deadline's timer takes none: it takes a reference and posts.
@@ -215,6 +215,7 @@ scope_open(Scope *s, int64_t deadline)
 {
 	G *gp = sched_g();
 	*s = (Scope){.opener = gp, .outer = gp->scope};
+	gp->open_scopes++;
 	mutex_init(&s->lock, RANK_scope);
 	init_plain(&s->refs, 1);
 	timer_init(&s->deadline, deadline_fire);
@@ -250,6 +251,7 @@ scope_wait(Scope *s)
 	timer_stop(&s->deadline);
 	if (s->outer != NULL)
 		unlink_inner(s->outer, s);
+	s->opener->open_scopes--;
 	return load_acq(&s->err); // order: observe <- lock_and_cancel
 }
 
@@ -285,12 +287,16 @@ scope_spawn(Scope *s, SpawnAttr attr, int (*fn)(void *), void *arg)
 	return 0;
 }
 
-// What a G leaves behind, also by go_exit.  Runs on: gp.  Blocks: G, in destructors.
+// What a G leaves behind, also by go_exit. Of a scope it has opened nothing may be left: it lies on
+// the stack that ends, and the scope around it would find it there (S5).
+// Runs on: gp.  Blocks: G, in destructors.
 void
 up_g_ends(G *gp)
 {
 	if (gp->locals != NULL)
 		local_end(gp);
+	if (unlikely(gp->open_scopes != 0))
+		fatal("scope: end of a goroutine with an open scope");
 	Scope *s = gp->scope;
 	if (s == NULL)
 		return;

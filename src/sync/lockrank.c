@@ -83,13 +83,14 @@ out_of_order(const Entry *held, const Mutex *m)
 	throw("lock ordering problem");
 }
 
-// The entry that m is in, or would join; NULL when it needs one of its own.
+// The entry that m is in, or would join; NULL when it needs one of its own. Another rank's may have
+// the address of m: of a lock that was there before.
 static Entry *
 find(Held *h, const Mutex *m)
 {
 	for (uint32_t i = h->n; i > 0; i--) {
 		Entry *e = &h->entries[i - 1];
-		if (e->lock == m || together(e, m))
+		if (e->rank == m->rank && (e->lock == m || together(e, m)))
 			return e;
 	}
 	return NULL;

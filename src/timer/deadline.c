@@ -96,7 +96,8 @@ timer_sleep(int64_t ns)
 	if (ns <= 0)
 		return 0;
 	int64_t now = os_nanotime();
-	return sleep_until(base_deadline(now, ns), now);
+	int64_t until = base_deadline(now, ns);
+	return sleep_until(until != GO_NEVER ? until : GO_NEVER - 1, now); // a time it does have
 }
 
 int

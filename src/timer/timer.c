@@ -20,8 +20,8 @@
 //       So when timer_stop has returned, the function is not running and the timer is its owner's.
 //   T3  P.timer_when is the time of the earliest timer in the heap whenever its lock is free.
 //   T4  A timer is never early: it fires when its time is at most a clock reading of the past.
-//   T5  A timer is never lost: it leaves the heap by firing and by being stopped. A time of
-//       INT64_MAX means set but never due.
+//   T5  A timer is never lost: it leaves the heap by firing and by being stopped. None is set to
+//       INT64_MAX, which in P.timer_when means that there is none: the latest is a moment earlier.
 // Locks:  Timers.lock, rank timers. Two at once, by rising address, only in up_timers_move.
 // Order:  O1  publish ts = NULL -> who sees it: what the function did comes before a new setting.
 //         O2  publish P.timer_when -> readers; a hint to them, they look again under the lock.
@@ -117,10 +117,18 @@ up_timers_move(P *pp, P *heir)
 
 // --- adding and stopping ------------------------------------------------------------------------
 
+// T5.
+static inline int64_t
+timely(int64_t when)
+{
+	return likely(when != INT64_MAX) ? when : INT64_MAX - 1;
+}
+
 void
 timer_add(Timer *t, int64_t when)
 {
 	assert(load_rlx(&t->ts) == NULL); // order: own, nobody else sets it
+	when = timely(when);
 	Timers *ts = timers_here();
 	mutex_lock(&ts->lock);
 	store_rlx(&t->ts, ts); // order: who needs the timer locks the heap, T1
@@ -170,6 +178,7 @@ timer_set(Timer *t, int64_t when, TimerHook *hook, int64_t arg)
 {
 	bool was_set;
 	Timers *ts;
+	when = timely(when);
 	for (;;) {
 		ts = lock_heap_of(t);
 		was_set = ts != NULL;
@@ -212,7 +221,7 @@ fire_one(Timers *ts, Firing *f, bool *wants_g)
 		return false;
 	}
 	if (next > 0) {
-		heap_move(&ts->heap, e.t, next);
+		heap_move(&ts->heap, e.t, timely(next));
 	} else {
 		heap_remove_first(&ts->heap);
 		if (next == TIMER_DONE)

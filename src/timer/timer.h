@@ -57,7 +57,8 @@ timer_init(Timer *t, TimerFire *fire)
 	t->fire = fire;
 }
 
-// Sets a timer that nobody else sets or stops at the same time and that is not set.
+// Sets a timer that nobody else sets or stops at the same time and that is not set. INT64_MAX is a
+// time like any other.
 // Locks: takes timers; the caller holds none before chan.  Blocks: no.  Allocates: seldom.
 void timer_add(Timer *t, int64_t when);
 

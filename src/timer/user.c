@@ -28,6 +28,7 @@ struct go_timer {
 	void *arg;          // set before publication
 	int64_t period;     // of a ticker; Timers.lock while set
 	bool ticks;         // set before publication
+	bool freed;         // by timer_user_free
 };
 
 // --- memory -----------------------------------------------------------------------------------
@@ -195,9 +196,13 @@ timer_user_reset(UserTimer *u, int64_t delay_ns)
 	return timer_set(&u->timer, after(delay_ns), renew, delay_ns);
 }
 
+// A timer that was freed before is told as long as its memory is as it was left.
 void
 timer_user_free(UserTimer *u)
 {
+	if (unlikely(u->freed))
+		fatal("timer: free of a freed timer");
+	u->freed = true;
 	timer_stop(&u->timer);
 	if (u->chan != NULL)
 		chan_free(u->chan);

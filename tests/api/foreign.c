@@ -195,3 +195,65 @@ test_foreign_thread_first_calls_in_while_it_ends(void)
 	while (count_of(&ran) != 8)
 		usleep(1000);
 }
+
+// In which round of destructors a thread calls for the first time, or in all up to that.
+enum { LAST_ROUND = 4, ALL_ROUNDS = 8 };
+static pthread_key_t late_key;
+static _Thread_local int round_now;
+
+static void
+call_in_a_round(void *v)
+{
+	int want = (int)(intptr_t)v;
+	int last = want % ALL_ROUNDS;
+	if (++round_now == last || want > ALL_ROUNDS)
+		call_from_destructor(NULL);
+	if (round_now < last)
+		pthread_setspecific(late_key, v);
+}
+
+static void *
+end_late(void *v)
+{
+	pthread_setspecific(late_key, v);
+	return NULL;
+}
+
+static void *
+end_late_known(void *v)
+{
+	go_id();
+	return end_late(v);
+}
+
+static void
+run_late(int rounds)
+{
+	go_stats st;
+	for (int all = 0; all <= ALL_ROUNDS; all += ALL_ROUNDS)
+		for (int last = 1; last <= rounds; last++) {
+			void *v = (void *)(intptr_t)(all + last);
+			run_threads(2, end_late, v);
+			run_threads(2, end_late_known, v);
+		}
+	go_stats_read(&st);
+	expect_eq(st.threads_foreign, 1);
+}
+
+// A thread is detached in whatever round of destructors it calls. The C library takes keys in the
+// order of their making: ours last.
+void
+test_foreign_thread_calls_late_in_its_end(void)
+{
+	expect_eq(pthread_key_create(&late_key, call_in_a_round), 0);
+	run_late(LAST_ROUND);
+}
+
+// Ours first: behind it the last round is too late.
+void
+test_foreign_thread_calls_late_behind_ours(void)
+{
+	go_id();
+	expect_eq(pthread_key_create(&late_key, call_in_a_round), 0);
+	run_late(LAST_ROUND - 1);
+}

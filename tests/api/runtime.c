@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 
 #include "goroutines.h"
 
@@ -25,6 +26,23 @@ test_gomaxprocs_tells_the_number_before(void)
 	expect_eq(go_gomaxprocs(0), 2);
 	expect(go_num_cpu() >= 1);
 	expect_eq(go_gomaxprocs(0), 2);
+}
+
+// The number of CPUs is that of the start, whoever asks and whatever became of it.
+void
+test_num_cpu_is_that_of_the_start(void)
+{
+	cpu_set_t set, one;
+	expect_eq(sched_getaffinity(0, sizeof(set), &set), 0);
+	if (CPU_COUNT(&set) == 1)
+		skip("there is one CPU");
+	expect_eq(go_num_cpu(), CPU_COUNT(&set));
+	CPU_ZERO(&one);
+	for (size_t i = 0; CPU_COUNT(&one) == 0; i++)
+		if (CPU_ISSET(i, &set))
+			CPU_SET(i, &one);
+	expect_eq(sched_setaffinity(0, sizeof(one), &one), 0);
+	expect_eq(go_num_cpu(), CPU_COUNT(&set));
 }
 
 void

@@ -739,6 +739,75 @@ test_once_calls_once(void)
 	run(once);
 }
 
+typedef struct Leave {
+	go_once inner, outer, before;
+	int begun;
+} Leave;
+
+static void
+once_nothing(void *arg)
+{
+	(void)arg;
+}
+
+static void
+once_never(void *arg)
+{
+	(void)arg;
+	expect(false);
+}
+
+static void
+once_leave(void *arg)
+{
+	Leave *l = arg;
+	COUNT(l->begun);
+	go_sleep(100 * GO_USEC);
+	go_exit();
+}
+
+static void
+once_leave_deeper(void *arg)
+{
+	go_once_do(&((Leave *)arg)->inner, once_leave, arg);
+}
+
+static int
+once_leaver(void *arg)
+{
+	Leave *l = arg;
+	go_once_do(&l->before, once_nothing, NULL);
+	go_once_do(&l->outer, once_leave_deeper, l);
+	expect(false);
+	return 0;
+}
+
+static int
+once_exit(void *arg)
+{
+	(void)arg;
+	for (long i = test_scale(100); i > 0; i--) {
+		Leave l = {0};
+		go_scope s;
+		go_scope_open(&s, GO_NEVER);
+		expect_eq(go_scope_spawn(&s, once_leaver, &l), 0);
+		while (LOOK(l.begun) == 0)
+			go_yield();
+		go_once_do(&l.inner, once_never, NULL);
+		go_once_do(&l.outer, once_never, NULL);
+		go_once_do(&l.before, once_never, NULL);
+		expect_eq(go_scope_wait(&s), 0);
+	}
+	return 0;
+}
+
+// A function that ends with its goroutine has been called, as in Go; who waits for it goes on.
+void
+test_once_ends_with_go_exit(void)
+{
+	run(once_exit);
+}
+
 // --- semaphore --------------------------------------------------------------------------------
 
 typedef struct Sems {

@@ -146,3 +146,34 @@ test_fatal_chan_size(void)
 	expect_death(makechan_overflow, .status = 2, .err = text);
 	expect_death(makechan_large_elem, .status = 2, .err = text);
 }
+
+// --- freeing twice ------------------------------------------------------------------------------
+
+static int
+free_twice(void *arg)
+{
+	size_t *elem_bytes = arg;
+	go_chan *c = go_chan_new(*elem_bytes, 4);
+	go_chan_free(go_chan_new(*elem_bytes, 4));
+	go_chan_free(c);
+	go_chan_free(c);
+	return 0;
+}
+
+DEATH(chan_free_twice)
+{
+	go_run(free_twice, &(size_t){8});
+}
+
+DEATH(chan_free_twice_large)
+{
+	go_run(free_twice, &(size_t){100000});
+}
+
+void
+test_fatal_chan_free_twice(void)
+{
+	const char *text = "fatal error: chan: free of a freed channel\n";
+	expect_death(chan_free_twice, .status = 2, .err = text);
+	expect_death(chan_free_twice_large, .status = 2, .err = text);
+}

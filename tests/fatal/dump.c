@@ -98,6 +98,14 @@ GO_TEST(dump_shows_all, 2)
 	go_chan_free(c);
 }
 
+static int
+wait_in_scope(void *c)
+{
+	int v, err = go_chan_recv(c, &v, GO_NEVER);
+	KEEP_FRAME();
+	return err;
+}
+
 // One that has not run yet shows where it will begin. A dump gives its processor away, so there is
 // somebody to keep it, for a slice; and who comes late tries again.
 GO_TEST(dump_shows_what_has_not_run, 1)
@@ -108,12 +116,19 @@ GO_TEST(dump_shows_what_has_not_run, 1)
 		int fd = fileno(f), v = 1;
 		atomic_store(&stop, false);
 		go_spawn(spin_in_dump, NULL);
+		go_scope s;
+		go_scope_open(&s, GO_NEVER);
 		go_spawn(wait_in_dump, c);
+		go_scope_spawn(&s, wait_in_scope, c);
 		go_spawn(spin_in_dump, NULL);
 		go_dump(fd);
 		atomic_store(&stop, true);
-		seen = strstr(read_dump(f), " [runnable]:\nwait_in_dump(...)\n\t") != NULL;
+		char *text = read_dump(f);
+		seen = strstr(text, " [runnable]:\nwait_in_dump(...)\n\t") != NULL &&
+		       strstr(text, " [runnable]:\nwait_in_scope(...)\n\t") != NULL;
 		go_chan_send(c, &v, GO_NEVER);
+		go_chan_send(c, &v, GO_NEVER);
+		go_scope_wait(&s);
 		go_sleep(20 * GO_MSEC);
 	}
 	go_chan_free(c);
@@ -224,6 +239,95 @@ GO_TEST(dump_to_who_is_in_it, 8)
 	for (int i = 0; i < 3; i++)
 		go_dump(dump_pipe[1]);
 	close(dump_pipe[1]);
+}
+
+// --- readers that do not read -------------------------------------------------------------------
+
+// Into dump_pipe's end for writing, in non-blocking mode, goes nothing more.
+static void
+fill_dump_pipe(void)
+{
+	static char lots[4096];
+	expect_eq(pipe2(dump_pipe, O_NONBLOCK | O_CLOEXEC), 0);
+	while (write(dump_pipe[1], lots, sizeof(lots)) > 0)
+		;
+}
+
+static void
+die_beside_others(void)
+{
+	go_mutex m = GO_MUTEX_INIT;
+	go_chan *c = go_chan_new(sizeof(int), 0);
+	for (int i = 0; i < 20; i++)
+		go_spawn(wait_in_dump, c);
+	go_sleep(10 * GO_MSEC);
+	fill_dump_pipe();
+	dup2(dump_pipe[1], 2);
+	go_mutex_unlock(&m);
+}
+
+DEATH(dying_unread)
+{
+	die_beside_others();
+}
+
+// However much there is to say, a dying process waits a second in all for who does not listen.
+void
+test_dump_of_the_dying_is_not_held_up(void)
+{
+	expect_death(dying_unread, .status = 2, .err = "", .limit_ms = 5000);
+}
+
+static Count all_read;
+
+static void
+read_after_a_while(void *text)
+{
+	size_t n = 0;
+	go_sleep(50 * GO_MSEC);
+	fcntl(dump_pipe[0], F_SETFL, 0);
+	for (ssize_t got; (got = read(dump_pipe[0], (char *)text + n, 4096)) > 0;)
+		n += (size_t)got;
+	close(dump_pipe[0]);
+	count_add(&all_read);
+}
+
+// Whether text, behind what filled the pipe, has 20 waiting goroutines in it.
+static bool
+is_whole(const char *text, const char *end)
+{
+	while (text < end && *text == 0)
+		text++;
+	if (strncmp(text, "goroutine ", 10) != 0)
+		return false;
+	for (int i = 0; i < 20 && text != NULL; i++)
+		text = strstr(text + 1, "wait_in_dump(...)");
+	return text != NULL;
+}
+
+// go_dump gives up in the same way, and the next one tries anew. If the reader comes too late for
+// that, all is tried anew.
+GO_TEST(dump_gives_up_and_tries_again, 2)
+{
+	static char text[1 << 20];
+	go_chan *c = go_chan_new(sizeof(int), 0);
+	for (int i = 0; i < 20; i++)
+		go_spawn(wait_in_dump, c);
+	go_sleep(10 * GO_MSEC);
+	for (long tries = 1; !is_whole(text, text + sizeof(text) - 1); tries++) {
+		memset(text, 0, sizeof(text));
+		fill_dump_pipe();
+		int64_t begun = go_now();
+		go_dump(dump_pipe[1]);
+		expect(go_now() - begun > GO_SEC / 2);
+		expect(go_now() - begun < 5 * test_slowness() * GO_SEC);
+		go_spawn(read_after_a_while, text);
+		go_dump(dump_pipe[1]);
+		close(dump_pipe[1]);
+		until(count_of(&all_read) == tries);
+	}
+	for (int i = 0; i < 20; i++)
+		go_chan_send(c, &i, GO_NEVER);
 }
 
 static void *

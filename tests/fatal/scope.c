@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Misuse of scopes, and a context without memory: the text and the exit status of each death.
+#include <pthread.h>
+
 #include "harness.h"
 #include "undergo.h"
 
@@ -71,6 +73,81 @@ test_fatal_scope(void)
 		     .err = "fatal error: scope: wait for a closed scope\n");
 	expect_death(scope_wait_by_child, .status = 2,
 		     .err = "fatal error: scope: wait by a goroutine that did not open it\n");
+}
+
+// --- scopes left open ---------------------------------------------------------------------------
+
+static int
+open_and_return(void *arg)
+{
+	(void)arg;
+	go_scope s;
+	go_scope_open(&s, GO_NEVER);
+	return 0;
+}
+
+// go_run may return before its goroutine has ended.
+DEATH(scope_left_by_main)
+{
+	go_run(open_and_return, NULL);
+	go_sleep(20 * GO_SEC);
+}
+
+static void
+open_and_exit(void *arg)
+{
+	(void)arg;
+	go_scope done, left;
+	go_scope_open(&done, GO_NEVER);
+	go_scope_open(&left, go_in(GO_SEC));
+	go_scope_wait(&done);
+	go_exit();
+}
+
+DEATH(scope_left_by_exit)
+{
+	go_spawn(open_and_exit, NULL);
+	go_sleep(20 * GO_SEC);
+}
+
+// The scope around it would find the one inside on a stack that is no more.
+static int
+leave_inner_open(void *arg)
+{
+	(void)arg;
+	go_scope s;
+	go_scope_open(&s, GO_NEVER);
+	(void)go_scope_spawn(&s, open_and_return, NULL);
+	return go_scope_wait(&s);
+}
+
+DEATH(scope_left_by_child)
+{
+	go_run(leave_inner_open, NULL);
+}
+
+static void *
+open_on_a_thread(void *arg)
+{
+	open_and_return(arg);
+	return NULL;
+}
+
+DEATH(scope_left_by_thread)
+{
+	pthread_t t;
+	if (pthread_create(&t, NULL, open_on_a_thread, NULL) == 0)
+		pthread_join(t, NULL);
+}
+
+void
+test_fatal_scope_left_open(void)
+{
+	const char *text = "fatal error: scope: end of a goroutine with an open scope\n";
+	expect_death(scope_left_by_main, .status = 2, .err = text);
+	expect_death(scope_left_by_exit, .status = 2, .err = text);
+	expect_death(scope_left_by_child, .status = 2, .err = text);
+	expect_death(scope_left_by_thread, .status = 2, .err = text);
 }
 
 // --- deadlines that no longer matter ------------------------------------------------------------

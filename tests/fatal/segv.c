@@ -188,6 +188,39 @@ DEATH(segv_sent)
 	raise(SIGSEGV);
 }
 
+// What is ignored before the runtime starts may be sent, and is no license for faults.
+static int
+send_ignored(void *unused)
+{
+	(void)unused;
+	raise(SIGSEGV);
+	raise(SIGBUS);
+	kill(getpid(), SIGSEGV);
+	go_sleep(10 * GO_MSEC);
+	return 7;
+}
+
+DEATH(segv_ignored)
+{
+	signal(SIGSEGV, SIG_IGN);
+	signal(SIGBUS, SIG_IGN);
+	_exit(go_run(send_ignored, NULL));
+}
+
+DEATH(segv_ignored_in_vain)
+{
+	signal(SIGSEGV, SIG_IGN);
+	go_run(spawn_beside_others, (void *)write_badly);
+}
+
+void
+test_fault_that_is_ignored(void)
+{
+	expect_death(segv_ignored, .status = 7, .err = "", .err_lacks = {"error"});
+	expect_death(segv_ignored_in_vain, .status = 2,
+		     .err = "fatal error: unexpected signal\n[signal SIGSEGV");
+}
+
 void
 test_fault_of_a_stranger(void)
 {

@@ -76,9 +76,7 @@ run_threads(void (*fn)(void *arg))
 static void
 works(void *arg)
 {
-	uint64_t chance;
-	os_random(&chance, sizeof(chance));
-	chance |= 1;
+	uint64_t chance = base_mix(base_seed + (uintptr_t)arg);
 	for (int i = 0; i < 30; i++) {
 		mutex_lock(&lock);
 		long before = counter;
@@ -90,7 +88,6 @@ works(void *arg)
 		else if (test_rand(&chance) % 4 == 0)
 			os_yield();
 	}
-	(void)arg;
 	thread_done();
 }
 

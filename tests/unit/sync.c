@@ -242,6 +242,22 @@ in_order(void)
 	mutex_unlock(&timers);
 }
 
+// A lock lies where one of another rank was, which was taken last of several.
+DEATH(sync_rank_in_old_place)
+{
+	static Mutex m[2], sched;
+	os_init();
+	mutex_init(&m[0], RANK_chan);
+	mutex_init(&m[1], RANK_chan);
+	mutex_init(&sched, RANK_sched);
+	mutex_lock(&m[0]);
+	mutex_lock(&m[1]);
+	mutex_unlock(&m[1]);
+	mutex_init(&m[1], RANK_leaf);
+	mutex_lock(&m[1]);
+	mutex_lock(&sched);
+}
+
 void
 test_sync_lock_ranks(void)
 {
@@ -258,5 +274,8 @@ test_sync_lock_ranks(void)
 	expect_death(sync_chans_falling, .status = 2,
 		     .err = "runtime: acquiring a lock of rank chan"
 			    " while holding one of rank chan\n");
+	expect_death(sync_rank_in_old_place, .status = 2,
+		     .err = "runtime: acquiring a lock of rank sched"
+			    " while holding one of rank leaf\n");
 #endif
 }

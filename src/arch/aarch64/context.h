@@ -15,14 +15,6 @@ arch_pause(void)
 	__asm__ volatile("isb" ::: "memory");
 }
 
-static inline uint64_t
-arch_cycles(void)
-{
-	uint64_t v;
-	__asm__ volatile("mrs %0, cntvct_el0" : "=r"(v));
-	return v;
-}
-
 // The registers that a function must leave as it found them.
 enum { ARCH_KEPT_WORDS = 20 };
 static inline __attribute__((always_inline)) void

@@ -14,14 +14,6 @@ arch_pause(void)
 	__asm__ volatile("pause");
 }
 
-static inline uint64_t
-arch_cycles(void)
-{
-	uint32_t lo, hi;
-	__asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi));
-	return (uint64_t)hi << 32 | lo;
-}
-
 // The registers that a function must leave as it found them.
 enum { ARCH_KEPT_WORDS = 6 };
 static inline __attribute__((always_inline)) void

@@ -12,7 +12,7 @@
 #include "os/linux/syscall.h"
 #include "os/os_impl.h"
 
-enum { WRITE_PATIENCE_NS = 1000000000 };
+enum { WRITE_PATIENCE_S = 1 };
 
 // Touches each page first: a handler that runs out of memory on its stack cannot say so.
 int
@@ -86,28 +86,30 @@ os_signal_regs(const void *ucontext, uintptr_t *pc, uintptr_t *sp)
 	*sp = ucontext_sp(ucontext);
 }
 
-// The descriptor is in non-blocking mode and full: gives its reader a second. False when nothing
-// changed.
+// The descriptor is in non-blocking mode and full: gives its reader what is left of the patience.
+// False when nothing changed.
 static bool
-wait_writable(int fd)
+wait_writable(int fd, struct timespec *left)
 {
 	struct pollfd p = {.fd = fd, .events = POLLOUT};
-	struct timespec ts = {.tv_nsec = WRITE_PATIENCE_NS - 1};
-	long n = syscall5(SYS_ppoll, &p, 1, &ts, NULL, 0);
+	long n = syscall5(SYS_ppoll, &p, 1, left, NULL, 0); // the kernel says what is left
 	return n > 0 || n == -EINTR;
 }
 
 int64_t
-sys_write(int fd, const void *buf, size_t n)
+sys_write(int fd, const void *buf, size_t n, bool patient)
 {
+	const struct timespec all = {.tv_sec = WRITE_PATIENCE_S};
+	struct timespec left = all;
 	size_t done = 0;
 	while (done < n) {
 		long put = syscall3(SYS_write, fd, (const char *)buf + done, n - done);
-		if (put == -EINTR || (put == -EAGAIN && wait_writable(fd)))
+		if (put == -EINTR || (put == -EAGAIN && patient && wait_writable(fd, &left)))
 			continue;
 		if (put <= 0)
 			return put < 0 ? put : (int64_t)done;
 		done += (size_t)put;
+		left = all;
 	}
 	return (int64_t)done;
 }

@@ -16,10 +16,7 @@
 #include "os/linux/syscall.h"
 #include "os/os_impl.h"
 
-enum {
-	STACK_BYTES = 256 << 10, // of a thread's own stack, where the runtime's code runs
-	EXIT_ROUND = 3,          // of PTHREAD_DESTRUCTOR_ITERATIONS, which is 4
-};
+enum { STACK_BYTES = 256 << 10 }; // of a thread's own stack, where the runtime's code runs
 
 // What a new thread runs; freed by it.
 typedef struct Start {
@@ -119,32 +116,15 @@ sys_thread_stack(void **lo, void **hi)
 // --- the end of a thread ------------------------------------------------------------------------
 
 static pthread_key_t exit_key;
-static void (*exit_fn)(void *value); // set before any thread sets a value
 
-// Which round of destructors this thread is in, as far as exit_key has been called.
-static __thread int exit_round;
-
-static NOINLINE int
-next_exit_round(void)
-{
-	return ++exit_round;
-}
-
-// libc calls destructors in no particular order, in rounds, while values are set. Ours waits for a
-// late round, so that those of the program may still use the runtime.
-static void
-thread_exits(void *value)
-{
-	if (next_exit_round() < EXIT_ROUND && pthread_setspecific(exit_key, value) == 0)
-		return;
-	exit_fn(value);
-}
-
+// libc calls destructors in no particular order, in rounds while values are set, at most
+// PTHREAD_DESTRUCTOR_ITERATIONS of them, which is 4. Ours may be the first. It cannot know the
+// round, as the thread may have set its value in any, and so has no later one to wait for: what
+// comes behind it sets a value again, which is seen in the next round.
 void
 sys_thread_exit_key(void (*fn)(void *value))
 {
-	exit_fn = fn;
-	check(pthread_key_create(&exit_key, thread_exits) == 0, "os: no pthread key is left");
+	check(pthread_key_create(&exit_key, fn) == 0, "os: no pthread key is left");
 }
 
 void
