@@ -101,7 +101,7 @@ class Object:
         if self.kind == KINDS.index('pinned'):
             return 'allocated, until it is freed by hand'
         gen = int(plain(variable('heap_gen', 'mem/span.c'))) & 0xff
-        if int(self.span['gen']) == gen:
+        if int(plain(self.span['gen'])) == gen:
             return 'allocated, ' + ('marked by the last collection' if self.bit('marks')
                                     else 'since the last collection')
         return 'allocated, marked by the last collection' if self.bit('marks') else \
@@ -138,7 +138,7 @@ class Object:
         return 'pointers at ' + ', '.join(where) if where else 'no pointers'
 
     def records(self):
-        special = self.span['specials']
+        special = plain(self.span['specials'])
         if int(special) == 0:
             return []
         found = []

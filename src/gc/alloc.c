@@ -341,7 +341,7 @@ gc_free(void *p)
 	if (s.info == NULL || slot_addr(s) != p)
 		fatal("go_free: not the beginning of an object");
 	M *mp = sched_m();
-	if (heap.spans[s.page].specials != NULL)
+	if (load_rlx(&heap.spans[s.page].specials) != NULL) // order: own, the caller's object
 		specials_drop(s);
 	int64_t bytes = (int64_t)slot_bytes(s);
 	bool foreign = mp->p == NULL;

@@ -134,7 +134,7 @@ record_free(void *record)
 static Special *
 specials_of(Slot s)
 {
-	return heap.spans[s.page].specials;
+	return load_rlx(&heap.spans[s.page].specials); // order: own, or under the lock
 }
 
 // Enters a span. NULL without memory.
@@ -148,7 +148,7 @@ specials_make(Slot s)
 	if (all.all_next != NULL)
 		all.all_next->all_prev = ss;
 	all.all_next = ss;
-	ss->span->specials = ss;
+	store_rlx(&ss->span->specials, ss); // order: own, under the lock
 	return ss;
 }
 
@@ -161,7 +161,7 @@ specials_drop_empty(Special *ss)
 	ss->all_prev->all_next = ss->all_next;
 	if (ss->all_next != NULL)
 		ss->all_next->all_prev = ss->all_prev;
-	ss->span->specials = NULL;
+	store_rlx(&ss->span->specials, NULL); // order: own, under the lock
 	record_free(ss);
 }
 
@@ -507,7 +507,7 @@ void
 up_sweep_specials(Mspan *span)
 {
 	mutex_lock(&special_lock);
-	Special *ss = span->specials;
+	Special *ss = load_rlx(&span->specials); // order: own, under the lock
 	if (ss != NULL) {
 		sweep_list(ss);
 		specials_drop_empty(ss);
@@ -612,7 +612,8 @@ specials_verify(void)
 	for (const Special *ss = all.all_next; ss != NULL; before = ss, ss = ss->all_next) {
 		uintptr_t at = (uintptr_t)heap_page_addr(span_page(ss->span));
 		heap_walk_same("the list of spans with records", at, ss->all_prev == before, 1);
-		heap_walk_same("a span's records", at, ss->span->specials == ss, 1); // S4
+		const Special *its = load_rlx(&ss->span->specials); // order: STW
+		heap_walk_same("a span's records", at, its == ss, 1);      // S4
 		verify_records(ss);
 	}
 }

@@ -103,12 +103,12 @@ typedef enum SpanPlace {
 typedef struct Mspan {
 	struct Mspan *next;  // central lock, or heap lock for large ones
 	struct Mspan *prev;
-	struct Special *specials; // special lock: finalizers and the like, by rising offset
+	ATOMIC(struct Special *) specials; // special lock writes: finalizers and the like
 	uint32_t npages;     // set before publication
 	uint8_t class;       // set before publication; 0: large
-	uint8_t place;       // SpanPlace; central lock
+	ATOMIC(uint8_t) place; // SpanPlace; central lock, or who has taken it out of its list
 	ATOMIC_BOOL needzero; // free slots may hold old bytes; published by their free bits
-	uint8_t gen;         // who sweeps: other than heap_gen: unswept
+	ATOMIC(uint8_t) gen; // who sweeps: other than heap_gen: unswept
 	size_t bytes;        // large: what was asked for, rounded up to 8
 	const HeapType *type; // large typed: its type
 	size_t elems;        // large typed: how many elements

@@ -110,12 +110,18 @@ gen_now(void)
 	return (uint8_t)load_rlx(&heap_gen); // order: STW writes
 }
 
+static void
+set_place(Mspan *s, SpanPlace place)
+{
+	store_rlx(&s->place, (uint8_t)place); // order: own, or under the lock
+}
+
 // Enters a swept span where it belongs.  Locks: its central held.
 static void
 file_span(Mcentral *ce, Mspan *s)
 {
 	bool free = span_has_free(s);
-	s->place = free ? PLACE_PARTIAL : PLACE_FULL;
+	set_place(s, free ? PLACE_PARTIAL : PLACE_FULL);
 	list_push(free ? &ce->partial : &ce->full, s);
 }
 
@@ -152,8 +158,8 @@ span_init(PageRun run, uint32_t npages, uint32_t class)
 	*s = (Mspan){
 		.npages = npages,
 		.class = (uint8_t)class,
-		.gen = gen_now(),
 	};
+	init_plain(&s->gen, gen_now());
 	init_plain(&s->needzero, !run.zeroed || clobbers());
 	if (clobbers())
 		clobber_check_pages(run.page, npages);
@@ -229,7 +235,7 @@ span_free(Mspan *s)
 	uint32_t npages = s->npages;
 	if (clobbers() && !fenced())
 		clobber_span(s);
-	s->place = PLACE_NONE;
+	set_place(s, PLACE_NONE);
 	for (uint32_t i = 0; i < npages; i++)
 		store_rel(&heap.info[page + i].state, SPAN_NONE); // order: M3
 	if (fenced())
@@ -287,11 +293,11 @@ free_unmarked(Mspan *s)
 static bool
 span_sweep(Mspan *s)
 {
-	if (unlikely(s->specials != NULL))
+	if (unlikely(load_rlx(&s->specials) != NULL)) // order: hint; dead objects get no more
 		up_sweep_specials(s);
 	uint32_t nelems = info_of(s)->nelems;
 	uint32_t nfree = free_unmarked(s);
-	s->gen = gen_now();
+	store_rlx(&s->gen, gen_now()); // order: own
 	if (nfree < nelems)
 		return true;
 	span_free(s);
@@ -301,7 +307,7 @@ span_sweep(Mspan *s)
 bool
 span_swept(const Mspan *s)
 {
-	return s->gen == gen_now();
+	return load_rlx(&s->gen) == gen_now(); // order: hint, or under a lock
 }
 
 static Mspan *
@@ -310,7 +316,7 @@ pop_unswept(Mcentral *ce)
 	mutex_lock(&ce->lock);
 	Mspan *s = list_pop(&ce->unswept);
 	if (s != NULL)
-		s->place = PLACE_NONE; // in no list, whatever gen says from now on
+		set_place(s, PLACE_NONE); // in no list, whatever gen says from now on
 	mutex_unlock(&ce->lock);
 	return s;
 }
@@ -358,7 +364,7 @@ pop_partial(Mcentral *ce)
 	mutex_lock(&ce->lock);
 	Mspan *s = list_pop(&ce->partial);
 	if (s != NULL)
-		s->place = PLACE_CACHED;
+		set_place(s, PLACE_CACHED);
 	mutex_unlock(&ce->lock);
 	return s;
 }
@@ -375,7 +381,7 @@ sweep_for_one(Mcentral *ce)
 		if (!span_sweep(s))
 			continue;
 		if (span_has_free(s)) {
-			s->place = PLACE_CACHED;
+			set_place(s, PLACE_CACHED);
 			return s;
 		}
 		mutex_lock(&ce->lock);
@@ -395,7 +401,7 @@ central_take(Kind kind, uint32_t class)
 	if (s == NULL) {
 		s = span_new(kind, class);
 		if (s != NULL)
-			s->place = PLACE_CACHED;
+			set_place(s, PLACE_CACHED);
 	}
 	return s;
 }
@@ -432,7 +438,7 @@ free_in_full(Slot slot)
 	Mspan *s = &heap.spans[slot.page];
 	Mcentral *ce = central_of(s);
 	mutex_lock(&ce->lock);
-	bool listed = s->gen == gen_now() && s->place == PLACE_FULL;
+	bool listed = span_swept(s) && load_rlx(&s->place) == PLACE_FULL; // order: own, the lock
 	bool was_used = set_free(slot), gone = false;
 	if (listed && was_used) {
 		list_remove(&ce->full, s);
@@ -449,7 +455,7 @@ free_in_full(Slot slot)
 bool
 heap_free(Slot slot)
 {
-	if (heap.spans[slot.page].place == PLACE_FULL) // hint
+	if (load_rlx(&heap.spans[slot.page].place) == PLACE_FULL) // order: hint
 		return free_in_full(slot);
 	return set_free(slot); // in a span that was filled just now it is found by the next sweep
 }

@@ -157,7 +157,7 @@ walk_span(const Mspan *s)
 	else if (s->bytes == 0 || s->bytes > (size_t)s->npages * HEAP_PAGE)
 		heap_walk_wrong("bytes of a large object", at, s->bytes, s->npages * HEAP_PAGE);
 	if (!walk->marked && !span_swept(s))
-		heap_walk_wrong("a span is not swept", at, s->gen, 0);
+		heap_walk_wrong("a span is not swept", at, load_rlx(&s->gen), 0); // order: STW
 }
 
 static void
@@ -201,7 +201,8 @@ walk_listed(const Mspan *s, const Mspan *before, Kind kind, uint32_t class, Span
 		heap_walk_wrong("a listed span that is none", at, 0, 1);
 	if (place == PLACE_NONE)
 		return;
-	heap_walk_same("the place of a listed span", at, s->place, place);
+	heap_walk_same("the place of a listed span", at, load_rlx(&s->place), // order: STW
+		       place);
 	heap_walk_same("free slots of a listed span", at, span_has_free(s), place == PLACE_PARTIAL);
 }
 

@@ -775,7 +775,6 @@ weak_maker(void *wg)
 		Node *n = node_new((long)(r % 64));
 		atomic_store(&shared_weak[r % 64], go_weak_new(n)); // the old one may be in use
 		go_keep_alive(n);
-		n->magic = MAGIC;
 		memset(go_alloc(sizeof(Node)), 0xff, sizeof(Node));
 	}
 	go_wg_done(wg);

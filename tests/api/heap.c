@@ -429,6 +429,7 @@ void
 test_heap_of_threads(void)
 {
 	pthread_t t[4];
+	expect_eq(go_set_gc_percent(10), 100);
 	for (uintptr_t i = 0; i < 4; i++)
 		expect_eq(pthread_create(&t[i], NULL, chains_on_thread, (void *)i), 0);
 	for (int i = 0; i < 4; i++)

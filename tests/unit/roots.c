@@ -421,7 +421,7 @@ typedef struct Pinned {
 	int n;
 } Pinned;
 
-static void
+__attribute__((no_sanitize("address", "thread"))) static void
 count_pinned(void *v, Mspan *sp)
 {
 	Pinned *p = v;

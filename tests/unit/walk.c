@@ -71,7 +71,7 @@ break_used(void)
 static void
 break_place(void)
 {
-	span_of(large)->place = PLACE_PARTIAL;
+	store_rlx(&span_of(large)->place, PLACE_PARTIAL); // order: nobody else is here
 }
 
 static void

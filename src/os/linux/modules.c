@@ -27,14 +27,17 @@ enum {
 
 // --- the loader's list --------------------------------------------------------------------------
 
-static uint64_t
+// Reads what the loader has written, of which the sanitizers know no order.
+#define READS_ANYTHING __attribute__((no_sanitize("address", "thread")))
+
+static inline __attribute__((always_inline)) uint64_t
 mix(uint64_t digest, uint64_t v)
 {
 	return (digest ^ v) * UINT64_C(0x100000001b3) + (digest >> 29);
 }
 
 // The chain for debuggers; 0: the loader is at work.
-static uint64_t
+READS_ANYTHING static uint64_t
 chain_digest(void)
 {
 	uint64_t digest = UINT64_C(0xcbf29ce484222325);
@@ -168,7 +171,7 @@ typedef struct DtvEntry {
 
 #define UNALLOCATED UINTPTR_MAX
 
-uintptr_t
+READS_ANYTHING uintptr_t
 os_tls_block(uintptr_t tp, const OsTls *t)
 {
 	const DtvEntry *dtv = *(const DtvEntry *const *)thread_dtv_slot(tp);
