@@ -19,6 +19,7 @@
 #include "gc/pace.h"
 #include "gc/profile.h"
 #include "mem/efence.h"
+#include "mem/watch.h"
 #include "sched/sched.h"
 
 enum {
@@ -153,6 +154,7 @@ alloc_small(Mcache *c, Kind kind, uint32_t class)
 	char *p = slots_take(cs);
 	if (unlikely(p == NULL) && (p = take_slow(c, kind, class)) == NULL)
 		return NULL;
+	watch_made(p, cs->size);
 	if (cs->needzero)
 		zero(p, cs->size);
 	return p;

@@ -9,6 +9,7 @@
 
 #include "mem/clobber.h"
 #include "mem/heap_impl.h"
+#include "mem/watch.h"
 
 ATOMIC_I64 heap_sample_rate;
 
@@ -198,6 +199,7 @@ heap_alloc_large(size_t bytes, size_t align, Kind kind, const HeapType *type, si
 	if (s == NULL)
 		return NULL;
 	char *p = heap_page_addr(span_page(s)) + s->lead;
+	watch_made(p, bytes);
 	if (load_rlx(&s->needzero)) // order: own
 		memset(p, 0, bytes);
 	s->type = type;

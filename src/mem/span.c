@@ -16,6 +16,7 @@
 #include "mem/clobber.h"
 #include "mem/efence.h"
 #include "mem/mem_up.h"
+#include "mem/watch.h"
 #include "undergo/base.h"
 
 // Doubly linked: heap_free takes spans out of the middle.
@@ -257,14 +258,17 @@ span_has_free(const Mspan *s)
 
 // --- sweeping ------------------------------------------------------------------------------------
 
-// Fills those of the i-th 64 slots that are garbage. A large one is filled when its span goes.
+// Those of the i-th 64 slots are objects no more. A large one is clobbered when its span goes.
 static void
-clobber_slots(const Mspan *s, uint32_t i, uint64_t garbage)
+gone(const Mspan *s, uint32_t i, uint64_t garbage)
 {
-	uint32_t size = info_of(s)->size;
-	char *p = heap_page_addr(span_page(s)) + (size_t)i * 64 * size;
-	for (; garbage != 0; garbage &= garbage - 1)
-		clobber_fill(p + (size_t)__builtin_ctzll(garbage) * size, size);
+	for (; (WATCHES_FREE || clobbers()) && garbage != 0; garbage &= garbage - 1) {
+		uint32_t index = i * 64 + (uint32_t)__builtin_ctzll(garbage);
+		Slot slot = {span_page(s), index, &heap.info[span_page(s)]};
+		if (clobbers())
+			clobber_fill(slot_addr(slot), slot.info->size);
+		watch_gone(slot_addr(slot), slot_bytes(slot));
+	}
 }
 
 // Turns what is neither marked nor free into free slots. Returns how many slots are free now.
@@ -279,8 +283,7 @@ free_unmarked(Mspan *s)
 		uint64_t before = load_rlx(&heap.frees[at + i]); // order: claimed below
 		uint64_t garbage = ~marked & ~before;
 		if (garbage != 0) {
-			if (clobbers())
-				clobber_slots(s, i, garbage);
+			gone(s, i, garbage);
 			store_rlx(&s->needzero, true); // order: published by the bits
 			before = garbage | or_ar(&heap.frees[at + i], garbage); // order: heap_free
 		}
@@ -426,6 +429,7 @@ set_free(Slot slot)
 		return false;
 	if (clobbers())
 		clobber_fill(slot_addr(slot), slot.info->size);
+	watch_gone(slot_addr(slot), slot_bytes(slot));
 	store_rlx(&heap.spans[slot.page].needzero, true); // order: published by the bit
 	return (or_ar(slot_free_word(slot), bit) & bit) == 0;
 }
