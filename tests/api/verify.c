@@ -16,16 +16,20 @@ typedef struct Item {
 	unsigned char *data; // no pointers inside
 	size_t bytes;        // of data
 	struct Item *deep;
+	struct Item **far;  // FAR of them
+	struct Item *array; // ARRAY of them
 	long magic;
 	uint64_t seed; // decides about data
 } Item;
+
+enum { FAR = 40000, ARRAY = 4000 }; // marked in pieces
 
 typedef struct Wide {
 	Item *of[100]; // too many for a mask
 	long magic;
 } Wide;
 
-static const go_type item_type = GO_TYPE(Item, next, data, deep);
+static const go_type item_type = GO_TYPE(Item, next, data, deep, far, array);
 static const uint64_t wide_map[2] = {~UINT64_C(0), (UINT64_C(1) << 36) - 1};
 static const go_type wide_type = {sizeof(Wide), 800, 0, wide_map, "Wide"};
 
@@ -108,6 +112,12 @@ chain_new(uint64_t *rand)
 	w->of[test_rand(rand) % 100] = item_new(rand);
 	w->magic = MAGIC;
 	it->deep = (Item *)(void *)w;
+	if (test_rand(rand) % 32 == 0) {
+		it->far = go_alloc(FAR * sizeof(Item *));
+		it->far[test_rand(rand) % FAR] = it->far[FAR - 1] = item_new(rand);
+		it->array = go_alloc_typed(&item_type, ARRAY);
+		it->array[ARRAY - 1].next = item_new(rand);
+	}
 	if (test_rand(rand) % 4 == 0)
 		go_set_finalizer(it->next, on_finalize, it);
 	return it;
@@ -119,6 +129,10 @@ check_chain(Item *it)
 	check_item(it);
 	if (it->next != NULL)
 		check_item(it->next);
+	if (it->far != NULL) {
+		check_item(it->far[FAR - 1]);
+		check_item(it->array[ARRAY - 1].next);
+	}
 	const Wide *w = (const void *)it->deep;
 	if (w == NULL)
 		return;
