@@ -72,6 +72,7 @@ start(void)
 			shared_cache = mcache_new();
 		ok = shared_cache != NULL && (heap_ready() || heap_reserve() == 0);
 		if (ok) {
+			os_halt_files();
 			pace_init();
 			sites_start();
 			store_rel(&started, true); // order: publish -> cache_get

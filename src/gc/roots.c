@@ -40,6 +40,7 @@ enum {
 	SEGMENTS_MIN = 64,
 	MAPPINGS_MIN = 1024,
 	EXPLICIT_MIN = 64,
+	GUESS_MAX = 64 << 20, // no stack is longer, as far as we guess
 	PAUSE_NS = 50 * 1000,
 	PAUSE_DOUBLINGS_MAX = 7,
 };
@@ -190,6 +191,15 @@ on_stack_of(uintptr_t sp, const G *gp)
 	       within(sp, gp->stack.lo, gp->stack.hi);
 }
 
+// When mappings cannot be told: most stacks end with their thread's record, and the first thread's
+// where the kernel has begun it.
+static uintptr_t
+guess_end(uintptr_t sp, uintptr_t tp)
+{
+	uintptr_t end = tp > sp && tp - sp < GUESS_MAX ? tp + g.mods.tls_above : g.first_stack;
+	return end > sp && end - sp < GUESS_MAX ? end : sp;
+}
+
 // From sp up, on a stack of which we know nothing. The upper end of a stack that libc made is the
 // thread's record.
 static void
@@ -197,7 +207,7 @@ add_strange_stack(uintptr_t sp, uintptr_t tp)
 {
 	OsRange map = mapping_of(sp);
 	if (map.hi == 0)
-		return;
+		map.hi = guess_end(sp, tp);
 	if (tp > sp && tp < map.hi && tp + g.mods.tls_above < map.hi)
 		map.hi = tp + g.mods.tls_above;
 	add(sp, os_readable_up(sp, map.hi));

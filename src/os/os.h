@@ -100,6 +100,9 @@ typedef struct OsHalted {
 	void *note;         // for who halts; NULL at first
 } OsHalted;
 
+// Early, as long as there are descriptors: os_threads_each and os_mappings open what they keep
+// open. Before a halt, or by who halts.
+void os_halt_files(void);
 // Once, after the process has made its first thread. 0, or a negative errno value.
 int os_halt_init(void);
 // Begins a halt with room for so many threads at least. 0 or -ENOMEM.

@@ -290,6 +290,15 @@ up_fence_all_threads(void)
 
 // --- halting threads ----------------------------------------------------------------------------
 
+void
+os_halt_files(void)
+{
+	if (os_simulated)
+		return;
+	sys_threads_ready();
+	sys_mappings_ready();
+}
+
 int
 os_halt_init(void)
 {

@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
 
@@ -626,6 +627,38 @@ GO_TEST(roots_wait_for_a_thread_that_blocks, 2)
 	int64_t begun = test_now_ns();
 	stop_and_gather();
 	expect(test_now_ns() - begun >= 100 * GO_MSEC);
+	pthread_join(t, NULL);
+}
+
+// Neither threads nor their stacks can be missed because descriptors have run out.
+static void *
+hold_on_stack(void *v)
+{
+	uintptr_t word;
+	put(&word, *(uintptr_t *)v);
+	count_add(&ready);
+	while (!atomic_load(&stop))
+		usleep(1000);
+	__asm__ volatile("" : : "r"(&word) : "memory");
+	return NULL;
+}
+
+GO_TEST(roots_without_descriptors, 2)
+{
+	pthread_t t;
+	Secrets s = {.n = 0};
+	static uintptr_t masked;
+	struct rlimit none = {0, 0};
+	masked = secret_new(&s);
+	expect(go_alloc(8) != NULL);
+	expect_eq(pthread_create(&t, NULL, hold_on_stack, &masked), 0);
+	until(count_of(&ready) == 1);
+	expect_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+	for (int i = 0; i < 3; i++) {
+		secrets_look(&s);
+		expect_eq(s.found[0], 1);
+	}
+	atomic_store(&stop, true);
 	pthread_join(t, NULL);
 }
 

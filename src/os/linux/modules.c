@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "os/linux/kept.h"
 #include "os/linux/syscall.h"
 #include "os/os_impl.h"
 
@@ -293,18 +294,27 @@ take(MapsReader *r, char c)
 	}
 }
 
+static KeptFile maps_file = {.path = "/proc/self/maps"};
+
+void
+sys_mappings_ready(void)
+{
+	if (kept_open(&maps_file) >= 0)
+		kept_close(&maps_file);
+}
+
 int
 sys_mappings(OsRange *out, uint32_t max)
 {
 	char text[4096]; // the kernel gives a page at a time
 	MapsReader r = {.out = out, .max = max};
-	long fd = syscall4(SYS_openat, AT_FDCWD, "/proc/self/maps", O_RDONLY | O_CLOEXEC, 0);
+	int fd = kept_open(&maps_file);
 	if (fd < 0)
-		return (int)fd;
+		return fd;
 	long n;
 	while ((n = syscall3(SYS_read, fd, text, sizeof(text))) > 0)
 		for (long i = 0; i < n; i++)
 			take(&r, text[i]);
-	syscall1(SYS_close, fd);
+	kept_close(&maps_file);
 	return n < 0 ? (int)n : (int)r.n;
 }

@@ -10,9 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "os/linux/kept.h"
 #include "os/linux/syscall.h"
 #include "os/os_impl.h"
 
@@ -157,12 +159,24 @@ sys_thread_cpu_ns(int tid)
 	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
+// A directory has a link for itself, one for its name, and one for each folder in it. That much can
+// be asked without a descriptor.
+static int
+count_by_links(void)
+{
+	struct stat st;
+	long err = syscall4(SYS_newfstatat, AT_FDCWD, "/proc/self/task", &st, 0);
+	return err < 0 ? (int)err : (int)st.st_nlink - 2;
+}
+
 // The 20th field of stat; the second, a name in parentheses, may contain anything.
 int
 sys_thread_count(void)
 {
 	char text[1024];
 	int n = sys_read_file_at("/proc/self/stat", 0, text, sizeof(text) - 1);
+	if (n == -EMFILE || n == -ENFILE)
+		return count_by_links();
 	if (n < 0)
 		return n;
 	text[n] = '\0';
@@ -269,14 +283,22 @@ entry_tid(const Entry *e)
 	return tid;
 }
 
+static KeptFile task_dir = {.path = "/proc/self/task"};
+
+void
+sys_threads_ready(void)
+{
+	if (kept_open(&task_dir) >= 0)
+		kept_close(&task_dir);
+}
+
 int
 sys_threads_each(void (*fn)(void *ctx, int tid), void *ctx)
 {
 	_Alignas(Entry) char buf[4096];
-	long fd = syscall4(SYS_openat, AT_FDCWD, "/proc/self/task",
-			   O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	int fd = kept_open(&task_dir);
 	if (fd < 0)
-		return (int)fd;
+		return fd;
 	int count = 0;
 	long n;
 	while ((n = syscall3(SYS_getdents64, fd, buf, sizeof(buf))) > 0) {
@@ -288,6 +310,6 @@ sys_threads_each(void (*fn)(void *ctx, int tid), void *ctx)
 			fn(ctx, tid);
 		}
 	}
-	syscall1(SYS_close, fd);
+	kept_close(&task_dir);
 	return n < 0 ? (int)n : count;
 }
