@@ -301,6 +301,8 @@ span_sweep(Mspan *s)
 	uint32_t nelems = info_of(s)->nelems;
 	uint32_t nfree = free_unmarked(s);
 	store_rlx(&s->gen, gen_now()); // order: own
+	if (CHAOS("swept", 4))
+		os_yield(); // swept, and in no list yet
 	if (nfree < nelems)
 		return true;
 	span_free(s);
@@ -319,7 +321,7 @@ pop_unswept(Mcentral *ce)
 	mutex_lock(&ce->lock);
 	Mspan *s = list_pop(&ce->unswept);
 	if (s != NULL)
-		set_place(s, PLACE_NONE); // in no list, whatever gen says from now on
+		if (0) set_place(s, PLACE_NONE); // in no list, whatever gen says from now on
 	mutex_unlock(&ce->lock);
 	return s;
 }

@@ -116,6 +116,20 @@ GO_TEST(final_runs_once, 0)
 	expect_eq(count_of(&wrong), 0);
 }
 
+// Nobody calls go_gc, and when the heap has grown enough for one collection nobody allocates.
+GO_TEST(final_of_what_the_goal_collects, 0)
+{
+	go_heap_stats before, now;
+	make_with(make_finalized);
+	go_heap_stats_read(&before);
+	do {
+		go_alloc_data(10000);
+		go_heap_stats_read(&now);
+	} while (now.collections < before.collections + 2);
+	until(count_of(&ran) >= NEARLY);
+	expect_eq(count_of(&wrong), 0);
+}
+
 static Node *kept[MANY];
 
 static void

@@ -229,6 +229,76 @@ GO_TEST(heap_freed_by_others, 2)
 	expect(stats().spans_bytes < (uint64_t)100 << 20);
 }
 
+// Objects are freed by hand while their spans are being swept.
+enum { OWNED = 4000 };
+
+typedef struct Owner {
+	uint64_t rand;
+	unsigned char *p[OWNED];
+	size_t bytes[OWNED];
+} Owner;
+
+static Count owners_done;
+
+static void
+replace_one(Owner *o, int i, bool make)
+{
+	for (size_t k = 0; k < o->bytes[i]; k++)
+		expect_eq(o->p[i][k], (unsigned char)i);
+	go_free(o->p[i]);
+	o->p[i] = NULL;
+	o->bytes[i] = 0;
+	if (!make)
+		return;
+	o->bytes[i] = (size_t)16 << test_rand(&o->rand) % 6;
+	o->p[i] = allocate(PINNED, o->bytes[i] - 1);
+	memset(o->p[i], i, o->bytes[i]);
+}
+
+static void
+own(void *v)
+{
+	Owner *o = v;
+	for (int i = 0; i < OWNED; i++)
+		replace_one(o, i, true);
+	for (long i = test_scale(60000); i > 0; i--)
+		replace_one(o, (int)(test_rand(&o->rand) % OWNED), true);
+	for (int i = 0; i < OWNED; i++)
+		replace_one(o, i, false);
+	count_add(&owners_done);
+}
+
+static void *
+own_on_thread(void *v)
+{
+	own(v);
+	return NULL;
+}
+
+GO_TEST(heap_freed_while_swept, 2)
+{
+	enum { OWNERS = 4 };
+	static Owner owners[OWNERS];
+	pthread_t t;
+	uint64_t seed = test_seed();
+	go_gc();
+	uint64_t spans = stats().spans_bytes;
+	for (unsigned i = 0; i < OWNERS; i++) {
+		owners[i].rand = seed + i;
+		if (i != 0)
+			expect_eq(go_spawn(own, &owners[i]), 0);
+	}
+	expect_eq(pthread_create(&t, NULL, own_on_thread, &owners[0]), 0);
+	while (count_of(&owners_done) < OWNERS) {
+		go_gc();
+		go_sleep(200 * GO_USEC);
+	}
+	pthread_join(t, NULL);
+	go_gc();
+	go_gc();
+	expect(stats().spans_bytes < spans + (1 << 20)); // no span was lost
+}
+
 // --- types ---------------------------------------------------------------------------------------
 
 typedef struct Wide {
