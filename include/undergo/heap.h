@@ -203,6 +203,37 @@ typedef struct go_heap_stats {
  */
 GO_API void go_heap_stats_read(go_heap_stats *st);
 
+/* go_heap_report - collect, then write to fd what is alive: how many objects of which size, kind
+ * and type, and where they were allocated.
+ *
+ * Where, and the types of small objects, are known when the program was started with
+ * GODEBUG=allocsites=n, which keeps n callers of each allocation, or with GODEBUG=leaks=1, which
+ * writes the report when the process exits, too.
+ * Errors:    GO_ENOMEM.
+ * Blocks:    the calling thread: it writes.
+ * Call from: a goroutine or a thread.
+ */
+GO_API int go_heap_report(int fd);
+
+/* go_heap_profile - write the heap profile to fd, in pprof's format, not compressed: samples of
+ * what has been allocated since sampling began, and of what of it is alive.
+ *
+ * Errors:    GO_ENOMEM.
+ * Blocks:    the calling thread: it writes.
+ * Call from: a goroutine or a thread.
+ */
+GO_API int go_heap_profile(int fd);
+
+/* go_heap_profile_rate - sample one allocation for so many bytes, on the average; 0 ends sampling.
+ *
+ * Nothing is sampled at first, unless GODEBUG=memprofilerate=n says so. Go's own rate is 512 KiB;
+ * 1 takes every allocation. A rate that changes between two profiles makes their numbers wrong.
+ * Returns the old rate.
+ * Blocks:    no.
+ * Call from: a goroutine or a thread.
+ */
+GO_API int64_t go_heap_profile_rate(int64_t bytes);
+
 /* --- when to collect ------------------------------------------------------------------------- */
 
 /* go_set_gc_percent - collect when the heap has grown by so many percent since the last collection.

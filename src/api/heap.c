@@ -4,7 +4,10 @@
 
 #include "gc/chores.h"
 #include "gc/fast.h"
+#include "gc/gc_up.h"
 #include "gc/limit.h"
+#include "gc/profile.h"
+#include "panic/panic.h"
 #include "sched/sched.h"
 
 enum {
@@ -115,6 +118,11 @@ go_free(void *p)
 	sched_leave();
 }
 
+const void *const up_alloc_entries[] = {
+	(const void *)go_alloc,       (const void *)go_alloc_data, (const void *)go_alloc_object,
+	(const void *)go_alloc_typed, (const void *)go_try_alloc,  NULL,
+};
+
 // --- questions -----------------------------------------------------------------------------------
 
 void *
@@ -170,6 +178,27 @@ go_heap_stats_read(go_heap_stats *st)
 	gc_configure();
 	pace_stats(st);
 	sched_leave();
+}
+
+int
+go_heap_report(int fd)
+{
+	return panic_heap_report(fd);
+}
+
+int
+go_heap_profile(int fd)
+{
+	return panic_heap_profile(fd);
+}
+
+int64_t
+go_heap_profile_rate(int64_t bytes)
+{
+	sched_enter();
+	int64_t before = profile_set_rate(bytes);
+	sched_leave();
+	return before;
 }
 
 int

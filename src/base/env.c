@@ -4,7 +4,6 @@
 #include "base/env.h"
 
 #include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
 
 int64_t
@@ -56,36 +55,4 @@ env_bytes(const char *s, int64_t *bytes)
 		return false;
 	*bytes = v << shift;
 	return true;
-}
-
-// The number at s, which a comma or the end must follow.
-static bool
-word_value(const char *s, int32_t *n)
-{
-	char text[16];
-	size_t len = strcspn(s, ",");
-	if (len >= sizeof(text))
-		return false;
-	memcpy(text, s, len);
-	text[len] = '\0';
-	return env_int32(text, n);
-}
-
-int32_t
-env_word_in(const char *list, const char *word, int32_t otherwise)
-{
-	size_t n = strlen(word);
-	int32_t value = otherwise;
-	for (const char *at = list; at != NULL; at = strchr(at, ',')) {
-		at += *at == ',';
-		if (strncmp(at, word, n) == 0 && at[n] == '=')
-			(void)word_value(at + n + 1, &value);
-	}
-	return value;
-}
-
-int32_t
-env_debug(const char *word)
-{
-	return env_word_in(getenv("GODEBUG"), word, 0);
 }

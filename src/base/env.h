@@ -19,11 +19,4 @@ bool env_int32(const char *s, int32_t *n);
 // one.
 bool env_bytes(const char *s, int64_t *bytes);
 
-// The number that a word has in a list "word=1,other=2", NULL being an empty one; the last one
-// counts. `otherwise` when it is not there or has no number.
-int32_t env_word_in(const char *list, const char *word, int32_t otherwise);
-
-// The number that a word has in GODEBUG; 0 when it has none.
-int32_t env_debug(const char *word);
-
 #endif

@@ -5,16 +5,24 @@
 // P is its own and no cycle can stop the world under it. A thread without a P takes the gate and
 // uses the one cache that all such threads share.
 //
+// With heap.watched, which GODEBUG decides, each allocation takes the slow path and is looked at
+// there.
+//
 // Locks:  gate, rank heapgate. Who has it needs no P and waits for none of the locks below which it
 //         may be taken, so a P may wait for it, while somebody starts the heap.
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/godebug.h"
 #include "base/line.h"
 #include "gc/chores.h"
 #include "gc/collect.h"
 #include "gc/fast.h"
+#include "gc/gc_up.h"
 #include "gc/limit.h"
 #include "gc/pace.h"
+#include "gc/profile.h"
+#include "mem/efence.h"
 #include "mem/watch.h"
 #include "sched/sched.h"
 
@@ -46,6 +54,17 @@ foreign_cache(void)
 }
 
 // --- the caller's cache --------------------------------------------------------------------------
+
+// What GODEBUG wants to be told.
+static void
+sites_start(void)
+{
+	objsites_start();
+	if (godebug.memprofilerate > 0)
+		(void)profile_set_rate(godebug.memprofilerate);
+	if (godebug.leaks != 0)
+		(void)atexit(up_report_leaks);
+}
 
 // Locks: gate held.
 static void
@@ -80,6 +99,7 @@ start(void)
 		ok = shared_cache != NULL && (heap_ready() || heap_reserve() == 0);
 		if (ok) {
 			os_halt_files();
+			sites_start();
 			store_rel(&started, true); // order: publish -> cache_get
 		}
 	}
@@ -123,8 +143,10 @@ cache_put(const M *mp)
 static bool
 refill(Mcache *c, Kind kind, uint32_t class)
 {
-	if (!mcache_refill(c, kind, class))
+	bool sampled = false;
+	if (!mcache_refill(c, kind, class, &sampled))
 		return false;
+	sched_m()->sampled = sampled;
 	if (c->allocated >= COUNT_BYTES)
 		pace_count(c);
 	return true;
@@ -135,21 +157,23 @@ refill(Mcache *c, Kind kind, uint32_t class)
 // What is to be allocated.
 typedef struct Want {
 	size_t bytes;
-	size_t align;      // counts for large objects
+	size_t align;      // at least SLOT_MIN; counts for objects with pages of their own
 	Kind kind;
 	const HeapType *t; // of typed kinds
 	size_t elems;
 } Want;
 
 static char *
-alloc_large(const Want *w)
+alloc_large(Mcache *c, const Want *w)
 {
 	if (w->bytes > PTRDIFF_MAX - SMALL_MAX)
 		return NULL;
 	size_t bytes = (w->bytes + 7) & ~(size_t)7;
 	char *p = heap_alloc_large(bytes, w->align, w->kind, w->t, w->elems);
-	if (p != NULL)
+	if (p != NULL) {
 		pace_allocated((int64_t)bytes, 1);
+		sched_m()->sampled = mcache_sample_large(c, bytes);
+	}
 	return p;
 }
 
@@ -163,7 +187,7 @@ alloc_once(const Want *w)
 		return NULL;
 	char *p = NULL;
 	if (w->bytes > SMALL_MAX) {
-		p = alloc_large(w);
+		p = alloc_large(c, w);
 	} else {
 		uint32_t class = size_class(w->bytes);
 		CacheSlots *cs = &c->slots[w->kind][class];
@@ -171,9 +195,38 @@ alloc_once(const Want *w)
 			p = gc_take(cs);
 		if (w->t != NULL && p != NULL)
 			slots_type(cs, p, w->t, w->elems);
+		if (unlikely(heap.watched))
+			slots_return(c, w->kind, class); // so the next allocation gets here too
 	}
 	cache_put(mp);
 	return p;
+}
+
+// GODEBUG=efence=1. What is no multiple of 16 bytes needs less alignment when a type describes it;
+// else it may be anything that is a little longer.
+static char *
+alloc_fenced(const Want *w)
+{
+	M *mp = sched_m();
+	Mcache *c = cache_get(mp);
+	if (c == NULL)
+		return NULL;
+	Want own = *w;
+	own.bytes += w->bytes == 0;
+	if (w->t != NULL && w->bytes % SLOT_MIN != 0 && w->align == SLOT_MIN)
+		own.align = sizeof(void *);
+	char *p = alloc_large(c, &own);
+	cache_put(mp);
+	return p;
+}
+
+// Starts the heap when it must.
+static char *
+alloc_any(const Want *w)
+{
+	if (unlikely(!gc_started()) && !start())
+		return NULL;
+	return fenced() ? alloc_fenced(w) : alloc_once(w);
 }
 
 // Pages that an object is about to take for itself.
@@ -207,17 +260,45 @@ prepare(size_t more)
 		trim(more);
 }
 
+// GODEBUG=gcevery=n.
+COLD static void
+collect_every(void)
+{
+	static ATOMIC_U64 count;
+	if (godebug.gcevery <= 0)
+		return;
+	uint64_t n = add_rlx(&count, 1) + 1; // order: count
+	if (n % (uint64_t)godebug.gcevery == 0)
+		gc_collect(GC_FORCED);
+}
+
+// For the heap profile, and GODEBUG=allocsites. The stack is that of the program here.
+COLD static void
+note_site(void *p, const HeapType *t)
+{
+	M *mp = sched_m();
+	if (mp->sampled)
+		profile_note(p, t);
+	mp->sampled = false;
+	if (objsites_on())
+		objsites_note(p, t);
+}
+
 // May collect first, may sweep.
 NOINLINE static char *
 alloc_slow(const Want *w)
 {
+	if (unlikely(heap.watched))
+		collect_every();
 	chores_begin();
 	prepare(own_pages(w));
-	char *p = alloc_once(w);
+	char *p = alloc_any(w);
 	if (unlikely(p == NULL) && w->bytes < heap.limit) {
 		gc_collect(GC_LIMIT); // memory has run out: one more try
-		p = alloc_once(w);
+		p = alloc_any(w);
 	}
+	if (p != NULL && unlikely(sched_m()->sampled || heap.watched))
+		note_site(p, w->t);
 	specials_wake();
 	return p;
 }
@@ -225,7 +306,7 @@ alloc_slow(const Want *w)
 NOINLINE static char *
 alloc_slow_plain(size_t bytes, Kind kind)
 {
-	return alloc_slow(&(Want){bytes, HEAP_PAGE, kind, NULL, 0});
+	return alloc_slow(&(Want){bytes, SLOT_MIN, kind, NULL, 0});
 }
 
 void *
@@ -249,7 +330,7 @@ gc_alloc_aligned(size_t bytes, size_t align, Kind kind)
 		bytes = SMALL_MAX + 1;
 	if (align <= SLOT_MIN)
 		return gc_alloc(bytes, kind);
-	Want w = {bytes, align > HEAP_PAGE ? align : HEAP_PAGE, kind, NULL, 0};
+	Want w = {bytes, align, kind, NULL, 0};
 	return alloc_slow(&w);
 }
 
@@ -263,7 +344,7 @@ gc_alloc_typed(const HeapType *t, size_t elems, Kind kind)
 		return gc_alloc(bytes, KIND_NOSCAN);
 	CacheSlots *cs = gc_slots(sched_m(), bytes, kind);
 	if (unlikely(cs == NULL))
-		return alloc_slow(&(Want){bytes, HEAP_PAGE, kind, t, elems});
+		return alloc_slow(&(Want){bytes, SLOT_MIN, kind, t, elems});
 	char *p = gc_take(cs);
 	if (elems != 1 || !gc_typed_already(cs, t))
 		slots_type(cs, p, t, elems);
@@ -348,8 +429,10 @@ gc_free(void *p)
 void *
 gc_alloc_pinned(size_t bytes)
 {
-	Want w = {bytes, HEAP_PAGE, KIND_PINNED, NULL, 0};
-	return alloc_once(&w);
+	Want w = {bytes, SLOT_MIN, KIND_PINNED, NULL, 0};
+	void *p = alloc_any(&w);
+	sched_m()->sampled = false; // somebody may hold locks
+	return p;
 }
 
 void

@@ -11,12 +11,18 @@
 #include "gc/collect.h"
 
 #include "arch/arch.h"
+#include "base/godebug.h"
+#include "gc/checkmark.h"
 #include "gc/chores.h"
 #include "gc/limit.h"
+#include "gc/live.h"
 #include "gc/mark.h"
 #include "gc/pace.h"
+#include "gc/poison.h"
 #include "gc/shrink.h"
+#include "gc/special.h"
 #include "gc/worker.h"
+#include "mem/walk.h"
 #include "sched/sched.h"
 
 static struct {
@@ -106,6 +112,21 @@ flush_caches(void)
 	flush_cache(foreign_cache());
 }
 
+// GODEBUG=gcwalk=1: once before the mark, when everything is known exactly, and once after it.
+COLD static void
+walk_heap(bool marked)
+{
+	HeapWalk w;
+	heap_walk(&w, marked);
+	if (!marked) {
+		go_heap_stats st;
+		pace_stats(&st);
+		heap_walk_same("bytes of live objects", heap.base, st.live_bytes, w.bytes);
+		specials_verify();
+	}
+	heap_walk_end(&w);
+}
+
 static void
 finish_sweeping(void)
 {
@@ -175,7 +196,19 @@ stopped_part(Cycle *c, const void *sp)
 		note_roots(c);
 		flush_caches();
 		c->live_before = pace_live();
+		if (unlikely(godebug.gcwalk != 0))
+			walk_heap(false);
+		if (unlikely(godebug.stackpoison != 0))
+			stacks_poison();
+		if (unlikely(godebug.gccheckmark != 0))
+			checkmark_begin(&roots);
 		mark_all(c);
+		if (unlikely(godebug.gccheckmark != 0))
+			checkmark_end();
+		if (unlikely(live_wanted()))
+			live_gather();
+		if (unlikely(godebug.gcwalk != 0))
+			walk_heap(true);
 		heap_start_sweep();
 		pace_marked(c);
 		c->marked = os_nanotime();

@@ -166,6 +166,18 @@ final_mark(Marker *m)
 	}
 }
 
+void
+final_visit(void (*word)(uintptr_t w))
+{
+	Block *b = load_acq(&final.all); // order: observe <- block_add
+	for (; b != NULL; b = b->all_next) {
+		for (uint32_t i = 0; i < load_acq(&b->count); i++) { // order: observe, O1
+			word(load_acq(&b->entries[i].p));            // order: observe, O2
+			word(load_acq(&b->entries[i].arg));          // order: observe, O2
+		}
+	}
+}
+
 // --- the runner ----------------------------------------------------------------------------------
 
 // Runs the last of the n entries of b and takes it away.  Runs on: the runner, in user code.

@@ -293,7 +293,9 @@ scan_oblet(Marker *m, uintptr_t addr, bool typed)
 {
 	size_t page = heap_page(addr), first = page - heap.info[page].back;
 	const Mspan *s = &heap.spans[first];
-	uintptr_t start = (uintptr_t)heap_page_addr(first), end = start + s->bytes;
+	uintptr_t start = (uintptr_t)heap_page_addr(first) + s->lead, end = start + s->bytes;
+	if (addr < start)
+		addr = start;
 	uintptr_t to = addr + OBLET;
 	if (to < end)
 		push(m, to | (uint64_t)typed << TYPED_SHIFT);
@@ -495,8 +497,11 @@ mark_pinned(Marker *m, Mspan *sp)
 	PageInfo *pi = &heap.info[page];
 	for (uint32_t i = 0; i < pi->nelems; i++) {
 		Slot s = {page, i, pi};
-		if ((load_rlx(slot_free_word(s)) >> (i % 64) & 1) == 0) // order: O1
-			push(m, entry_of(s));
+		if ((load_rlx(slot_free_word(s)) >> (i % 64) & 1) != 0) // order: O1
+			continue;
+		m->counts.objects++;
+		m->counts.bytes += slot_bytes(s);
+		push(m, entry_of(s));
 	}
 }
 

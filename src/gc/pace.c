@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/env.h"
+#include "base/godebug.h"
 #include "gc/chores.h"
 #include "gc/collect.h"
 #include "gc/goal.h"
@@ -44,7 +45,6 @@ static struct {
 	ATOMIC_I64 pause_all, pause_max, pause_last, ended_at;
 	ATOMIC_I64 cpu_ns;
 	int64_t workers_cpu; // who holds gc.busy: by the last cycle
-	bool trace;          // set before the first allocation
 } pace = {.goal = ATOMIC_INIT(INT64_MAX), .lock = MUTEX_INIT(leaf)};
 
 // --- the goal ------------------------------------------------------------------------------------
@@ -77,7 +77,6 @@ void
 pace_init(void)
 {
 	store_rlx(&pace.percent, percent_from_env()); // order: before the first allocation
-	pace.trace = env_debug("gctrace") > 0;
 	limit_init();
 	set_goal();
 	shrink_init();
@@ -129,6 +128,15 @@ pace_freed(int64_t bytes)
 {
 	count(&pace.bytes, 0, bytes);
 	count(&pace.objects, 0, 1);
+}
+
+void
+pace_revived(int64_t bytes)
+{
+	add_rlx(&pace.bytes.marked, bytes); // order: count
+	add_rlx(&pace.objects.marked, 1);   // order: count
+	add_rlx(&pace.bytes.live, bytes);   // order: count
+	add_rlx(&pace.objects.live, 1);     // order: count
 }
 
 void
@@ -231,7 +239,7 @@ pace_end(const Cycle *c)
 	set_goal();
 	limit_cycle((int64_t)c->stack_pages, c->resumed);
 	chores_cycle(c->resumed);
-	if (pace.trace)
+	if (godebug.gctrace > 0)
 		trace_cycle(c, load_rlx(&pace.cycles), gc_percent(c), c->goal_before); // order: own
 }
 

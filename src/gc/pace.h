@@ -11,6 +11,8 @@ void pace_init(void);
 void pace_allocated(int64_t bytes, int64_t objects);
 // An object was freed by hand, and no cache counts it. Any thread.
 void pace_freed(int64_t bytes);
+// An object of so many bytes that the mark has not counted lives on.
+void pace_revived(int64_t bytes);
 // Takes over what a cache has counted.  STW, or its owner.
 void pace_count(Mcache *c);
 

@@ -13,6 +13,7 @@
 //   finalizer     queued           (none)
 //   cleanup       stays            queued
 //   weak          cleared          cleared
+//   sample        stays            counted
 //
 // Invariants:
 //   S1  A record in a list belongs to an allocated slot of the list's span. In a swept span, to a
@@ -32,10 +33,18 @@
 #include "gc/special.h"
 
 #include "gc/collect.h"
+#include "gc/pace.h"
+#include "gc/profile.h"
 #include "mem/mem_up.h"
+#include "mem/walk.h"
 #include "sched/sched.h"
 
-typedef enum RecordKind { RECORD_FINALIZER, RECORD_CLEANUP, RECORD_WEAK } RecordKind;
+typedef enum RecordKind {
+	RECORD_FINALIZER,
+	RECORD_CLEANUP,
+	RECORD_WEAK,
+	RECORD_SAMPLE, // of the heap profile
+} RecordKind;
 
 // Fields: special_lock, and STW.
 typedef struct Record {
@@ -43,7 +52,8 @@ typedef struct Record {
 	uint32_t index;      // slot
 	uint8_t kind;        // RecordKind; constant
 	bool cleared;        // weak: S3
-	uintptr_t what;      // constant. Finalizer, weak: the pointer; cleanup: its number
+	uintptr_t what;      // constant. Finalizer, weak: the pointer; cleanup: its number;
+			     // sample: its site
 	uintptr_t fn;        // constant
 	union {
 		uintptr_t arg;  // finalizer, cleanup: constant
@@ -336,6 +346,16 @@ special_add_cleanup(void *p, CleanupFn *fn, void *arg)
 }
 
 bool
+special_add_sample(Slot s, uintptr_t site)
+{
+	Record proto = {.kind = RECORD_SAMPLE, .what = site};
+	enter();
+	bool ok = attach(s, &proto) != NULL;
+	leave();
+	return ok;
+}
+
+bool
 special_stop_cleanup(void *p, uint64_t id)
 {
 	Slot s = heap_slot((uintptr_t)p);
@@ -408,11 +428,25 @@ let_go(Record *r, bool call)
 		r->cleared = true;
 		return;
 	}
-	if (call)
+	if (r->kind == RECORD_SAMPLE)
+		profile_freed(r->what);
+	else if (call)
 		final_queue(r->fn, r->kind == RECORD_FINALIZER ? r->what : 0, r->arg);
 	else
 		final_unreserve();
 	record_free(r);
+}
+
+static bool
+outlives_revival(const Record *r)
+{
+	return r->kind == RECORD_CLEANUP || r->kind == RECORD_SAMPLE;
+}
+
+static bool
+keeps_something(const Record *r)
+{
+	return r->kind == RECORD_FINALIZER || r->kind == RECORD_CLEANUP;
 }
 
 // Queues all calls of the slot whose first record is at the link, or those of finalizers only; weak
@@ -423,7 +457,7 @@ take_slot(Special *ss, Record **at, bool cleanups, bool call)
 	uint32_t n = 0;
 	uint32_t index = *at != NULL ? (*at)->index : 0;
 	while (*at != NULL && (*at)->index == index) {
-		if ((*at)->kind == RECORD_CLEANUP && !cleanups) {
+		if (outlives_revival(*at) && !cleanups) {
 			at = &(*at)->next;
 			continue;
 		}
@@ -452,6 +486,7 @@ object_died(Special *ss, Record **at, Slot s)
 		return;
 	ATOMIC_U64 *word = slot_mark_word(s);
 	store_rlx(word, load_rlx(word) | (uint64_t)1 << (s.index % 64)); // order: own, the sweeper
+	pace_revived((int64_t)slot_bytes(s));
 }
 
 static void
@@ -505,7 +540,7 @@ mark_span(Marker *m, const Special *ss)
 {
 	Slot s = {.page = span_page(ss->span), .info = &heap.info[span_page(ss->span)]};
 	for (const Record *r = ss->first; r != NULL; r = r->next) {
-		if (r->kind == RECORD_WEAK)
+		if (!keeps_something(r))
 			continue;
 		mark_word(m, r->arg);
 		s.index = r->index;
@@ -535,11 +570,53 @@ specials_mark_roots(Marker *m)
 }
 
 void
-specials_mark_again(Marker *m)
+specials_visit(void (*word)(uintptr_t w), void (*contents)(Slot s))
 {
-	final_mark(m);
-	for (Special *ss = all.all_next; ss != NULL; ss = ss->all_next)
-		mark_span(m, ss);
+	final_visit(word);
+	for (Special *ss = all.all_next; ss != NULL; ss = ss->all_next) {
+		Slot s = {.page = span_page(ss->span), .info = &heap.info[span_page(ss->span)]};
+		for (const Record *r = ss->first; r != NULL; r = r->next) {
+			if (!keeps_something(r))
+				continue;
+			word(r->arg);
+			s.index = r->index;
+			if (r->kind == RECORD_FINALIZER)
+				contents(s);
+		}
+	}
+}
+
+// S1, as long as nothing waits to be swept.
+static void
+verify_records(const Special *ss)
+{
+	Slot s = {.page = span_page(ss->span), .info = &heap.info[span_page(ss->span)]};
+	uintptr_t at = (uintptr_t)heap_page_addr(s.page);
+	uint32_t before = 0;
+	heap_walk_same("a list of records without one", at, ss->first == NULL, 0);
+	for (const Record *r = ss->first; r != NULL; before = r->index, r = r->next) {
+		s.index = r->index;
+		if (s.index < before || s.index >= s.info->nelems) {
+			heap_walk_wrong("the slot of a record", at, s.index, before);
+			return;
+		}
+		uint64_t free = load_rlx(slot_free_word(s)); // order: STW
+		heap_walk_same("a record of a free slot", (uintptr_t)slot_addr(s),
+			       free >> (s.index % 64) & 1, 0);
+	}
+}
+
+void
+specials_verify(void)
+{
+	const Special *before = &all;
+	for (const Special *ss = all.all_next; ss != NULL; before = ss, ss = ss->all_next) {
+		uintptr_t at = (uintptr_t)heap_page_addr(span_page(ss->span));
+		heap_walk_same("the list of spans with records", at, ss->all_prev == before, 1);
+		const Special *its = load_rlx(&ss->span->specials); // order: STW
+		heap_walk_same("a span's records", at, its == ss, 1);      // S4
+		verify_records(ss);
+	}
 }
 
 // Nothing is left to mark: what is dead is found by sweeping. The next mark begins anew.

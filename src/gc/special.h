@@ -16,13 +16,18 @@ typedef void CleanupFn(void *arg);
 // fn NULL takes the finalizer away. 0 or GO_ENOMEM.
 int special_set_finalizer(void *p, FinalizerFn *fn, void *arg);
 uint64_t special_add_cleanup(void *p, CleanupFn *fn, void *arg); // 0 without memory
+// The object in the slot is a sample of the heap profile. False without memory.
+bool special_add_sample(Slot s, uintptr_t site);
 bool special_stop_cleanup(void *p, uint64_t id);
 struct go_weak *special_weak_new(void *p); // NULL without memory, or outside of the heap
 void *special_weak_get(struct go_weak *w);
 void special_weak_free(struct go_weak *w);
 
-// Marks again, for one worker, what specials_mark_roots marks.  STW.
-void specials_mark_again(Marker *m);
+// Tells what specials_mark_roots marks: words, and objects whose contents live.  STW.
+void specials_visit(void (*word)(uintptr_t w), void (*contents)(Slot s));
+
+// Looks whether what special.c says of itself holds, for a heap walk.  STW, all is swept.
+void specials_verify(void);
 
 // --- between special.c and final.c ---------------------------------------------------------------
 
@@ -44,5 +49,7 @@ void final_unreserve(void);
 void final_queue(uintptr_t fn, uintptr_t p, uintptr_t arg);
 // Marks what is queued. Any thread, at any time.
 void final_mark(Marker *m);
+// Tells the same.
+void final_visit(void (*word)(uintptr_t w));
 
 #endif

@@ -7,13 +7,25 @@
 // only other memory that allocation touches.
 #include <string.h>
 
+#include "mem/clobber.h"
 #include "mem/heap_impl.h"
 #include "mem/watch.h"
+
+ATOMIC_I64 heap_sample_rate;
 
 Mcache *
 mcache_new(void)
 {
 	return os_alloc(sizeof(Mcache));
+}
+
+// What is in hand must be as it was left.
+COLD static void
+check_clobbered(const CacheSlots *cs, Kind kind)
+{
+	for (uint64_t free = cs->free; free != 0; free &= free - 1)
+		clobber_check_slot(cs->first + (size_t)__builtin_ctzll(free) * cs->size, cs->size,
+				   kind);
 }
 
 // Takes the next free slots of s in hand. False: it has none any more.
@@ -32,6 +44,8 @@ take_word(Mcache *c, CacheSlots *cs, const Mspan *s)
 		cs->size = pi->size;
 		cs->word = (uint16_t)i;
 		cs->needzero = load_rlx(&s->needzero); // order: observed with the bits
+		if (clobbers())
+			check_clobbered(cs, (Kind)pi->kind);
 		int64_t n = __builtin_popcountll(cs->free);
 		c->allocated += n * pi->size;
 		c->objects += n;
@@ -40,10 +54,84 @@ take_word(Mcache *c, CacheSlots *cs, const Mspan *s)
 	return false;
 }
 
-bool
-mcache_refill(Mcache *c, Kind kind, uint32_t class)
+// --- samples ------------------------------------------------------------------------------------
+
+// How many bytes come before the next one that is chosen: -ln(u) * rate for a random u in (0, 1].
+// ln(u) is taken as k * ln(2) + 2 * artanh((m - 1) / (m + 1)), where u = 2^k * m, 1 <= m < 2.
+static int64_t
+next_sample(Mcache *c)
 {
-	CacheSlots *cs = &c->slots[kind][class];
+	uint64_t r = base_rand(&c->rand) >> 11 | 1; // 53 bits
+	int k = 63 - __builtin_clzll(r);
+	double m = (double)r / (double)((uint64_t)1 << k);
+	double x = (m - 1) / (m + 1), x2 = x * x;
+	double ln_m = 2 * x * (1 + x2 * (1.0 / 3 + x2 * (1.0 / 5 + x2 * (1.0 / 7 + x2 / 9))));
+	double ln_u = (k - 53) * 0.6931471805599453 + ln_m;
+	return (int64_t)(-ln_u * (double)c->sample_rate);
+}
+
+// Whether samples are taken at all.
+static inline bool
+samples(Mcache *c)
+{
+	static ATOMIC_U64 caches;
+	int64_t rate = load_rlx(&heap_sample_rate); // order: hint
+	if (likely(rate == 0))
+		return false;
+	if (rate != c->sample_rate) {
+		if (c->rand == 0)
+			c->rand = base_mix(base_seed + add_rlx(&caches, 1)); // order: count
+		c->sample_rate = rate;
+		c->sample_in = next_sample(c);
+	}
+	return true;
+}
+
+// Of what is in hand, leaves the slots before the next sample; the others are for later, and what
+// comes after the sample is drawn now: other classes go on counting.
+static void
+split_at_sample(Mcache *c, CacheSlots *cs, uint64_t *later)
+{
+	int64_t bytes = (int64_t)__builtin_popcountll(cs->free) * cs->size;
+	if (c->sample_in >= bytes) {
+		c->sample_in -= bytes;
+		return;
+	}
+	uint64_t rest = cs->free;
+	for (; c->sample_in >= cs->size; c->sample_in -= cs->size)
+		rest &= rest - 1;
+	cs->free &= ~rest;
+	*later = rest;
+	c->sample_in = next_sample(c);
+}
+
+// The first of those for later is the sample.
+static void
+take_later(Mcache *c, CacheSlots *cs, uint64_t *later)
+{
+	uint64_t first = *later & -*later;
+	cs->free = *later & ~first;
+	*later = 0;
+	if (samples(c))
+		split_at_sample(c, cs, later);
+	cs->free |= first;
+}
+
+bool
+mcache_sample_large(Mcache *c, size_t bytes)
+{
+	if (!samples(c))
+		return false;
+	c->sample_in -= (int64_t)bytes;
+	if (c->sample_in >= 0)
+		return false;
+	c->sample_in = next_sample(c);
+	return true;
+}
+
+static bool
+refill(Mcache *c, CacheSlots *cs, Kind kind, uint32_t class)
+{
 	Mspan **s = &c->spans[kind][class];
 	if (*s != NULL) {
 		if (take_word(c, cs, *s))
@@ -54,28 +142,59 @@ mcache_refill(Mcache *c, Kind kind, uint32_t class)
 	return *s != NULL && take_word(c, cs, *s);
 }
 
-// Puts back what is left of cs, and its span.
-static void
-flush_slots(Mcache *c, CacheSlots *cs, Mspan *s)
+bool
+mcache_refill(Mcache *c, Kind kind, uint32_t class, bool *sampled)
 {
-	ATOMIC_U64 *f = &heap.frees[span_page(s) * PAGE_WORDS + cs->word];
-	or_ar(f, cs->free); // order: publish -> who takes it
-	int64_t n = __builtin_popcountll(cs->free);
+	CacheSlots *cs = &c->slots[kind][class];
+	uint64_t *later = &c->later[kind][class];
+	if (*later == 0) {
+		if (!refill(c, cs, kind, class))
+			return false;
+		if (samples(c))
+			split_at_sample(c, cs, later);
+		if (cs->free != 0)
+			return true;
+	}
+	*sampled = true;
+	take_later(c, cs, later);
+	return true;
+}
+
+void
+slots_return(Mcache *c, Kind kind, uint32_t class)
+{
+	CacheSlots *cs = &c->slots[kind][class];
+	uint64_t *later = &c->later[kind][class];
+	uint64_t free = cs->free | *later;
+	ATOMIC_U64 *f = &heap.frees[span_page(c->spans[kind][class]) * PAGE_WORDS + cs->word];
+	int64_t n = __builtin_popcountll(free);
+	// A sample that was due is forgotten: chance does not remember what it has done.
+	if (c->sample_rate != 0 && *later == 0)
+		c->sample_in += n * cs->size;
+	or_ar(f, free); // order: publish -> who takes it
 	c->allocated -= n * cs->size;
 	c->objects -= n;
-	central_put(s);
-	*cs = (CacheSlots){.free = 0};
+	cs->free = *later = 0;
+}
+
+// Puts back what is left in hand, and its span.
+static void
+flush_slots(Mcache *c, Kind kind, uint32_t class)
+{
+	if (c->spans[kind][class] == NULL)
+		return;
+	slots_return(c, kind, class);
+	central_put(c->spans[kind][class]);
+	c->spans[kind][class] = NULL;
+	c->slots[kind][class] = (CacheSlots){.free = 0};
 }
 
 void
 mcache_flush(Mcache *c)
 {
 	for (int k = 0; k < KIND_COUNT; k++)
-		for (int class = 0; class < SIZE_CLASSES; class++)
-			if (c->spans[k][class] != NULL) {
-				flush_slots(c, &c->slots[k][class], c->spans[k][class]);
-				c->spans[k][class] = NULL;
-			}
+		for (uint32_t class = 0; class < SIZE_CLASSES; class++)
+			flush_slots(c, (Kind)k, class);
 }
 
 char *
@@ -84,7 +203,7 @@ heap_alloc_large(size_t bytes, size_t align, Kind kind, const HeapType *type, si
 	Mspan *s = span_new_large(bytes, align, kind);
 	if (s == NULL)
 		return NULL;
-	char *p = heap_page_addr(span_page(s));
+	char *p = heap_page_addr(span_page(s)) + s->lead;
 	watch_made(p, bytes);
 	if (load_rlx(&s->needzero)) // order: own
 		memset(p, 0, bytes);
@@ -94,7 +213,7 @@ heap_alloc_large(size_t bytes, size_t align, Kind kind, const HeapType *type, si
 	return p;
 }
 
-// --- types ---------------------------------------------------------------------------------------
+// --- types --------------------------------------------------------------------------------------
 
 // The words of memory beside a span where its objects' types are: a bit for each word of the heap,
 // or a pointer to its HeapType for each slot.

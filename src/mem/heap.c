@@ -6,6 +6,7 @@
 // then what is touched.
 #include "mem/heap_impl.h"
 
+#include "base/godebug.h"
 #include "undergo/base.h"
 
 #if SANITIZE_THREAD || SANITIZE_ADDRESS
@@ -19,6 +20,17 @@ enum {
 };
 
 Heap heap;
+
+const char *
+heap_kind_name(Kind k)
+{
+	static const char *const names[KIND_COUNT] = {
+		[KIND_SCAN] = "scan",     [KIND_TYPED] = "typed", [KIND_NOSCAN] = "noscan",
+		[KIND_PINNED] = "pinned", [KIND_GO] = "go",
+	};
+	return names[k];
+}
+
 Chunk *heap_chunk_table;
 
 // An array with an entry for each page, or for each chunk of pages.
@@ -90,6 +102,8 @@ heap_reserve(void)
 	heap.region_shift = shift;
 	heap.limit = (size_t)REGION_COUNT << shift;
 	place_arrays(at + heap.limit);
+	heap.watched = godebug.clobberfree == 1 || godebug.gcevery > 0 || godebug.efence != 0 ||
+		       godebug.leaks != 0 || godebug.allocsites > 0;
 	sizes_init();
 	centrals_init();
 	pages_init();

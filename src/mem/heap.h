@@ -72,6 +72,8 @@ kind_region(Kind k)
 	return (Region)regions[k];
 }
 
+const char *heap_kind_name(Kind k); // for reports: "scan", "noscan", ...
+
 // Where an object has pointers.
 typedef struct go_type HeapType;
 
@@ -110,6 +112,7 @@ typedef struct Mspan {
 	size_t bytes;        // large: what was asked for, rounded up to 8
 	const HeapType *type; // large typed: its type
 	size_t elems;        // large typed: how many elements
+	uint32_t lead;       // large: bytes before the object; efence.c
 } Mspan;
 #ifndef UNDERGO_EXPLORE // whose atomics are larger
 static_assert(sizeof(Mspan) <= 64, "one cache line");
@@ -125,6 +128,7 @@ typedef struct Heap {
 	ATOMIC_U64 *marks;       // PAGE_WORDS a page
 	ATOMIC_U64 *frees;       // PAGE_WORDS a page
 	uint64_t *types;         // 16 words a page: a bit per word, or a HeapType for each slot
+	bool watched;      // each allocation is looked at: no cache keeps slots in hand
 } Heap;
 extern Heap heap;
 
@@ -183,7 +187,8 @@ heap_slot(uintptr_t addr)
 static inline char *
 slot_addr(Slot s)
 {
-	return heap_page_addr(s.page) + (size_t)s.index * s.info->size;
+	size_t size = s.info->size;
+	return heap_page_addr(s.page) + (size != 0 ? s.index * size : heap.spans[s.page].lead);
 }
 
 // The bytes of a slot, which are at least those asked for.
@@ -226,11 +231,24 @@ typedef struct Mcache {
 	int64_t objects;   // owner: the same of slots
 	int64_t freed;     // owner: bytes freed by hand, since gc last asked
 	int64_t freed_objects; // owner
+	// For samples, see heap_sample_rate.
+	uint64_t later[KIND_COUNT][SIZE_CLASSES]; // owner: slots in hand, of which the first is one
+	int64_t sample_rate; // owner: what heap_sample_rate was
+	int64_t sample_in;   // owner: bytes before the one that is chosen next
+	uint64_t rand;       // owner
 } Mcache;
 
 // Reserves address space. 0 or GO_ENOMEM. Call it once; heap_ready tells.
 int heap_reserve(void);
-static inline bool heap_ready(void) { return heap.base != 0; }
+static inline bool
+heap_ready(void)
+{
+	return heap.base != 0;
+}
+
+// One byte in so many that are allocated is chosen, by chance; 0: none. The object that it lies in
+// is a sample. A cache that comes to one leaves it for the slow path.
+extern ATOMIC_I64 heap_sample_rate;
 
 Mcache *mcache_new(void); // NULL without memory
 // Gives back all that c has in hand. STW, or the owner.
@@ -251,9 +269,14 @@ size_class(size_t bytes)
 	return class_of_128[(bytes + LARGE_STEP - 1) / LARGE_STEP];
 }
 
-// Refills these slots from their span, or with another one. False: no memory.
-// Locks: takes central, pages.
-bool mcache_refill(Mcache *c, Kind kind, uint32_t class);
+// Refills these slots from their span, or with another one. *sampled: the first slot is a sample.
+// False: no memory.  Locks: takes central, pages.
+bool mcache_refill(Mcache *c, Kind kind, uint32_t class, bool *sampled);
+// Whether an object of so many bytes that no cache holds is a sample.
+bool mcache_sample_large(Mcache *c, size_t bytes);
+
+// Puts back what is in hand of these slots' span, which stays the cache's. There is a span.
+void slots_return(Mcache *c, Kind kind, uint32_t class);
 
 // A free slot, of which there is one, with whatever is in it.
 static inline char *

@@ -38,6 +38,11 @@ void pages_init(void);
 // A run of npages pages, in the region if there is room, else in another.  Locks: takes heappages.
 PageRun pages_alloc(size_t npages, Region region);
 void pages_free(size_t page, size_t npages);
+// Which chunk the i-th of heap_chunks() is.  STW.
+size_t chunk_number(size_t i);
+// Calls wrong when what is known about regions is.  STW.
+typedef void WrongFn(const char *what, uintptr_t at, uint64_t is, uint64_t should);
+void pages_verify(WrongFn *wrong);
 
 // --- size.c --------------------------------------------------------------------------------------
 
@@ -59,6 +64,11 @@ span_words(const PageInfo *pi)
 bool span_has_free(const Mspan *s);
 Mspan *span_new_large(size_t bytes, size_t align, Kind kind);
 void centrals_init(void);
+// Calls fn for each span in a list, the one before it in that list beside it; place is PLACE_NONE
+// for those that wait to be swept.  STW.
+typedef void ListedFn(const Mspan *s, const Mspan *before, Kind kind, uint32_t class,
+		      SpanPlace place);
+void centrals_each(ListedFn *fn);
 
 // A span with free slots to allocate from, PLACE_CACHED; NULL without memory.
 Mspan *central_take(Kind kind, uint32_t class);

@@ -302,15 +302,32 @@ heap_chunks(void)
 	return n;
 }
 
+size_t
+chunk_number(size_t i)
+{
+	const PageRegion *r = regions;
+	while (i >= r->committed - r->first) {
+		i -= r->committed - r->first;
+		r++;
+	}
+	return r->first + i;
+}
+
+// P2.
+void
+pages_verify(WrongFn *wrong)
+{
+	for (int k = 0; k < REGION_COUNT; k++)
+		for (size_t i = regions[k].first; i < regions[k].search; i++)
+			if (heap_chunk_table[i].longest != 0)
+				wrong("a free page below where the search begins",
+				      (uintptr_t)heap_page_addr(i * CHUNK_PAGES), 1, 0);
+}
+
 void
 chunk_each_span(size_t chunk, void (*fn)(void *ctx, Mspan *s), void *ctx)
 {
-	const PageRegion *r = regions;
-	while (chunk >= r->committed - r->first) {
-		chunk -= r->committed - r->first;
-		r++;
-	}
-	chunk += r->first;
+	chunk = chunk_number(chunk);
 	const Chunk *c = &heap_chunk_table[chunk];
 	uint32_t at = 0;
 	while ((at = next_page(c->used, at, true)) < CHUNK_PAGES) {

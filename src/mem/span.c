@@ -13,6 +13,8 @@
 // Locks:  Mcentral.lock, rank central; one at a time. Sweeping itself is done without.
 #include "mem/heap_impl.h"
 
+#include "mem/clobber.h"
+#include "mem/efence.h"
 #include "mem/mem_up.h"
 #include "mem/watch.h"
 #include "undergo/base.h"
@@ -159,7 +161,9 @@ span_init(PageRun run, uint32_t npages, uint32_t class)
 		.class = (uint8_t)class,
 	};
 	init_plain(&s->gen, gen_now());
-	init_plain(&s->needzero, !run.zeroed);
+	init_plain(&s->needzero, !run.zeroed || clobbers());
+	if (clobbers())
+		clobber_check_pages(run.page, npages);
 	return s;
 }
 
@@ -172,6 +176,8 @@ span_new(Kind kind, uint32_t class)
 		return NULL;
 	Mspan *s = span_init(run, npages, class);
 	uint32_t nelems = npages * HEAP_PAGE / size;
+	if (clobbers())
+		clobber_fill(heap_page_addr(run.page), (size_t)npages * HEAP_PAGE);
 	set_free_bits(run.page, nelems);
 	PageInfo proto = {
 		.magic = ~(uint32_t)0 / size + 1,
@@ -186,7 +192,7 @@ span_new(Kind kind, uint32_t class)
 Mspan *
 span_new_large(size_t bytes, size_t align, Kind kind)
 {
-	size_t npages = (bytes + HEAP_PAGE - 1) / HEAP_PAGE;
+	size_t npages = (bytes + HEAP_PAGE - 1) / HEAP_PAGE + fenced();
 	size_t extra = align > HEAP_PAGE ? align / HEAP_PAGE - 1 : 0;
 	PageRun run = pages_alloc(npages + extra, kind_region(kind));
 	if (!run.ok)
@@ -203,10 +209,24 @@ span_new_large(size_t bytes, size_t align, Kind kind)
 	}
 	Mspan *s = span_init(run, (uint32_t)npages, 0);
 	s->bytes = bytes;
+	if (fenced())
+		efence_place(s, align);
 	store_rlx(&heap.frees[run.page * PAGE_WORDS], 0); // order: published by the state
 	PageInfo proto = {.nelems = 1, .kind = (uint8_t)kind};
 	span_publish(run.page, proto, (uint32_t)npages, SPAN_LARGE);
 	return s;
+}
+
+// All of a span that is given up is pattern: of small objects it is by now.
+static void
+clobber_span(const Mspan *s)
+{
+	char *p = heap_page_addr(span_page(s));
+	size_t bytes = (size_t)s->npages * HEAP_PAGE;
+	if (s->class == 0)
+		clobber_fill(p, bytes);
+	else
+		clobber_check_slot(p, bytes, (Kind)info_of(s)->kind);
 }
 
 void
@@ -214,10 +234,15 @@ span_free(Mspan *s)
 {
 	size_t page = span_page(s);
 	uint32_t npages = s->npages;
+	if (clobbers() && !fenced())
+		clobber_span(s);
 	set_place(s, PLACE_NONE);
 	for (uint32_t i = 0; i < npages; i++)
 		store_rel(&heap.info[page + i].state, SPAN_NONE); // order: M3
-	pages_free(page, npages);
+	if (fenced())
+		efence_close(s);
+	else
+		pages_free(page, npages);
 }
 
 bool
@@ -233,13 +258,16 @@ span_has_free(const Mspan *s)
 
 // --- sweeping ------------------------------------------------------------------------------------
 
+// Those of the i-th 64 slots are objects no more. A large one is clobbered when its span goes.
 static void
-gone(size_t page, uint32_t word, uint64_t garbage)
+gone(const Mspan *s, uint32_t i, uint64_t garbage)
 {
-	for (; WATCHES_FREE && garbage != 0; garbage &= garbage - 1) {
-		uint32_t i = word * 64 + (uint32_t)__builtin_ctzll(garbage);
-		Slot s = {page, i, &heap.info[page]};
-		watch_gone(slot_addr(s), slot_bytes(s));
+	for (; (WATCHES_FREE || clobbers()) && garbage != 0; garbage &= garbage - 1) {
+		uint32_t index = i * 64 + (uint32_t)__builtin_ctzll(garbage);
+		Slot slot = {span_page(s), index, &heap.info[span_page(s)]};
+		if (clobbers())
+			clobber_fill(slot_addr(slot), slot.info->size);
+		watch_gone(slot_addr(slot), slot_bytes(slot));
 	}
 }
 
@@ -255,7 +283,7 @@ free_unmarked(Mspan *s)
 		uint64_t before = load_rlx(&heap.frees[at + i]); // order: claimed below
 		uint64_t garbage = ~marked & ~before;
 		if (garbage != 0) {
-			gone(span_page(s), i, garbage);
+			gone(s, i, garbage);
 			store_rlx(&s->needzero, true); // order: published by the bits
 			before = garbage | or_ar(&heap.frees[at + i], garbage); // order: heap_free
 		}
@@ -401,6 +429,8 @@ set_free(Slot slot)
 	uint64_t bit = (uint64_t)1 << (slot.index % 64);
 	if ((load_rlx(slot_free_word(slot)) & bit) != 0) // order: own, the caller's object
 		return false;
+	if (clobbers())
+		clobber_fill(slot_addr(slot), slot.info->size);
 	watch_gone(slot_addr(slot), slot_bytes(slot));
 	store_rlx(&heap.spans[slot.page].needzero, true); // order: published by the bit
 	return (or_ar(slot_free_word(slot), bit) & bit) == 0;
@@ -465,4 +495,26 @@ void
 heap_premark(size_t chunk)
 {
 	chunk_each_span(chunk, premark_one, NULL);
+}
+
+static void
+list_each(const SpanList *l, Kind kind, uint32_t class, SpanPlace place, ListedFn *fn)
+{
+	const Mspan *before = NULL;
+	for (const Mspan *s = l->first; s != NULL; before = s, s = s->next)
+		fn(s, before, kind, class, place);
+	check(l->last == before, "list_each: the end of a list of spans");
+}
+
+void
+centrals_each(ListedFn *fn)
+{
+	for (int k = 0; k < KIND_COUNT; k++) {
+		for (uint32_t c = 0; c < SIZE_CLASSES; c++) {
+			const Mcentral *ce = &centrals[k][c];
+			list_each(&ce->partial, (Kind)k, c, PLACE_PARTIAL, fn);
+			list_each(&ce->full, (Kind)k, c, PLACE_FULL, fn);
+			list_each(&ce->unswept, (Kind)k, c, PLACE_NONE, fn);
+		}
+	}
 }

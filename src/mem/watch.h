@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What is told of slots to those who watch over memory: the sanitizers, and in the stress build
-// whoever still uses what is free.
+// What is told of slots to those who watch over memory: the sanitizers. See clobber.h, too.
 //
 // ThreadSanitizer sees nothing of a thread being stopped, so what a slot's earlier object has seen
 // must be forgotten, or it would be a race with the next one.
 #ifndef UNDERGO_MEM_WATCH_H
 #define UNDERGO_MEM_WATCH_H
-
-#include <string.h>
 
 #include "base/base.h"
 
@@ -19,11 +16,7 @@ void __tsan_java_free(unsigned long p, unsigned long bytes);
 #include <sanitizer/asan_interface.h>
 #endif
 
-#if SANITIZE_ADDRESS || defined(UNDERGO_STRESS)
-enum { WATCHES_FREE = 1 };
-#else
-enum { WATCHES_FREE = 0 };
-#endif
+enum { WATCHES_FREE = SANITIZE_ADDRESS };
 
 // [p, p + bytes) is about to become an object.
 static inline void
@@ -44,9 +37,6 @@ watch_made(void *p, size_t bytes)
 static inline void
 watch_gone(void *p, size_t bytes)
 {
-#ifdef UNDERGO_STRESS
-	memset(p, 0xdb, bytes);
-#endif
 #if SANITIZE_ADDRESS
 	ASAN_POISON_MEMORY_REGION(p, bytes);
 #endif

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/base_up.h"
+#include "base/godebug.h"
 #include "os/os_impl.h"
 
 bool os_simulated;
@@ -27,8 +28,8 @@ parse_u64(const char *s, uint64_t *v)
 	if (*s == '\0')
 		return false;
 	for (; *s >= '0' && *s <= '9'; s++)
-		if (__builtin_mul_overflow(*v, 10, v)
-		    || __builtin_add_overflow(*v, (uint64_t)(*s - '0'), v))
+		if (__builtin_mul_overflow(*v, 10, v) ||
+		    __builtin_add_overflow(*v, (uint64_t)(*s - '0'), v))
 			return false;
 	return *s == '\0';
 }
@@ -71,6 +72,7 @@ os_init(void)
 	page_bytes = (size_t)sysconf(_SC_PAGESIZE);
 	init_seed();
 	init_faults();
+	godebug_parse(getenv("GODEBUG"));
 	os_simulated = base_seed_given;
 	base_fence_asymmetric = os_simulated || sys_fence_register();
 	sys_signal_mask_note();

@@ -358,6 +358,17 @@ dump_and_exit(const TraceStart *start)
 	os_exit(EXIT_DUMPED);
 }
 
+void
+dump_stack_run(int fd, void (*fn)(void *), void *arg)
+{
+	while (xchg_acq(&dump_busy, true)) // order: claim
+		os_sleep(BUSY_LOOK_NS);
+	int before = print_to(fd);
+	arch_call_on(dump_stack + sizeof(dump_stack), fn, arg);
+	print_to(before);
+	store_rel(&dump_busy, false); // order: release
+}
+
 NOINLINE void
 panic_dump(int fd)
 {
@@ -367,10 +378,7 @@ panic_dump(int fd)
 		.all = true,
 		.system = level >= TRACE_SYSTEM,
 	};
-	while (xchg_acq(&dump_busy, true)) // order: claim
-		os_sleep(BUSY_LOOK_NS);
-	arch_call_on(dump_stack + sizeof(dump_stack), dump_on_stack, &d);
-	store_rel(&dump_busy, false); // order: release
+	dump_stack_run(fd, dump_on_stack, &d);
 }
 
 // GOTRACEBACK: a name, or Go's older numbers.

@@ -13,6 +13,7 @@
 #include <sys/auxv.h>
 
 #include "base/base_up.h"
+#include "mem/efence.h"
 #include "panic/panic_impl.h"
 #include "sched/sched_up.h"
 
@@ -162,6 +163,12 @@ append_hex(char *to, const char *text, uint64_t v)
 	return append(append(append(to, text), "0x"), digits + n);
 }
 
+static void
+tell_address(const void *info)
+{
+	efence_tell((uintptr_t)((const siginfo_t *)info)->si_addr);
+}
+
 static NORETURN void
 die_of_signal(const Fatal *f, const siginfo_t *info, uintptr_t pc)
 {
@@ -171,7 +178,7 @@ die_of_signal(const Fatal *f, const siginfo_t *info, uintptr_t pc)
 	end = append_hex(end, " addr=", (uintptr_t)info->si_addr);
 	end = append_hex(end, " pc=", pc);
 	append(end, "]");
-	fatal(why);
+	fatal_after(tell_address, info, why);
 }
 
 // The signal takes the effect it had before us: at once when it was sent, else when the instruction

@@ -13,6 +13,10 @@ void panic_init(void);
 // left the runtime, as before any call that blocks.  Blocks: M.
 void panic_dump(int fd);
 
+// go_heap_report, go_heap_profile. The same holds. 0 or GO_ENOMEM.  Blocks: M, G.
+int panic_heap_report(int fd);
+int panic_heap_profile(int fd);
+
 // The answers of panic to questions from below: up_print_goroutines (base_up.h), up_thread_starts
 // and up_thread_ends (sched_up.h).
 

@@ -55,9 +55,17 @@ void trace_print(const Walk *w, bool system);
 // walk and does not return. Stack: signal.
 void trace_catch(void);
 
+// Calls fn for each function at the return address pc, those inlined there first, with what is
+// known of them: NULL and 0 when it is not. The runtime's own are left out, but for go_ functions;
+// then fn may not be called at all.  Stack: some ten KiB.
+typedef void NameFn(void *ctx, const char *function, const char *file, int line);
+void trace_name(uintptr_t pc, NameFn *fn, void *ctx);
+
 // --- dump.c -----------------------------------------------------------------------------------
 
 void dump_init(void);
+// Runs fn on the stack that go_dump has, printing to fd.  Blocks: M, while another one has it.
+void dump_stack_run(int fd, void (*fn)(void *), void *arg);
 // What SIGQUIT does: prints all goroutines, as the one death of the process. Stack: signal.
 NORETURN void dump_and_exit(const TraceStart *start);
 

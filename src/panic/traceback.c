@@ -23,6 +23,7 @@
 #include <unwind.h>
 
 #include "arch/unwind.h"
+#include "gc/gc_up.h"
 #include "panic/panic_impl.h"
 
 enum { WALK_MAX = 1 << 20 }; // frames walked; a second or so
@@ -121,6 +122,61 @@ walk_safely(const WalkFrom *from)
 	else
 		from->walk->broken = true;
 	trap_swap(trap.outer);
+}
+
+// --- callers ------------------------------------------------------------------------------------
+
+enum { SKIPPED_MAX = 20 }; // frames before the first that is wanted
+
+typedef struct Callers {
+	uintptr_t *pcs;
+	size_t n;
+	size_t max;
+	size_t skipped;
+	bool entered; // an allocating function of the library has been found
+} Callers;
+
+static bool
+is_alloc_entry(uintptr_t function)
+{
+	for (size_t i = 0; up_alloc_entries[i] != NULL; i++)
+		if (function == (uintptr_t)up_alloc_entries[i])
+			return true;
+	return false;
+}
+
+static _Unwind_Reason_Code
+take_caller(struct _Unwind_Context *context, void *arg)
+{
+	Callers *c = arg;
+	if (!c->entered) {
+		c->entered = is_alloc_entry(_Unwind_GetRegionStart(context));
+		if (!c->entered)
+			return ++c->skipped < SKIPPED_MAX ? _URC_NO_REASON : _URC_END_OF_STACK;
+	}
+	uintptr_t pc = _Unwind_GetIP(context);
+	if (pc == 0 || c->n == c->max)
+		return _URC_END_OF_STACK;
+	c->pcs[c->n++] = pc;
+	return _URC_NO_REASON;
+}
+
+static NOINLINE void
+callers_safely(Callers *c)
+{
+	Trap trap;
+	trap.outer = trap_swap(&trap);
+	if (sigsetjmp(trap.env, 1) == 0)
+		_Unwind_Backtrace(take_caller, c);
+	trap_swap(trap.outer);
+}
+
+NOINLINE size_t
+up_callers(uintptr_t *pcs, size_t max)
+{
+	Callers c = {.pcs = pcs, .max = max};
+	callers_safely(&c);
+	return c.n;
 }
 
 void
@@ -268,6 +324,41 @@ naming_begin(Naming *nm, bool system)
 	*nm = (Naming){.system = system};
 	if (symbols != NULL)
 		backtrace_pcinfo(symbols, (uintptr_t)trace_init, see_own_folder, no_name, nm);
+}
+
+// For trace_name: who is told, instead of a line printed.
+typedef struct NameFor {
+	NameFn *fn;
+	void *ctx;
+	Naming nm;
+} NameFor;
+
+static int
+tell_line(void *data, uintptr_t pc, const char *file, int line, const char *function)
+{
+	NameFor *to = data;
+	(void)pc;
+	if (function == NULL && file == NULL)
+		return 0;
+	to->nm.named = true;
+	if (function == NULL)
+		function = to->nm.symbol;
+	if (!is_own(&to->nm, file, function) && !is_start(function))
+		to->fn(to->ctx, function, file, line);
+	return 0;
+}
+
+void
+trace_name(uintptr_t pc, NameFn *fn, void *ctx)
+{
+	NameFor to = {.fn = fn, .ctx = ctx};
+	naming_begin(&to.nm, false);
+	if (symbols != NULL) {
+		backtrace_syminfo(symbols, pc - 1, see_symbol, no_name, &to.nm);
+		backtrace_pcinfo(symbols, pc - 1, tell_line, no_name, &to);
+	}
+	if (!to.nm.named && !is_start(to.nm.symbol))
+		fn(ctx, to.nm.symbol, NULL, 0);
 }
 
 // --- printing -----------------------------------------------------------------------------------

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What is alive, by sort and by site, for the leak report. See live.c.
+#ifndef UNDERGO_GC_LIVE_H
+#define UNDERGO_GC_LIVE_H
+
+#include "gc/site.h"
+
+// Objects of one sort.
+typedef struct LiveGroup {
+	uint64_t objects;
+	size_t bytes;         // of one; 0: of various sizes
+	uint64_t all_bytes;
+	const HeapType *type; // NULL: not known
+	uint32_t site;        // 0: not known
+	uint8_t kind;         // Kind
+} LiveGroup;
+
+typedef struct LiveReport {
+	LiveGroup *groups; // the largest first
+	size_t n;
+	uint64_t objects;  // of all
+	uint64_t all_bytes;
+} LiveReport;
+
+// Collects, and says what is left. False: no memory. One caller at a time; inside the runtime.
+// Blocks: M, G.
+bool live_report(LiveReport *r);
+void live_report_free(LiveReport *r);
+
+// For the cycle: the mark is complete.  STW.
+bool live_wanted(void);
+void live_gather(void);
+
+#endif
