@@ -24,7 +24,7 @@ with_end(size_t n)
 	return bytes > ODD_BYTES || bytes <= ALIGN ? bytes : ODD_BYTES + 1;
 }
 
-// Everything but the usual case.
+// Everything but the usual case. Who calls it leaves; to enter twice is to enter.
 static NOINLINE void *
 alloc_or_die(size_t bytes, Kind kind)
 {
@@ -32,7 +32,6 @@ alloc_or_die(size_t bytes, Kind kind)
 	void *p = gc_alloc(bytes, kind);
 	if (unlikely(p == NULL))
 		gc_out_of_memory(bytes);
-	sched_leave();
 	return p;
 }
 
@@ -43,21 +42,24 @@ alloc_typed_or_die(const go_type *t, size_t n)
 	void *p = gc_alloc_typed(t, n, KIND_TYPED);
 	if (unlikely(p == NULL))
 		gc_out_of_memory(t->bytes * n);
-	sched_leave();
 	return p;
 }
 
-// To enter twice is to enter.
-static inline void *
+// Whether the caller is inside the runtime now, on an attached thread.
+static inline bool
+enter_fast(M *mp)
+{
+	return likely(mp != NULL) && likely(lease_enter(&mp->lease));
+}
+
+// Part of its callers, and something follows the slow way, so that these are on the stack there: a
+// heap profile goes on from them.
+static inline __attribute__((always_inline)) void *
 alloc(size_t bytes, Kind kind)
 {
 	M *mp = sched_m();
-	if (unlikely(mp == NULL) || unlikely(!lease_enter(&mp->lease)))
-		return alloc_or_die(bytes, kind);
-	CacheSlots *cs = gc_slots(mp, bytes, kind);
-	if (unlikely(cs == NULL))
-		return alloc_or_die(bytes, kind);
-	void *p = gc_take(cs);
+	CacheSlots *cs = enter_fast(mp) ? gc_slots(mp, bytes, kind) : NULL;
+	void *p = likely(cs != NULL) ? gc_take(cs) : alloc_or_die(bytes, kind);
 	sched_leave();
 	return p;
 }
@@ -84,12 +86,10 @@ void *
 go_alloc_typed(const go_type *t, size_t n)
 {
 	M *mp = sched_m();
-	if (unlikely(mp == NULL) || unlikely(!lease_enter(&mp->lease)) || unlikely(n != 1))
-		return alloc_typed_or_die(t, n);
-	CacheSlots *cs = gc_slots(mp, t->bytes, KIND_TYPED);
-	if (unlikely(cs == NULL) || unlikely(!gc_typed_already(cs, t)))
-		return alloc_typed_or_die(t, n);
-	void *p = gc_take(cs);
+	bool usual = enter_fast(mp) && likely(n == 1);
+	CacheSlots *cs = usual ? gc_slots(mp, t->bytes, KIND_TYPED) : NULL;
+	bool typed = likely(cs != NULL) && likely(gc_typed_already(cs, t));
+	void *p = typed ? gc_take(cs) : alloc_typed_or_die(t, n);
 	sched_leave();
 	return p;
 }

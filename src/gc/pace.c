@@ -79,7 +79,6 @@ pace_init(void)
 	store_rlx(&pace.percent, percent_from_env()); // order: before the first allocation
 	limit_init();
 	set_goal();
-	shrink_init();
 }
 
 int64_t

@@ -27,9 +27,8 @@
 // Tests:  tests/explore/x_shrink.c, tests/model/shrink.pml, tests/race/shrink.c.
 #include "gc/shrink.h"
 
-#include <stdlib.h>
-#include <string.h>
 
+#include "base/godebug.h"
 #include "mem/stack.h"
 #include "sched/sched.h"
 
@@ -56,7 +55,6 @@ static struct {
 	ATOMIC_U32 planned; // 1: a pass is wanted; K1
 	ATOMIC_U32 hurry;   // 1: it shall end
 	// Who plans, then who makes the pass.
-	bool off;
 	Thorough thorough;
 	int64_t budget_ns;
 	int64_t begun;      // the last pass
@@ -65,13 +63,6 @@ static struct {
 	ATOMIC_U64 stacks;  // that gave something back
 	ATOMIC_U64 bytes;   // given back
 } shrink;
-
-void
-shrink_init(void)
-{
-	const char *v = getenv("GODEBUG");
-	shrink.off = v != NULL && strstr(v, "gcshrinkstackoff=1") != NULL;
-}
 
 // --- one stack -----------------------------------------------------------------------------------
 
@@ -203,7 +194,7 @@ void
 shrink_plan(GcWhy why)
 {
 	int64_t now = os_nanotime();
-	if (shrink.off || (why == GC_GOAL && now - shrink.begun < PERIOD_NS))
+	if (godebug.gcshrinkstackoff != 0 || (why == GC_GOAL && now - shrink.begun < PERIOD_NS))
 		return;
 	shrink.thorough = why == GC_FORCED || why == GC_LIMIT ? WAITING : RESTED;
 	shrink.budget_ns = why == GC_FORCED ? INT64_MAX : BUDGET_NS;

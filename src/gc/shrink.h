@@ -5,8 +5,6 @@
 
 #include "gc/gc.h"
 
-// Reads GODEBUG. Once, before the first cycle.
-void shrink_init(void);
 // The mark is over: shall there be a pass over the stacks? Who holds gc.busy.
 void shrink_plan(GcWhy why);
 // Makes the pass that is planned, unless somebody does or has.  Blocks: no.  Allocates: no.

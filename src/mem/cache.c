@@ -111,6 +111,7 @@ take_later(Mcache *c, CacheSlots *cs, uint64_t *later)
 {
 	uint64_t first = *later & -*later;
 	cs->free = *later & ~first;
+	cs->mask = 0; // these have no type yet
 	*later = 0;
 	if (samples(c))
 		split_at_sample(c, cs, later);

@@ -318,9 +318,10 @@ DEATH(verify_dead_frame)
 void
 test_verify_poisons_stacks(void)
 {
-	expect_death(verify_dead_frame, .status = 0, .out = "as it was\n");
-	expect_death(verify_dead_frame, .status = 0, .env = "GODEBUG=stackpoison=1",
-		     .out = "overwritten\n");
+	expect_death(verify_dead_frame, .status = 0, .env = "GODEBUG=gcshrinkstackoff=1",
+		     .out = "as it was\n");
+	expect_death(verify_dead_frame, .status = 0,
+		     .env = "GODEBUG=gcshrinkstackoff=1,stackpoison=1", .out = "overwritten\n");
 }
 
 // --- efence -------------------------------------------------------------------------------------
