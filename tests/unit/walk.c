@@ -80,11 +80,14 @@ break_class(void)
 	span_of(object)->class++;
 }
 
-// A large object that has gone out of its list.
+// A large object that has gone out of its list. Which of the three is in the middle of the list
+// depends on who has swept them.
 static void
 break_list(void)
 {
 	Mspan *s = span_of(large);
+	if (s->next == NULL || s->prev == NULL)
+		s = s->next == NULL ? s->prev : s->next;
 	check(s->next != NULL && s->prev != NULL, "there are three large objects");
 	s->prev->next = s->next;
 	s->next->prev = s->prev;
