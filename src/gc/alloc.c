@@ -265,8 +265,6 @@ COLD static void
 collect_every(void)
 {
 	static ATOMIC_U64 count;
-	if (godebug.gcevery <= 0)
-		return;
 	uint64_t n = add_rlx(&count, 1) + 1; // order: count
 	if (n % (uint64_t)godebug.gcevery == 0)
 		gc_collect(GC_FORCED);
@@ -288,7 +286,7 @@ note_site(void *p, const HeapType *t)
 NOINLINE static char *
 alloc_slow(const Want *w)
 {
-	if (unlikely(heap.watched))
+	if (unlikely(godebug.gcevery > 0))
 		collect_every();
 	chores_begin();
 	prepare(own_pages(w));

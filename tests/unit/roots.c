@@ -648,7 +648,10 @@ GO_TEST(roots_without_descriptors, 2)
 	pthread_t t;
 	Secrets s = {.n = 0};
 	static uintptr_t masked;
-	struct rlimit none = {0, 0};
+	struct rlimit none, before;
+	expect_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = before;
+	none.rlim_cur = 0;
 	masked = secret_new(&s);
 	expect(go_alloc(8) != NULL);
 	expect_eq(pthread_create(&t, NULL, hold_on_stack, &masked), 0);
@@ -658,6 +661,7 @@ GO_TEST(roots_without_descriptors, 2)
 		secrets_look(&s);
 		expect_eq(s.found[0], 1);
 	}
+	expect_eq(setrlimit(RLIMIT_NOFILE, &before), 0); // LeakSanitizer looks for threads at exit
 	atomic_store(&stop, true);
 	pthread_join(t, NULL);
 }
