@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Goroutines begin, run, yield and end as include/undergo/goroutine.h promises.
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "goroutines.h"
 
@@ -35,11 +36,18 @@ run_inside(void *arg)
 	return go_run(return_arg, arg);
 }
 
+typedef struct Run {
+	int arg;
+	int result;
+	atomic_bool ended;
+} Run;
+
 static void
 run_inside_void(void *arg)
 {
-	int *result = arg;
-	*result = go_run(return_arg, result);
+	Run *r = arg;
+	r->result = go_run(return_arg, &r->arg);
+	atomic_store(&r->ended, true);
 }
 
 // Neither the main goroutine nor another one may wait for a main goroutine.
@@ -52,10 +60,10 @@ test_go_run_in_goroutine_is_einval(void)
 
 GO_TEST(go_run_in_spawned_is_einval, 0)
 {
-	static int result = 3;
-	expect_eq(go_spawn(run_inside_void, &result), 0);
-	until(*(volatile int *)&result != 3);
-	expect_eq(result, GO_EINVAL);
+	static Run run = {.arg = 3};
+	expect_eq(go_spawn(run_inside_void, &run), 0);
+	until(atomic_load(&run.ended));
+	expect_eq(run.result, GO_EINVAL);
 }
 
 static void *
