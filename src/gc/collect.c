@@ -164,9 +164,8 @@ mark_all(Cycle *c)
 	run_phase(phase_mark);
 	Marker *m = workers_marker(0);
 	mark_recover(m);
-	mark_begin(1);
 	verify();
-	specials_after_mark(m);
+	specials_after_mark();
 	c->live = workers_counts();
 	c->mark_cpu = cpu_here() - here;
 	c->mark_cpu_help = workers_cpu_ns() - help;

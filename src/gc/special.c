@@ -536,17 +536,22 @@ specials_drop(Slot s)
 
 // S2.
 static void
+mark_record(Marker *m, Slot s, const Record *r)
+{
+	if (!keeps_something(r))
+		return;
+	mark_word(m, r->arg);
+	s.index = r->index;
+	if (r->kind == RECORD_FINALIZER)
+		mark_contents(m, s);
+}
+
+static void
 mark_span(Marker *m, const Special *ss)
 {
 	Slot s = {.page = span_page(ss->span), .info = &heap.info[span_page(ss->span)]};
-	for (const Record *r = ss->first; r != NULL; r = r->next) {
-		if (!keeps_something(r))
-			continue;
-		mark_word(m, r->arg);
-		s.index = r->index;
-		if (r->kind == RECORD_FINALIZER)
-			mark_contents(m, s);
-	}
+	for (const Record *r = ss->first; r != NULL; r = r->next)
+		mark_record(m, s, r);
 }
 
 // The next span that no marker has taken. The list does not change meanwhile.
@@ -567,6 +572,20 @@ specials_mark_roots(Marker *m)
 		final_mark(m);
 	for (Special *ss; (ss = next_span()) != NULL;)
 		mark_span(m, ss);
+}
+
+// An object whose contents are marked is not marked itself, so only its record leads there.
+void
+specials_mark_again(Marker *m)
+{
+	final_mark(m);
+	for (Special *ss = all.all_next; ss != NULL; ss = ss->all_next) {
+		Slot s = {.page = span_page(ss->span), .info = &heap.info[span_page(ss->span)]};
+		for (const Record *r = ss->first; r != NULL; r = r->next) {
+			mark_record(m, s, r);
+			mark_settle(m);
+		}
+	}
 }
 
 void
@@ -621,9 +640,8 @@ specials_verify(void)
 
 // Nothing is left to mark: what is dead is found by sweeping. The next mark begins anew.
 void
-specials_after_mark(Marker *m)
+specials_after_mark(void)
 {
-	(void)m;
 	store_rlx(&mark_at, &all);       // order: STW
 	store_rlx(&queue_taken, false);  // order: STW
 }
