@@ -398,10 +398,12 @@ void *
 special_weak_get(struct go_weak *w)
 {
 	Record *r = &w->record;
+	void *p = NULL;
 	enter();
-	bool alive = !r->cleared && lives(heap_slot(r->what));
+	if (!r->cleared && lives(heap_slot(r->what)))
+		p = (void *)r->what; // here: after leave a thread may be halted, and r is no root
 	leave();
-	return alive ? (void *)r->what : NULL;
+	return p;
 }
 
 void
