@@ -16,6 +16,7 @@
 // Locks:  chores.lock, rank leaf. Never taken while the world is stopped.
 #include "gc/chores.h"
 
+#include "gc/collect.h"
 #include "gc/goal.h"
 #include "gc/limit.h"
 #include "gc/pace.h"
@@ -216,7 +217,7 @@ do_chores(void *unused)
 		mutex_unlock(&chores.lock);
 		if (asked == 0)
 			park();
-		if ((asked & ASKED_COLLECT) != 0)
+		if ((asked & ASKED_COLLECT) != 0 && pace_may_collect())
 			gc_collect(GC_PERIODIC);
 		if ((asked & ASKED_PRESSURE) != 0)
 			pressure_run();
