@@ -28,7 +28,7 @@
 static struct {
 	ATOMIC_U32 busy;   // G1
 	ATOMIC_U64 begun;  // cycles; who holds busy writes
-	ATOMIC_U64 ended;  // who holds busy writes
+	ATOMIC_U64 ended;  // the last of them that was swept at its end; who holds busy writes
 } gc;
 
 static Mutex waiters_lock = MUTEX_INIT(leaf);
@@ -281,7 +281,8 @@ collect(GcWhy why)
 		return; // as if it had found nothing
 	shrink_plan(why);
 	bool helped = workers_sweep();
-	if (!helped || (why != GC_GOAL && why != GC_CHAOS)) {
+	bool sweeps = !helped || (why != GC_GOAL && why != GC_CHAOS);
+	if (sweeps) {
 		finish_sweeping();
 		gc_swept();
 	}
@@ -289,7 +290,8 @@ collect(GcWhy why)
 		shrink_run();
 	specials_wake();
 	pace_end(&c);
-	store_rel(&gc.ended, load_rlx(&gc.begun)); // order: publish -> gc_collect
+	if (sweeps) // the others leave some garbage for later: not enough for who waits
+		store_rel(&gc.ended, load_rlx(&gc.begun)); // order: publish -> gc_collect
 }
 
 void
