@@ -74,7 +74,5 @@ void centrals_each(ListedFn *fn);
 Mspan *central_take(Kind kind, uint32_t class);
 // Gives one back, after allocating from it.
 void central_put(Mspan *s);
-// Enters a large span that is new.
-void central_put_large(Mspan *s);
 
 #endif
