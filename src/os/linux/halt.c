@@ -184,8 +184,8 @@ on_halt(int sig, siginfo_t *info, void *context)
 	Table *t = load_acq(&halt.table); // order: observe <- make_room
 	int tid = (int)syscall0(SYS_gettid);
 	Record *r = look_up(t, number, tid);
-	// A FREE one may have become another thread's since.
-	if (load_acq(&r->key) != key_of(number, tid) || !stand_still(r, number, context)) // order: own
+	// order: own. A FREE one may have become another thread's since.
+	if (load_acq(&r->key) != key_of(number, tid) || !stand_still(r, number, context))
 		return;
 	while (load_acq(&halt.number) == number) // order: observe <- sys_halt_end, O2
 		sleep_on(&halt.number, number, NULL);
