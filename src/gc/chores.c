@@ -13,7 +13,7 @@
 //       makes it earlier tells the monitor.
 //   H2  The goroutine is not counted as one while it waits: it keeps nobody from seeing a deadlock,
 //       and is none itself. It waits in `parked`, or looks at `asked` once more.
-// Locks:  chores.lock, rank leaf. Never taken while the world is stopped.
+// Locks:  chores.lock, rank leaf. Never taken while the world is stopped, but by the monitor.
 #include "gc/chores.h"
 
 #include "gc/collect.h"

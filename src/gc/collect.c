@@ -4,8 +4,9 @@
 // Invariants:
 //   G1  gc.busy is held by one party from the decision to collect until the world runs again.
 //   G2  While the world is stopped by a cycle, foreign_lock is held by it: no thread without a P is
-//       inside the allocator, and all others of the heap's locks are free. It is taken after the
-//       stop, so that no P waits for it; who has it needs no P to get on.
+//       inside the allocator, and all others of the heap's locks are free; but the monitor, which
+//       is never stopped, takes that of pages for a moment. It is taken after the stop, so that no
+//       P waits for it; who has it needs no P to get on.
 //   G3  No span is unswept when a mark begins.
 // Locks:  foreign_lock (alloc.c), with the world stopped. gc.busy is no Mutex: who has it parks.
 #include "gc/collect.h"
