@@ -328,7 +328,7 @@ typedef uint64_t go_cleanup;
 /* go_add_cleanup - call fn(arg) in a goroutine some time after the object at p is unreachable.
  *
  * An object may have any number; it is not revived. arg must not keep p alive, or it never dies.
- * Returns 0 when there is no memory.
+ * Returns 0 when there is no memory, or fn is NULL.
  * Fatal:     as go_set_finalizer.
  * Owns:      the cleanup keeps arg alive.
  * Blocks:    no.
@@ -346,7 +346,8 @@ GO_API bool go_cleanup_stop(void *p, go_cleanup c);
 /* A pointer that does not keep its object alive. */
 typedef struct go_weak go_weak;
 
-/* go_weak_new - a weak pointer to the object that p points to or into; NULL without memory.
+/* go_weak_new - a weak pointer to the object that p points to or into; NULL without memory, or when
+ * p is in none.
  *
  * All weak pointers made from the same p are the same one, counted; go_weak_free gives each back.
  * Blocks:    no.
