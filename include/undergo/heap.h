@@ -11,8 +11,8 @@
  * Objects never move. What keeps one alive is a pointer to it, or into it, in: a global or static
  * variable of any loaded object, a thread's stack, registers or thread-local variables, a
  * goroutine's stack or local values, what waits in a channel, what go_root_add named, or another
- * live object. Memory from malloc and mmap is not looked at. Pointers must be stored whole and
- * aligned to their size.
+ * live object. Memory from malloc and mmap is not looked at, nor are values of pthread keys beyond
+ * the first 32. Pointers must be stored whole and aligned to their size.
  *
  * All objects begin zeroed. Without memory these functions end the process with "fatal error:
  * runtime: out of memory", but those that say they return NULL.
@@ -51,6 +51,7 @@ GO_API void *go_alloc_data(size_t n);
 
 /* go_alloc_object - as go_alloc, but a pointer to its end does not keep it alive. See go_new.
  *
+ * From 17 to 24 bytes it is aligned to 8, which is what a type of that size can ask for.
  * Blocks:    this goroutine, while a collection runs.
  * Call from: a goroutine or a thread.
  */
@@ -58,6 +59,7 @@ GO_API void *go_alloc_object(size_t n);
 
 /* go_alloc_typed - an array of n objects of type t, which has pointers where it says.
  *
+ * Aligned as by go_alloc_object.
  * Blocks:    this goroutine, while a collection runs.
  * Call from: a goroutine or a thread.
  */
@@ -114,6 +116,8 @@ GO_API void go_free(void *p);
 
 /* go_object - the beginning of the object that p points to or into; NULL when it is not in one.
  *
+ * p need not be a pointer. Of an object that was freed, or has been found dead, it may still tell
+ * where that was.
  * Blocks:    no.
  * Call from: a goroutine or a thread.
  */
@@ -143,9 +147,9 @@ go_keep_alive(const void *p)
  */
 GO_API int go_root_add(const void *p, size_t n);
 
-/* go_root_remove - forget a range. GO_EINVAL when there is none at p.
+/* go_root_remove - forget a range, which nobody reads any more. GO_EINVAL when there is none at p.
  *
- * Blocks:    while a collection runs.
+ * Blocks:    no.
  * Call from: a goroutine or a thread.
  */
 GO_API int go_root_remove(const void *p);
@@ -324,7 +328,7 @@ typedef uint64_t go_cleanup;
 /* go_add_cleanup - call fn(arg) in a goroutine some time after the object at p is unreachable.
  *
  * An object may have any number; it is not revived. arg must not keep p alive, or it never dies.
- * Returns 0 when there is no memory.
+ * Returns 0 when there is no memory, or fn is NULL.
  * Fatal:     as go_set_finalizer.
  * Owns:      the cleanup keeps arg alive.
  * Blocks:    no.
@@ -342,7 +346,8 @@ GO_API bool go_cleanup_stop(void *p, go_cleanup c);
 /* A pointer that does not keep its object alive. */
 typedef struct go_weak go_weak;
 
-/* go_weak_new - a weak pointer to the object that p points to or into; NULL without memory.
+/* go_weak_new - a weak pointer to the object that p points to or into; NULL without memory, or when
+ * p is in none.
  *
  * All weak pointers made from the same p are the same one, counted; go_weak_free gives each back.
  * Blocks:    no.

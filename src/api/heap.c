@@ -3,6 +3,7 @@
 #include "undergo/heap.h"
 
 #include "gc/chores.h"
+#include "gc/collect.h"
 #include "gc/fast.h"
 #include "gc/gc_up.h"
 #include "gc/limit.h"
@@ -125,17 +126,24 @@ const void *const up_alloc_entries[] = {
 
 // --- questions -----------------------------------------------------------------------------------
 
+// Somebody else may be starting the heap just now.
+static Slot
+slot_of(const void *p)
+{
+	return gc_started() ? heap_slot((uintptr_t)p) : (Slot){0, 0, NULL};
+}
+
 void *
 go_object(const void *p)
 {
-	Slot s = heap_slot((uintptr_t)p);
+	Slot s = slot_of(p);
 	return s.info != NULL ? slot_addr(s) : NULL;
 }
 
 size_t
 go_object_size(const void *p)
 {
-	Slot s = heap_slot((uintptr_t)p);
+	Slot s = slot_of(p);
 	return s.info != NULL ? slot_bytes(s) : 0;
 }
 

@@ -195,7 +195,7 @@ alloc_once(const Want *w)
 			p = gc_take(cs);
 		if (w->t != NULL && p != NULL)
 			slots_type(cs, p, w->t, w->elems);
-		if (unlikely(heap.watched))
+		if (unlikely(heap.watched) && p != NULL) // else there may be no span
 			slots_return(c, w->kind, class); // so the next allocation gets here too
 	}
 	cache_put(mp);

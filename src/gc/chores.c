@@ -13,9 +13,10 @@
 //       makes it earlier tells the monitor.
 //   H2  The goroutine is not counted as one while it waits: it keeps nobody from seeing a deadlock,
 //       and is none itself. It waits in `parked`, or looks at `asked` once more.
-// Locks:  chores.lock, rank leaf. Never taken while the world is stopped.
+// Locks:  chores.lock, rank leaf. Never taken while the world is stopped, but by the monitor.
 #include "gc/chores.h"
 
+#include "gc/collect.h"
 #include "gc/goal.h"
 #include "gc/limit.h"
 #include "gc/pace.h"
@@ -216,7 +217,7 @@ do_chores(void *unused)
 		mutex_unlock(&chores.lock);
 		if (asked == 0)
 			park();
-		if ((asked & ASKED_COLLECT) != 0)
+		if ((asked & ASKED_COLLECT) != 0 && pace_may_collect())
 			gc_collect(GC_PERIODIC);
 		if ((asked & ASKED_PRESSURE) != 0)
 			pressure_run();

@@ -4,8 +4,9 @@
 // Invariants:
 //   G1  gc.busy is held by one party from the decision to collect until the world runs again.
 //   G2  While the world is stopped by a cycle, foreign_lock is held by it: no thread without a P is
-//       inside the allocator, and all others of the heap's locks are free. It is taken after the
-//       stop, so that no P waits for it; who has it needs no P to get on.
+//       inside the allocator, and all others of the heap's locks are free; but the monitor, which
+//       is never stopped, takes that of pages for a moment. It is taken after the stop, so that no
+//       P waits for it; who has it needs no P to get on.
 //   G3  No span is unswept when a mark begins.
 // Locks:  foreign_lock (alloc.c), with the world stopped. gc.busy is no Mutex: who has it parks.
 #include "gc/collect.h"
@@ -28,7 +29,7 @@
 static struct {
 	ATOMIC_U32 busy;   // G1
 	ATOMIC_U64 begun;  // cycles; who holds busy writes
-	ATOMIC_U64 ended;  // who holds busy writes
+	ATOMIC_U64 ended;  // the last of them that was swept at its end; who holds busy writes
 } gc;
 
 static Mutex waiters_lock = MUTEX_INIT(leaf);
@@ -164,9 +165,8 @@ mark_all(Cycle *c)
 	run_phase(phase_mark);
 	Marker *m = workers_marker(0);
 	mark_recover(m);
-	mark_begin(1);
 	verify();
-	specials_after_mark(m);
+	specials_after_mark();
 	c->live = workers_counts();
 	c->mark_cpu = cpu_here() - here;
 	c->mark_cpu_help = workers_cpu_ns() - help;
@@ -282,7 +282,8 @@ collect(GcWhy why)
 		return; // as if it had found nothing
 	shrink_plan(why);
 	bool helped = workers_sweep();
-	if (!helped || (why != GC_GOAL && why != GC_CHAOS)) {
+	bool sweeps = !helped || (why != GC_GOAL && why != GC_CHAOS);
+	if (sweeps) {
 		finish_sweeping();
 		gc_swept();
 	}
@@ -290,7 +291,8 @@ collect(GcWhy why)
 		shrink_run();
 	specials_wake();
 	pace_end(&c);
-	store_rel(&gc.ended, load_rlx(&gc.begun)); // order: publish -> gc_collect
+	if (sweeps) // the others leave some garbage for later: not enough for who waits
+		store_rel(&gc.ended, load_rlx(&gc.begun)); // order: publish -> gc_collect
 }
 
 void

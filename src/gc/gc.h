@@ -25,7 +25,8 @@ COLD NORETURN void gc_out_of_memory(size_t bytes);
 
 // --- collect.c -----------------------------------------------------------------------------------
 
-// Collects: all that was unreachable at the call is garbage when it returns, and swept if `sweep`.
+// Collects: all that was unreachable at the call is garbage when it returns. It is swept, too, but
+// for GC_GOAL and GC_CHAOS, and nothing happens for these when somebody collects already.
 // Inside the runtime, no lock held.  Blocks: M, G.
 typedef enum GcWhy {
 	GC_GOAL,     // the goal of GOGC or of the memory limit

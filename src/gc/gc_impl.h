@@ -11,7 +11,7 @@
 //   5 flush all Mcaches, heap_premark
 //   6 roots_gather: ranges of memory that may hold pointers
 //   7 mark from them, on all workers
-//   8 specials: what is only reachable from finalizers (special.c)
+//   8 the records of finalizers are made ready for the next mark (special.c)
 //   9 heap_start_sweep, threads_resume, release foreign_lock, sched_start_world
 //  10 the workers sweep while the program runs
 #ifndef UNDERGO_GC_GC_IMPL_H
@@ -67,8 +67,11 @@ typedef struct Marker Marker; // one for each worker
 void mark_word(Marker *m, uintptr_t word);
 // Marks from each aligned word of [lo, hi).
 void mark_range(Marker *m, const char *lo, const char *hi);
-// Marks from what the object in the slot points to, not the object.
+// Marks from what the object in the slot points to, not the object. mark_recover does not find such
+// an object again: see specials_mark_again.
 void mark_contents(Marker *m, Slot s);
+// Works until nothing is left to scan. One worker, after mark_drain of all.
+void mark_settle(Marker *m);
 // Works until nothing that this worker can find is left to scan.
 void mark_drain(Marker *m);
 // Whether the slot is marked; M2.
@@ -84,8 +87,10 @@ slot_marked(Slot s)
 // Step 7: marks what finalizers and cleanups keep alive: their arguments, and what the object of a
 // finalizer points to. Called by each worker; they share the work.
 void specials_mark_roots(Marker *m);
-// Step 8, one worker: after all else is marked.
-void specials_after_mark(Marker *m);
+// The same all over, by one worker who settles each before the next: for mark_recover.
+void specials_mark_again(Marker *m);
+// Step 8: the mark is complete, the next one begins anew.
+void specials_after_mark(void);
 // What go_free must drop first.  Locks: takes special.
 void specials_drop(Slot s);
 // Runs what sweeping has queued: wakes the goroutine that does.

@@ -167,9 +167,12 @@ live_report(LiveReport *r)
 	if (groups == NULL)
 		return false;
 	store_rel(&live.groups, groups); // order: publish -> live_gather
-	do
-		gc_collect(GC_FORCED);
-	while (live_wanted()); // it saw to it, whoever began it
+	gc_collect(GC_FORCED);
+	if (live_wanted()) { // whoever began it sees to it, unless there was no memory to collect
+		store_rlx(&live.groups, NULL); // order: no cycle looks while we are in the runtime
+		live_report_free(r);
+		return false;
+	}
 	for (size_t i = 0; i <= GROUPS; i++)
 		if (groups[i].objects != 0)
 			groups[r->n++] = groups[i];

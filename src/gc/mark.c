@@ -12,11 +12,12 @@
 // A worker whose stack is full gives some of it to all, in a chunk; so does one that sees others
 // idle. Who has nothing takes a chunk. When all have nothing and there is no chunk, the mark is
 // complete. Without memory for a chunk its objects are dropped, and found again by a walk over all
-// that is marked (mark_recover).
+// that is marked, and over the records of finalizers, whose objects are not (mark_recover).
 //
 // Invariants:
-//   K1  Between two calls of mark_drain, an object whose mark bit this mark has set is scanned, or
-//       waits on a stack, in a ring or in a chunk, or `dropped` is set.
+//   K1  Between two calls of mark_drain, an object whose mark bit this mark has set, or that
+//       mark_contents was called for, is scanned, or waits on a stack, in a ring or in a chunk, or
+//       `dropped` is set.
 //   K2  work.idle counts the workers that hold nothing. It is n only when the mark is complete.
 // Locks:  work.lock, rank leaf.
 // Order:  O1  The world is stopped: objects and records do not change. Mark bits are atomic among
@@ -489,6 +490,15 @@ mark_contents(Marker *m, Slot s)
 		push(m, entry_of(s));
 }
 
+// All workers count as idle by now, so there may be chunks of our own making.
+void
+mark_settle(Marker *m)
+{
+	do
+		drain_own(m);
+	while (take_chunk(m));
+}
+
 // Puts what is allocated in a span of pinned objects on the stack: roots, all of it.
 void
 mark_pinned(Marker *m, Mspan *sp)
@@ -520,12 +530,13 @@ push_marked(void *v, Mspan *sp)
 		bool free = (load_rlx(slot_free_word(s)) >> (i % 64) & 1) != 0; // order: O1
 		if (slot_marked(s) && !free) {
 			push(m, entry_of(s));
-			drain_own(m);
+			mark_settle(m);
 		}
 	}
 }
 
-// Scans all that is marked once more, while memory for chunks is refused. One worker.
+// Scans all that is marked once more, while memory for chunks is refused, and what was not marked
+// itself. One worker.
 void
 mark_recover(Marker *m)
 {
@@ -533,5 +544,6 @@ mark_recover(Marker *m)
 		store_rlx(&work.dropped, false);
 		for (size_t i = 0, n = heap_chunks(); i < n; i++)
 			chunk_each_span(i, push_marked, m);
+		specials_mark_again(m);
 	}
 }

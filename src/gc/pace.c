@@ -90,7 +90,9 @@ pace_live(void)
 int64_t
 pace_left(void)
 {
-	return load_rlx(&pace.goal) - load_rlx(&pace.bytes.live); // order: hint
+	int64_t goal = load_rlx(&pace.goal); // order: hint
+	// What is in use may be below 0 for a while: frees are told before allocations.
+	return goal == INT64_MAX ? goal : goal - load_rlx(&pace.bytes.live); // order: hint
 }
 
 bool

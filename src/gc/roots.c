@@ -163,7 +163,8 @@ mapping_of(uintptr_t addr)
 
 // --- thread-locals ------------------------------------------------------------------------------
 
-// The blocks beside tp, with what libc keeps of pthread_setspecific; then those apart.
+// The blocks beside tp, with what libc keeps there of pthread_setspecific: values of its first 32
+// keys, those of others lie in memory from malloc. Then those apart.
 READS_ANYTHING static void
 add_thread_locals(uintptr_t tp)
 {

@@ -398,10 +398,12 @@ void *
 special_weak_get(struct go_weak *w)
 {
 	Record *r = &w->record;
+	void *p = NULL;
 	enter();
-	bool alive = !r->cleared && lives(heap_slot(r->what));
+	if (!r->cleared && lives(heap_slot(r->what)))
+		p = (void *)r->what; // here: after leave a thread may be halted, and r is no root
 	leave();
-	return alive ? (void *)r->what : NULL;
+	return p;
 }
 
 void
@@ -536,17 +538,22 @@ specials_drop(Slot s)
 
 // S2.
 static void
+mark_record(Marker *m, Slot s, const Record *r)
+{
+	if (!keeps_something(r))
+		return;
+	mark_word(m, r->arg);
+	s.index = r->index;
+	if (r->kind == RECORD_FINALIZER)
+		mark_contents(m, s);
+}
+
+static void
 mark_span(Marker *m, const Special *ss)
 {
 	Slot s = {.page = span_page(ss->span), .info = &heap.info[span_page(ss->span)]};
-	for (const Record *r = ss->first; r != NULL; r = r->next) {
-		if (!keeps_something(r))
-			continue;
-		mark_word(m, r->arg);
-		s.index = r->index;
-		if (r->kind == RECORD_FINALIZER)
-			mark_contents(m, s);
-	}
+	for (const Record *r = ss->first; r != NULL; r = r->next)
+		mark_record(m, s, r);
 }
 
 // The next span that no marker has taken. The list does not change meanwhile.
@@ -567,6 +574,20 @@ specials_mark_roots(Marker *m)
 		final_mark(m);
 	for (Special *ss; (ss = next_span()) != NULL;)
 		mark_span(m, ss);
+}
+
+// An object whose contents are marked is not marked itself, so only its record leads there.
+void
+specials_mark_again(Marker *m)
+{
+	final_mark(m);
+	for (Special *ss = all.all_next; ss != NULL; ss = ss->all_next) {
+		Slot s = {.page = span_page(ss->span), .info = &heap.info[span_page(ss->span)]};
+		for (const Record *r = ss->first; r != NULL; r = r->next) {
+			mark_record(m, s, r);
+			mark_settle(m);
+		}
+	}
 }
 
 void
@@ -621,9 +642,8 @@ specials_verify(void)
 
 // Nothing is left to mark: what is dead is found by sweeping. The next mark begins anew.
 void
-specials_after_mark(Marker *m)
+specials_after_mark(void)
 {
-	(void)m;
 	store_rlx(&mark_at, &all);       // order: STW
 	store_rlx(&queue_taken, false);  // order: STW
 }

@@ -16,6 +16,11 @@
 // with more patience each time. Threads that merely wait for a processor are waited for as long as
 // it takes.
 //
+// Threads of the kernel's, which io_uring puts into the process, take no signals and have nothing
+// of the program. They are found out when they do not come, and remembered, as each signal that one
+// does not take stays in the kernel's queue. Who is remembered is looked at again each time: the
+// number may have become another thread's.
+//
 // Locks:  none are taken; the caller holds foreign_lock, and the world is stopped.
 #include <errno.h>
 
@@ -29,11 +34,13 @@ enum {
 	COMPLAIN_S = 10,
 	SPARE_ROOM = 64,
 	PASSES_MAX = 100, // that only find the count of threads changing
+	WORKERS_KEPT = 64,
 };
 
 static ATOMIC(int) exempt[EXEMPT_MAX];
 static int late;          // who stops the world: kept the last try waiting
 static bool leader_ended; // who stops the world: the first thread has, and stays listed for ever
+static int kernels[WORKERS_KEPT]; // who stops the world: threads of the kernel's; 0: none
 
 void
 threads_exempt(int tid)
@@ -62,6 +69,28 @@ except_ours(void)
 	if (leader_ended)
 		ok &= os_halt_except(os_process_id()) == 0;
 	return ok;
+}
+
+static bool
+except_kernels(void)
+{
+	for (int i = 0; i < WORKERS_KEPT; i++) {
+		if (kernels[i] != 0 && !os_thread_of_kernel(kernels[i]))
+			kernels[i] = 0;
+		if (kernels[i] != 0 && os_halt_except(kernels[i]) != 0)
+			return false;
+	}
+	return true;
+}
+
+// One more than there is room for is found out anew each time.
+static void
+remember_kernels(int tid)
+{
+	int i = 0;
+	while (i < WORKERS_KEPT - 1 && kernels[i] != 0)
+		i++;
+	kernels[i] = tid;
 }
 
 static bool
@@ -125,10 +154,15 @@ may_still_come(int tid)
 	case 'R':
 	case 't':
 	case 'T':
-		return !os_halt_blocked(tid);
-	default:
-		return false;
+		if (!os_halt_blocked(tid))
+			return true;
+		break;
 	}
+	if (!os_thread_of_kernel(tid))
+		return false;
+	remember_kernels(tid);
+	os_halt_forget(tid);
+	return true;
 }
 
 static bool
@@ -165,11 +199,12 @@ static bool
 try_to_stop(int64_t patience)
 {
 	int threads = os_thread_count();
-	uint32_t room = (threads > 0 ? (uint32_t)threads : 0) * 2 + EXEMPT_MAX + SPARE_ROOM;
+	uint32_t room = (threads > 0 ? (uint32_t)threads : 0) * 2 + EXEMPT_MAX + WORKERS_KEPT +
+			SPARE_ROOM;
 	if (os_halt_begin(room) != 0)
 		return false;
 	sched_rest_hold();
-	if (except_ours() && except_resting() && stop_all(patience))
+	if (except_ours() && except_kernels() && except_resting() && stop_all(patience))
 		return true;
 	threads_resume();
 	return false;

@@ -67,7 +67,8 @@ next_sample(Mcache *c)
 	double x = (m - 1) / (m + 1), x2 = x * x;
 	double ln_m = 2 * x * (1 + x2 * (1.0 / 3 + x2 * (1.0 / 5 + x2 * (1.0 / 7 + x2 / 9))));
 	double ln_u = (k - 53) * 0.6931471805599453 + ln_m;
-	return (int64_t)(-ln_u * (double)c->sample_rate);
+	double bytes = -ln_u * (double)c->sample_rate;
+	return bytes < 0x1p62 ? (int64_t)bytes : INT64_C(1) << 62;
 }
 
 // Whether samples are taken at all.

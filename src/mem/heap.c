@@ -99,7 +99,6 @@ heap_reserve(void)
 		os_unmap(at, reserved_bytes(shift));
 		return GO_ENOMEM;
 	}
-	heap.region_shift = shift;
 	heap.limit = (size_t)REGION_COUNT << shift;
 	place_arrays(at + heap.limit);
 	heap.watched = godebug.clobberfree == 1 || godebug.gcevery > 0 || godebug.efence != 0 ||

@@ -122,7 +122,6 @@ static_assert(sizeof(Mspan) <= 64, "one cache line");
 typedef struct Heap {
 	uintptr_t base;          // of all regions
 	size_t limit;            // bytes of all regions
-	uint32_t region_shift;   // log2 of a region's bytes
 	PageInfo *info;          // arrays by page
 	Mspan *spans;
 	ATOMIC_U64 *marks;       // PAGE_WORDS a page

@@ -40,6 +40,9 @@ PageRun pages_alloc(size_t npages, Region region);
 void pages_free(size_t page, size_t npages);
 // Which chunk the i-th of heap_chunks() is.  STW.
 size_t chunk_number(size_t i);
+// Between these two no page is given back to the system: the monitor does that, whom nobody stops.
+void pages_hold(void);
+void pages_let_go(void);
 // Calls wrong when what is known about regions is.  STW.
 typedef void WrongFn(const char *what, uintptr_t at, uint64_t is, uint64_t should);
 void pages_verify(WrongFn *wrong);
@@ -74,7 +77,5 @@ void centrals_each(ListedFn *fn);
 Mspan *central_take(Kind kind, uint32_t class);
 // Gives one back, after allocating from it.
 void central_put(Mspan *s);
-// Enters a large span that is new.
-void central_put_large(Mspan *s);
 
 #endif

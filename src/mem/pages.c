@@ -313,6 +313,18 @@ chunk_number(size_t i)
 	return r->first + i;
 }
 
+void
+pages_hold(void)
+{
+	mutex_lock(&pages_lock);
+}
+
+void
+pages_let_go(void)
+{
+	mutex_unlock(&pages_lock);
+}
+
 // P2.
 void
 pages_verify(WrongFn *wrong)

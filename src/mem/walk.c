@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // GODEBUG=gcwalk=1: a walk over all that is known about the heap, which must agree with itself.
 //
-// The world stands still, every cache is flushed. What is wrong is printed, a few lines of it; the
-// process dies at the end of the walk.
+// The world stands still, every cache is flushed; the monitor, which nobody stops, is kept from
+// giving pages back. What is wrong is printed, a few lines of it; the process dies at the end of
+// the walk.
 //
 //   pages    summaries of chunks (P1, P2), released pages (P3, P4), counts
 //   infos    each page of a span says the same, and what the span's class says; no other page says
@@ -213,6 +214,7 @@ heap_walk(HeapWalk *w, bool marked)
 {
 	*w = (HeapWalk){.marked = marked};
 	walk = w;
+	pages_hold();
 	for (size_t i = 0, n = heap_chunks(); i < n; i++) {
 		walk_chunk_pages(chunk_number(i));
 		walk_chunk_spans(chunk_number(i));
@@ -227,6 +229,7 @@ heap_walk(HeapWalk *w, bool marked)
 	heap_walk_same("pages committed", heap.base, counts.reserved / HEAP_PAGE,
 		    w->chunks * CHUNK_PAGES);
 	heap_walk_same("spans in lists", heap.base, w->listed, w->spans);
+	pages_let_go();
 }
 
 void

@@ -87,6 +87,9 @@ int os_threads_each(void (*fn)(void *ctx, int tid), void *ctx);
 char os_thread_state(int tid);
 // Whether the process has no such thread (any more).
 bool os_thread_gone(int tid);
+// Whether it is a thread that the kernel keeps in the process for work of its own, as io_uring has
+// some: it runs nothing of the program's, and no signal gets through to it.
+bool os_thread_of_kernel(int tid);
 // What the processor's thread pointer register says: where this thread's thread-locals are.
 uintptr_t os_thread_pointer(void);
 void os_yield(void);

@@ -80,6 +80,7 @@ void sys_signal_unblock_all(void);
 void sys_threads_ready(void);
 int sys_threads_each(void (*fn)(void *ctx, int tid), void *ctx);
 char sys_thread_state(int tid);
+bool sys_thread_of_kernel(int tid);
 bool sys_halt_blocked(int tid);
 void sys_mappings_ready(void);
 int sys_mappings(OsRange *out, uint32_t max);

@@ -251,6 +251,12 @@ os_thread_gone(int tid)
 }
 
 bool
+os_thread_of_kernel(int tid)
+{
+	return !os_simulated && sys_thread_of_kernel(tid);
+}
+
+bool
 os_thread_runnable(int tid)
 {
 	return !os_simulated && sys_thread_state(tid) == 'R';

@@ -82,7 +82,7 @@ typedef struct Table {
 typedef struct Mapping {
 	uintptr_t lo, hi;
 	uint64_t offset;
-	const char *file;
+	uint32_t file; // text
 } Mapping;
 
 typedef struct Profile {
@@ -373,9 +373,11 @@ add_sample(const Site *site)
 
 // --- what was loaded ----------------------------------------------------------------------------
 
+// The name is copied: when the walk is over the module may be unloaded.
 static int
 add_module(struct dl_phdr_info *info, size_t size, void *unused)
 {
+	bool program = info->dlpi_name == NULL || *info->dlpi_name == '\0';
 	(void)size;
 	(void)unused;
 	for (uint16_t i = 0; i < info->dlpi_phnum && prof.n_mappings < MAPPINGS_MAX; i++) {
@@ -386,7 +388,7 @@ add_module(struct dl_phdr_info *info, size_t size, void *unused)
 		map->lo = info->dlpi_addr + ph->p_vaddr;
 		map->hi = map->lo + ph->p_memsz;
 		map->offset = ph->p_offset;
-		map->file = info->dlpi_name;
+		map->file = text(program ? program_invocation_name : info->dlpi_name);
 	}
 	return 0;
 }
@@ -394,13 +396,12 @@ add_module(struct dl_phdr_info *info, size_t size, void *unused)
 static void
 put_mapping(Buffer *out, uint32_t id, const Mapping *map)
 {
-	bool program = map->file == NULL || *map->file == '\0';
 	Buffer *m = &prof.message;
 	put_number(m, MAPPING_ID, id);
 	put_number(m, MAPPING_START, map->lo);
 	put_number(m, MAPPING_LIMIT, map->hi);
 	put_number(m, MAPPING_OFFSET, map->offset);
-	put_number(m, MAPPING_FILE, text(program ? program_invocation_name : map->file));
+	put_number(m, MAPPING_FILE, map->file);
 	put_number(m, MAPPING_HAS_FUNCTIONS, 1);
 	put_message(out, PROFILE_MAPPING, m);
 }

@@ -220,13 +220,14 @@ wait_for_release(void)
 		os_futex_wait(&sched.rest_held, 1, INT64_MAX);
 }
 
-// What the callers keep in registers is on this frame before anyone may look.
+// What the callers keep in registers is on this frame before anyone may look: in kept, or where the
+// compiler has saved what it needed itself, which may lie below kept.
 NOINLINE bool
 m_rest(M *mp, Note *n, int64_t deadline)
 {
 	uint64_t kept[ARCH_KEPT_WORDS];
 	arch_kept(kept);
-	mp->rest_sp = kept;
+	mp->rest_sp = arch_sp();
 	store_rel(&mp->resting, 1); // order: publish -> gc, after rest_sp
 	bool woken = note_sleep(n, deadline);
 	store_rlx(&mp->resting, 0); // order: dekker with sched_rest_hold, O3

@@ -296,7 +296,10 @@ void
 test_profile_of_nothing(void)
 {
 	read_back(go_heap_profile);
-	expect(text_is(value_in(by_id(1, 1), 1), "alloc_objects"));
+	Field f = {0};
+	for (Message m = whole(); next_field(&m, &f) && f.number != 1;)
+		continue;
+	expect(text_is(value_in(f.inner, 1), "alloc_objects")); // the first kind of samples
 	expect_eq(sums_of("profile_makes_leaf").made, 0);
 }
 

@@ -268,6 +268,37 @@ SILENT(profile, "memprofilerate=1,gcwalk=1")
 SILENT(sites, "allocsites=3,leaks=1,gcwalk=1")
 SILENT(all, "gccheckmark=1,clobberfree=1,gcwalk=1,stackpoison=1,gcevery=100")
 
+// Collections go on while the monitor, which nothing stops, gives memory back.
+static int
+collect_while_memory_goes_back(void *unused)
+{
+	enum { BLOCKS = 200, BLOCK_BYTES = 1 << 20 };
+	static void *blocks[BLOCKS];
+	go_heap_stats st;
+	(void)unused;
+	for (int i = 0; i < BLOCKS; i++)
+		blocks[i] = memset(go_alloc_data(BLOCK_BYTES), 1, BLOCK_BYTES);
+	memset(blocks, 0, sizeof(blocks));
+	do {
+		go_gc();
+		go_heap_stats_read(&st);
+	} while (st.free_bytes > BLOCKS * BLOCK_BYTES / 2);
+	printf("right\n");
+	return 0;
+}
+
+DEATH(verify_scavenging)
+{
+	expect_eq(go_run(collect_while_memory_goes_back, NULL), 0);
+}
+
+void
+test_verify_silent_walk_while_memory_goes_back(void)
+{
+	expect_death(verify_scavenging, .status = 0, .limit_ms = 60000, .out = "right\n",
+		     .env = "GODEBUG=gcwalk=1", .err_lacks = {"runtime:"});
+}
+
 // Words that nobody knows, and numbers that are none, are passed over.
 void
 test_verify_unknown_words(void)

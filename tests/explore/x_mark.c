@@ -58,6 +58,13 @@ chunk_each_span(size_t chunk, void (*fn)(void *ctx, Mspan *s), void *ctx)
 	fn(ctx, &span);
 }
 
+// There are no finalizers.
+void
+specials_mark_again(Marker *m)
+{
+	(void)m;
+}
+
 // --- set-up ----------------------------------------------------------------------------------
 
 static uintptr_t

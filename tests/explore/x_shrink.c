@@ -55,6 +55,7 @@ typedef struct Body {
 } Body;
 
 Sched sched;
+Godebug godebug;
 ATOMIC_U32 sched_n_procs;
 static P ps[MS];
 static M ms[MS];

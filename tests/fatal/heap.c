@@ -81,6 +81,23 @@ DEATH(heap_try_alloc)
 	go_run(try_and_go_on, NULL);
 }
 
+static int
+try_small(void *unused)
+{
+	(void)unused;
+	for (void **p; (p = go_try_alloc(1000, 0, GO_ALLOC_SCAN)) != NULL; kept = p)
+		*p = kept;
+	printf("went on\n");
+	return 0;
+}
+
+// With a word of GODEBUG no cache keeps slots, nor a span when there is none to be had.
+DEATH(heap_try_watched)
+{
+	go_set_memory_max(4 << 20);
+	go_run(try_small, NULL);
+}
+
 void
 test_fatal_out_of_memory(void)
 {
@@ -93,6 +110,8 @@ test_fatal_out_of_memory(void)
 	expect_death(heap_grows_small, .status = 2, .err_has = {text},
 		     .env = "UNDERGO_FAULT=reserve:*:ENOMEM");
 	expect_death(heap_try_alloc, .status = 0, .out = "went on\n", .limit_ms = 20000);
+	expect_death(heap_try_watched, .status = 0, .out = "went on\n",
+		     .env = "GODEBUG=clobberfree=1", .limit_ms = 20000);
 }
 
 // --- misuse --------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@
 // and what they do succeeds.
 #include "gcstop.h"
 
+#include <linux/io_uring.h>
 #include <pthread.h>
 #include <spawn.h>
 #include <sys/syscall.h>
@@ -230,4 +231,24 @@ GO_TEST(gcstop_no_eintr, 2)
 	pthread_mutex_unlock(&m);
 	for (int i = 0; i < 3; i++)
 		pthread_join(t[i], NULL);
+}
+
+// io_uring puts threads of the kernel's into the process, which take no signals. Where it is not
+// allowed there is nothing to prove.
+GO_TEST(gcstop_threads_of_the_kernel, 2)
+{
+	struct io_uring_params busy = {.flags = IORING_SETUP_SQPOLL, .sq_thread_idle = 60000};
+	struct io_uring_params idle = {.flags = IORING_SETUP_SQPOLL, .sq_thread_idle = 1};
+	int fd = (int)syscall(SYS_io_uring_setup, 4, &busy);
+	int other = (int)syscall(SYS_io_uring_setup, 4, &idle);
+	usleep(20000);
+	for (long i = test_scale(200); i > 0; i--)
+		stop_and_gather();
+	if (other >= 0)
+		close(other);
+	for (long i = test_scale(200); i > 0; i--)
+		stop_and_gather();
+	if (fd >= 0)
+		close(fd);
+	stop_and_gather();
 }

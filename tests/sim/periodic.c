@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Collections by the clock, where minutes pass at once: one every two minutes while nothing else
-// collects, none in a program without objects, and none that keeps a deadlock from being seen.
+// collects, none in a program without objects or with GOGC=off, and none that keeps a deadlock from
+// being seen.
 #include "child.h"
 #include "goroutines.h"
 
@@ -46,6 +47,25 @@ DEATH(sim_periodic_none)
 }
 
 static int
+rest_without_goal(void *unused)
+{
+	go_heap_stats st;
+	(void)unused;
+	go_set_gc_percent(-1);
+	(void)go_alloc(100);
+	go_sleep(500 * GO_SEC);
+	go_heap_stats_read(&st);
+	printf("%d\n", (int)st.collections);
+	fflush(stdout);
+	return 0;
+}
+
+DEATH(sim_periodic_off)
+{
+	expect_eq(go_run(rest_without_goal, NULL), 0);
+}
+
+static int
 wait_for_ever(void *unused)
 {
 	int v;
@@ -81,6 +101,7 @@ test_sim_periodic(void)
 	for (long seed = 1; seed <= test_scale(20); seed++) {
 		expect_end("sim_periodic", seed, 0, "0 1 2 3 4 5\n");
 		expect_end("sim_periodic_none", seed, 0, "0 0 0 0 0 0\n");
+		expect_end("sim_periodic_off", seed, 0, "0\n");
 		expect_end("sim_periodic_deadlock", seed, 2,
 			   "fatal error: all goroutines are asleep - deadlock!\n");
 	}

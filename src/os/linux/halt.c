@@ -89,11 +89,17 @@ static struct {
 // What handlers share is always inlined, or it would be instrumented.
 #define SHARED UNINSTRUMENTED static inline
 
+SHARED uint64_t
+key_of(uint32_t number, int tid)
+{
+	return (uint64_t)number << 32 | (uint32_t)tid;
+}
+
 // The record of a thread in this halt, or a FREE one.
 SHARED Record *
 look_up(Table *t, uint32_t number, int tid)
 {
-	uint64_t key = (uint64_t)number << 32 | (uint32_t)tid;
+	uint64_t key = key_of(number, tid);
 	uint32_t i = (uint32_t)tid * UINT32_C(2654435761) >> 7;
 	for (;; i++) {
 		Record *r = &t->records[i & t->mask];
@@ -176,8 +182,10 @@ on_halt(int sig, siginfo_t *info, void *context)
 	if (number % 2 == 0)
 		return; // late
 	Table *t = load_acq(&halt.table); // order: observe <- make_room
-	Record *r = look_up(t, number, (int)syscall0(SYS_gettid));
-	if (load_acq(&r->key) >> 32 != number || !stand_still(r, number, context)) // order: own
+	int tid = (int)syscall0(SYS_gettid);
+	Record *r = look_up(t, number, tid);
+	// order: own. A FREE one may have become another thread's since.
+	if (load_acq(&r->key) != key_of(number, tid) || !stand_still(r, number, context))
 		return;
 	while (load_acq(&halt.number) == number) // order: observe <- sys_halt_end, O2
 		sleep_on(&halt.number, number, NULL);
@@ -298,8 +306,7 @@ enter(int tid, RecordState s)
 	halt.n_used++;
 	r->at = (OsHalted){.tid = tid};
 	store_rlx(&r->state, tagged(number_now(), s)); // order: published by key
-	uint64_t key = (uint64_t)number_now() << 32 | (uint32_t)tid;
-	store_rel(&r->key, key); // order: publish -> look_up
+	store_rel(&r->key, key_of(number_now(), tid)); // order: publish -> look_up
 	return r;
 }
 

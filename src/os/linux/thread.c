@@ -224,17 +224,27 @@ task_path(char *path, int tid, const char *file)
 		continue;
 }
 
-// The state letter follows the thread's name, which stands in brackets and may hold brackets
-// itself.
+// What /proc says of a thread behind its name, which stands in brackets and may hold brackets
+// itself: " S 1 2 ...", the state and numbers. "" when it cannot be told.
+enum { STAT_BYTES = 192 };
+static const char *
+read_stat(int tid, char text[STAT_BYTES])
+{
+	char path[PATH_BYTES];
+	task_path(path, tid, "stat");
+	int n = sys_read_file_at(path, 0, text, STAT_BYTES - 1);
+	text[n > 0 ? n : 0] = '\0';
+	while (n > 0 && text[n - 1] != ')')
+		n--;
+	return n > 0 ? text + n : "";
+}
+
 char
 sys_thread_state(int tid)
 {
-	char path[PATH_BYTES], text[128];
-	task_path(path, tid, "stat");
-	int n = sys_read_file_at(path, 0, text, sizeof(text));
-	while (n > 0 && text[n - 1] != ')')
-		n--;
-	return n > 0 && n + 1 < (int)sizeof(text) && text[n] == ' ' ? text[n + 1] : '\0';
+	char text[STAT_BYTES];
+	const char *at = read_stat(tid, text);
+	return at[0] == ' ' ? at[1] : '\0';
 }
 
 // Signal number sig of the mask in the line "SigBlk:\t" and 16 hexadecimal digits.
@@ -262,6 +272,22 @@ sys_halt_blocked(int tid)
 	task_path(path, tid, "status");
 	int n = sys_read_file_at(path, 0, text, sizeof(text));
 	return n > 0 && mask_has(text, n, HALT_SIGNAL);
+}
+
+// The kernel's flags are the sixth number behind the state. Before Linux 5.12, which had no such
+// threads, the bit meant something else; a thread of ours never blocks our signal for long.
+bool
+sys_thread_of_kernel(int tid)
+{
+	enum { FLAG_IO_WORKER = 0x10, BLANKS = 7 };
+	char text[STAT_BYTES];
+	const char *at = read_stat(tid, text);
+	for (int blanks = 0; *at != '\0' && blanks < BLANKS; at++)
+		blanks += *at == ' ';
+	unsigned long flags = 0;
+	for (; *at >= '0' && *at <= '9'; at++)
+		flags = flags * 10 + (unsigned long)(*at - '0');
+	return (flags & FLAG_IO_WORKER) != 0 && sys_halt_blocked(tid);
 }
 
 // What getdents64 writes.
