@@ -181,16 +181,16 @@ note_roots(Cycle *c)
 	c->stopped = os_nanotime();
 }
 
-// From the stop to the restart; of the caller's stack, what is live begins at sp. False: a module
-// came or went meanwhile.
+typedef enum Stopped {
+	STOPPED_MARKED,
+	STOPPED_ANEW,   // a module came or went meanwhile
+	STOPPED_FAILED, // not all threads could be stopped
+} Stopped;
+
+// All stand still. False: a module came or went meanwhile.
 static bool
-stopped_part(Cycle *c, const void *sp)
+mark_stopped(Cycle *c, const void *sp)
 {
-	c->asked = os_nanotime();
-	sched_stop_world();
-	foreign_lock();
-	finish_sweeping(); // what was being swept when the stop was asked for
-	threads_stop();
 	bool ok = roots_gather(&roots, sp);
 	if (ok) {
 		note_roots(c);
@@ -213,27 +213,61 @@ stopped_part(Cycle *c, const void *sp)
 		pace_marked(c);
 		c->marked = os_nanotime();
 	}
-	threads_resume();
+	return ok;
+}
+
+// From the stop to the restart; of the caller's stack, what is live begins at sp.
+static Stopped
+stopped_part(Cycle *c, const void *sp)
+{
+	Stopped how = STOPPED_FAILED;
+	c->asked = os_nanotime();
+	sched_stop_world();
+	foreign_lock();
+	finish_sweeping(); // what was being swept when the stop was asked for
+	if (threads_stop()) {
+		how = mark_stopped(c, sp) ? STOPPED_MARKED : STOPPED_ANEW;
+		threads_resume();
+	}
 	foreign_unlock();
 	sched_start_world();
 	c->resumed = os_nanotime();
-	return ok;
+	pace_paused(c);
+	return how;
+}
+
+// Not all threads could be stopped; the world runs. Who cannot do without the cycle waits for the
+// next round, as if for the kernel.
+COLD static bool
+may_try_again(Cycle *c)
+{
+	if (!threads_failed() || (c->why != GC_FORCED && c->why != GC_LIMIT))
+		return false;
+	sched_block_begin();
+	os_sleep(threads_again_at() - os_nanotime());
+	sched_enter();
+	c->cpu_begin = os_thread_cpu_ns(os_thread_id()); // it may be another thread
+	return true;
 }
 
 // Its frame holds the callee-saved registers of whoever called, and lasts until the mark is over.
 // What lies below it is the collector's own, and would keep alive what earlier marks have met.
-// False: there is no memory to collect with.
+// False: there is no memory to collect with, or a thread did not stop.
 NOINLINE static bool
 cycle(Cycle *c)
 {
 	__builtin_unwind_init();
 	shrink_hurry();
 	finish_sweeping();
-	do
+	for (;;) {
 		if (!roots_prepare())
 			return false;
-	while (!stopped_part(c, arch_sp()));
-	return true;
+		Stopped how = stopped_part(c, arch_sp());
+		if (how == STOPPED_MARKED)
+			return true;
+		if (how == STOPPED_FAILED && !may_try_again(c))
+			return false;
+	}
 }
 
 // --- who collects, and when ----------------------------------------------------------------------
@@ -269,8 +303,9 @@ gc_leave(void)
 	sched_ready_list(&all);
 }
 
-// Who holds busy. Nothing happens without memory to collect with: who allocates finds out whether
-// there is enough for that, and tries again before the next time.
+// Who holds busy. Nothing happens without memory to collect with, or while a thread cannot be
+// stopped: who allocates finds out whether there is enough for that, and tries again before the
+// next time.
 static void
 collect(GcWhy why)
 {
@@ -318,8 +353,8 @@ is_due(size_t more)
 void
 gc_collect_if_due(size_t more)
 {
-	if (!gc_started() || !gc_enter())
-		return; // somebody is at it
+	if (!gc_started() || threads_held_off() || !gc_enter())
+		return; // somebody is at it, or waits for a thread
 	if (is_due(more)) {
 		bool tight = limit_due(more);
 		collect(GC_GOAL);
@@ -332,7 +367,7 @@ gc_collect_if_due(size_t more)
 void
 gc_collect(GcWhy why)
 {
-	if (!gc_started())
+	if (!gc_started() || (why == GC_CHAOS && threads_held_off()))
 		return;
 	// order: count. One that begins after the call sees all the caller has dropped.
 	uint64_t wanted = load_acq(&gc.begun) + 1;

@@ -43,13 +43,18 @@ look(Secrets *s)
 		expect(roots_prepare());
 		sched_stop_world();
 		foreign_lock();
-		threads_stop();
-		ok = roots_gather(&set, arch_sp());
+		bool stopped = threads_stop();
+		ok = stopped && roots_gather(&set, arch_sp());
 		if (ok && s != NULL)
 			count_words(s, &set);
-		threads_resume();
+		if (stopped)
+			threads_resume();
 		foreign_unlock();
 		sched_start_world();
+		if (!stopped)
+			expect(threads_failed());
+		if (!stopped)
+			os_sleep(threads_again_at() - os_nanotime());
 	} while (!ok);
 }
 
