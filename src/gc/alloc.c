@@ -23,6 +23,7 @@
 #include "gc/pace.h"
 #include "gc/profile.h"
 #include "mem/efence.h"
+#include "mem/gcprog.h"
 #include "mem/watch.h"
 #include "sched/sched.h"
 
@@ -368,6 +369,8 @@ gc_alloc_typed(const HeapType *t, size_t elems, Kind kind)
 		return NULL;
 	if (t->scan_bytes == 0)
 		return gc_alloc(bytes, KIND_NOSCAN);
+	if (unlikely(t->program != NULL) && (t = gcprog_type(t)) == NULL)
+		return NULL;
 	CacheSlots *cs = gc_slots(sched_m(), bytes, kind);
 	if (unlikely(cs == NULL))
 		return alloc_slow(&(Want){bytes, SLOT_MIN, kind, t, elems, false});
