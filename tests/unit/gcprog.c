@@ -380,24 +380,23 @@ GO_TEST(gcprog_of_nothing, 1)
 	expect_eq(slot_of(go_alloc_typed(&none_type, 10000)).info->kind, KIND_NOSCAN);
 }
 
-enum { TYPES = 2000, AT_ONCE = 8 };
+enum { TYPES = 300, AT_ONCE = 8, LONG = 0x40000 };
 
 static go_type types[TYPES];
-static uint8_t codes[TYPES][4];
+static uint8_t codes[TYPES][8];
 static const HeapType *firsts[AT_ONCE][TYPES];
 static Count asking;
 
-// The type's number in its first 16 words.
+// The type's number in 16 words, again and again: long enough for others to come meanwhile.
 static void
 make_types(void)
 {
 	for (int i = 0; i < TYPES; i++) {
-		codes[i][0] = 16;
-		codes[i][1] = (uint8_t)i;
-		codes[i][2] = (uint8_t)(i >> 8);
+		const uint8_t code[] = {16, (uint8_t)i, (uint8_t)(i >> 8), 0x90, 0xff, 0x7f, 0};
+		memcpy(codes[i], code, sizeof(code));
 		types[i] = (go_type){
-			.bytes = 1000,
-			.scan_bytes = 128,
+			.bytes = LONG * 8,
+			.scan_bytes = LONG * 8,
 			.program = codes[i],
 			.program_bytes = sizeof(codes[i]),
 		};
@@ -428,7 +427,8 @@ test_gcprog_types_are_kept(void)
 		pthread_join(threads[i], NULL);
 	for (int i = 0; i < TYPES; i++) {
 		const HeapType *t = firsts[0][i];
-		expect(t->bitmap[0] == (uint64_t)i && t->program == NULL);
+		expect(t->bitmap[LONG / 64 - 1] == (uint64_t)i * 0x0001000100010001);
+		expect(t->program == NULL);
 		for (int k = 1; k < AT_ONCE; k++)
 			expect(firsts[k][i] == t);
 		expect(gcprog_type(&types[i]) == t);
