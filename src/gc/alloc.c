@@ -300,7 +300,7 @@ note_site(void *p, const HeapType *t)
 NOINLINE static char *
 alloc_slow(const Want *w)
 {
-	if (unlikely(heap.watched))
+	if (gc_started() && unlikely(heap.watched))
 		collect_every();
 	chores_begin();
 	prepare(own_pages(w));

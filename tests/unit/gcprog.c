@@ -448,8 +448,6 @@ test_gcprog_types_change(void)
 	expect(first != second && first->bitmap[0] == 1 && second->bitmap[0] == 2);
 	t = row_type;
 	expect(gcprog_type(&t) == first);
-	t.bytes = t.scan_bytes = (size_t)1 << 60;
-	expect(gcprog_type(&t) == NULL); // no memory for that
 }
 
 static int
@@ -510,6 +508,14 @@ test_gcprog_misused(void)
 		"fatal error: go_alloc_typed: the program of a type is malformed\n";
 	expect_death(gcprog_malformed, .status = 2, .err = text);
 	expect_death(gcprog_beyond_scan, .status = 2, .err = text);
+}
+
+void
+test_gcprog_without_memory(void)
+{
+	go_type t = row_type;
+	t.bytes = t.scan_bytes = (size_t)1 << 60;
+	expect(gcprog_type(&t) == NULL);
 	expect_death(gcprog_absurd, .status = 2,
 		     .err_has = {"fatal error: runtime: out of memory\n"});
 }
@@ -551,6 +557,24 @@ fill_big(void *done)
 }
 
 static void
+check_big(void *done)
+{
+	for (long i = 0; i < SPARSE; i += 7)
+		expect_eq(*(long *)big[i * APART], i);
+	go_wg_done(done);
+}
+
+// On a stack that is gone afterwards.
+static void
+run_alone(void (*fn)(void *))
+{
+	go_waitgroup wg = {0};
+	go_wg_add(&wg, 1);
+	expect_eq(go_spawn(fn, &wg), 0);
+	expect_eq(go_wg_wait(&wg, GO_NEVER), 0);
+}
+
+static void
 collect_until(Count *count, long n)
 {
 	for (int i = 0; i < 20 && count_of(count) < n; i++) {
@@ -561,15 +585,11 @@ collect_until(Count *count, long n)
 
 GO_TEST(gcprog_keeps_every_seventh, 2)
 {
-	go_waitgroup wg = {0};
-	go_wg_add(&wg, 1);
-	expect_eq(go_spawn(fill_big, &wg), 0);
-	expect_eq(go_wg_wait(&wg, GO_NEVER), 0);
+	run_alone(fill_big);
 	collect_until(&died, SPARSE - KEPT);
 	expect(count_of(&died) > SPARSE - KEPT - 100);
 	expect_eq(count_of(&died_kept), 0);
-	for (long i = 0; i < SPARSE; i += 7)
-		expect_eq(*(long *)big[i * APART], i);
+	run_alone(check_big);
 	big = NULL;
 	collect_until(&died_kept, KEPT);
 	expect(count_of(&died_kept) > KEPT - 20);
