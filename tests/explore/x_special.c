@@ -41,6 +41,7 @@ enum {
 };
 
 Heap heap;
+Godebug godebug;
 Sched sched;
 uint8_t class_pages[SIZE_CLASSES];
 const uint16_t class_size[SIZE_CLASSES];
@@ -72,6 +73,12 @@ size_t
 os_page_bytes(void)
 {
 	return 4096;
+}
+
+void
+pace_revived(int64_t bytes)
+{
+	(void)bytes;
 }
 
 void
