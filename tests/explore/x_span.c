@@ -24,6 +24,7 @@ enum {
 #define KIND ((Kind)(KIND_COUNT - 1))
 
 Heap heap;
+Godebug godebug;
 uint8_t class_pages[SIZE_CLASSES] = {[CLASS] = 1};
 const uint16_t class_size[SIZE_CLASSES] = {[CLASS] = SLOT_BYTES};
 static _Alignas(HEAP_PAGE) char pages[PAGES * HEAP_PAGE];
@@ -126,11 +127,10 @@ static int
 take(Mcache *c)
 {
 	CacheSlots *cs = &c->slots[KIND][CLASS];
-	char *p = slots_take(cs);
-	if (p == NULL && mcache_refill(c, KIND, CLASS))
-		p = slots_take(cs);
-	if (p == NULL)
+	bool sampled;
+	if (cs->free == 0 && !mcache_refill(c, KIND, CLASS, &sampled))
 		return -1;
+	char *p = slots_take(cs);
 	EXPLORE_CHECK((p - pages) % SLOT_BYTES == 0, "not a slot");
 	int i = (int)((p - pages) / SLOT_BYTES);
 	EXPLORE_CHECK(!live[i], "a slot is handed out that somebody has");
@@ -480,8 +480,8 @@ static const struct ExploreAllowed allowed[] = {
     {"free_unmarked", "or_ar(&heap.frees[at + i])", "acquire", "the same"},
     {"free_unmarked", "or_ar(&heap.frees[at + i])", "release",
      "who sweeps has the span to itself; its list's lock hands it over"},
-    {"flush_slots", "or_ar(f)", "acquire", "as in set_free"},
-    {"flush_slots", "or_ar(f)", "release", "the list's lock hands the span over"},
+    {"slots_return", "or_ar(f)", "acquire", "as in set_free"},
+    {"slots_return", "or_ar(f)", "release", "the list's lock hands the span over"},
     {"span_free", "store_rel(&heap.info[page + i].state)", "release",
      "the pages' lock hands them over; who sees that there is no span reads nothing else"},
     {0},
