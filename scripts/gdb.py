@@ -84,7 +84,7 @@ class Object:
             kind, sort = self.kind, int(self.span['class'])
             slots = cache['slots'][kind][sort]
             free = int(slots['free']) | int(cache['later'][kind][sort])
-            if int(slots['span']) != int(self.span.address) or self.large:
+            if int(cache['spans'][kind][sort]) != int(self.span.address):
                 continue
             if int(slots['word']) == self.index // 64 and free >> (self.index % 64) & 1:
                 return owner

@@ -13,7 +13,12 @@
 static const go_type pair_type = GO_TYPE(struct heap_pair, left, right);
 static const go_type link_type = GO_TYPE(struct heap_link, next);
 static const go_type node_type = GO_TYPE(struct heap_node, left, right);
-static const go_type pointer_type = {sizeof(void *), sizeof(void *), 1, NULL, "pointer"};
+static const go_type pointer_type = {
+	.bytes = sizeof(void *),
+	.scan_bytes = sizeof(void *),
+	.mask = 1,
+	.name = "pointer",
+};
 
 static inline struct heap_pair *
 heap_pair(void)

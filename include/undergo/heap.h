@@ -31,7 +31,30 @@ typedef struct go_type {
 	uint64_t mask;          /* bit i: word i is a pointer; the first 64 words */
 	const uint64_t *bitmap; /* the same for all words, when scan_bytes is more than 512 */
 	const char *name;       /* for reports */
+	const uint8_t *program; /* NULL, or says what mask and bitmap would; see below */
+	size_t program_bytes;   /* of it */
 } go_type;
+
+/* A program says in some bytes where a huge type has pointers. It is a row of
+ *
+ *   0                  the end
+ *   n       1 to 127   n words follow, a bit for each in (n + 7) / 8 bytes, the lowest first;
+ *                      1: the word is a pointer
+ *   0x80|n c           the last n words, 1 to 127, come again, c times more
+ *   0x80 n c           the same for any n
+ *
+ * c, and n of the last line, are written 7 bits to a byte, the lowest first; all bytes but the last
+ * have the top bit set. It begins with the type's first word; behind what it says there are no
+ * pointers. This is the form that gccgo uses, without the length before it.
+ *
+ *   // struct { void *p; long n; } rows[1000000];
+ *   static const uint8_t code[] = {2, 1, 0x80 | 2, 0xbf, 0x84, 0x3d, 0}; // 999999 times more
+ *   static const go_type rows_type = {
+ *           .bytes = 16000000, .scan_bytes = 16000000, .name = "rows",
+ *           .program = code, .program_bytes = sizeof(code),
+ *   };
+ *
+ * A type with a program stays as it is for ever. Its bitmap is made once and kept. */
 
 /* go_alloc - an object of n bytes, each aligned word of which may be a pointer.
  *
@@ -60,6 +83,8 @@ GO_API void *go_alloc_object(size_t n);
 /* go_alloc_typed - an array of n objects of type t, which has pointers where it says.
  *
  * Aligned as by go_alloc_object.
+ * Fatal:     "go_alloc_typed: the program of a type is malformed": it has no end, repeats what is
+ *            not there, or says more than fits into the type, or a pointer beyond scan_bytes.
  * Blocks:    this goroutine, while a collection runs.
  * Call from: a goroutine or a thread.
  */
@@ -102,7 +127,7 @@ GO_API void go_free(void *p);
 	{                                                                             \
 		sizeof(T), sizeof(T),                                                 \
 			GO_TYPE_N_(__VA_ARGS__, 8, 7, 6, 5, 4, 3, 2, 1, 0)(T, __VA_ARGS__), \
-			NULL, #T                                                      \
+			NULL, #T, NULL, 0                                             \
 	}
 #define GO_TYPE_1_(T, f) ((uint64_t)1 << (offsetof(T, f) / sizeof(void *)))
 #define GO_TYPE_2_(T, f, ...) (GO_TYPE_1_(T, f) | GO_TYPE_1_(T, __VA_ARGS__))

@@ -8,7 +8,7 @@ int
 go_set_finalizer(void *p, void (*fn)(void *p, void *arg), void *arg)
 {
 	sched_enter();
-	int err = special_set_finalizer(p, fn, arg);
+	int err = special_set_finalizer(p, POINTS_TO_BEGINNING, fn, arg);
 	sched_leave();
 	return err;
 }
@@ -19,7 +19,7 @@ go_add_cleanup(void *p, void (*fn)(void *arg), void *arg)
 	if (fn == NULL)
 		return 0;
 	sched_enter();
-	uint64_t id = special_add_cleanup(p, fn, arg);
+	uint64_t id = special_add_cleanup(p, POINTS_TO_BEGINNING, fn, arg);
 	sched_leave();
 	return id;
 }

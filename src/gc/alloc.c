@@ -23,6 +23,7 @@
 #include "gc/pace.h"
 #include "gc/profile.h"
 #include "mem/efence.h"
+#include "mem/gcprog.h"
 #include "mem/watch.h"
 #include "sched/sched.h"
 
@@ -161,6 +162,7 @@ typedef struct Want {
 	Kind kind;
 	const HeapType *t; // of typed kinds
 	size_t elems;
+	bool tiny;         // may share a block
 } Want;
 
 static char *
@@ -177,6 +179,28 @@ alloc_large(Mcache *c, const Want *w)
 	return p;
 }
 
+// In a slot, or in a part of one. Who watches wants a slot for each.
+static char *
+alloc_small(Mcache *c, const Want *w)
+{
+	bool tiny = w->tiny && !heap.watched;
+	char *p = tiny ? tiny_take(c, w->bytes) : NULL;
+	if (p != NULL)
+		return p;
+	uint32_t class = tiny ? CLASS_TINY : size_class(w->bytes);
+	CacheSlots *cs = &c->slots[w->kind][class];
+	if (cs->free == 0 && !refill(c, w->kind, class))
+		return NULL;
+	p = gc_take(cs);
+	if (tiny)
+		tiny_begin(c, p, w->bytes);
+	if (w->t != NULL)
+		slots_type(cs, p, w->t, w->elems);
+	if (unlikely(heap.watched))
+		slots_return(c, w->kind, class); // so the next allocation gets here too
+	return p;
+}
+
 // Between taking a slot and setting its type no mark may begin, so both happen with the cache.
 static char *
 alloc_once(const Want *w)
@@ -185,19 +209,7 @@ alloc_once(const Want *w)
 	Mcache *c = cache_get(mp);
 	if (unlikely(c == NULL))
 		return NULL;
-	char *p = NULL;
-	if (w->bytes > SMALL_MAX) {
-		p = alloc_large(c, w);
-	} else {
-		uint32_t class = size_class(w->bytes);
-		CacheSlots *cs = &c->slots[w->kind][class];
-		if (cs->free != 0 || refill(c, w->kind, class))
-			p = gc_take(cs);
-		if (w->t != NULL && p != NULL)
-			slots_type(cs, p, w->t, w->elems);
-		if (unlikely(heap.watched) && p != NULL) // else there may be no span
-			slots_return(c, w->kind, class); // so the next allocation gets here too
-	}
+	char *p = w->bytes > SMALL_MAX ? alloc_large(c, w) : alloc_small(c, w);
 	cache_put(mp);
 	return p;
 }
@@ -304,7 +316,22 @@ alloc_slow(const Want *w)
 NOINLINE static char *
 alloc_slow_plain(size_t bytes, Kind kind)
 {
-	return alloc_slow(&(Want){bytes, SLOT_MIN, kind, NULL, 0});
+	return alloc_slow(&(Want){.bytes = bytes, .align = SLOT_MIN, .kind = kind});
+}
+
+NOINLINE static char *
+alloc_slow_tiny(size_t bytes)
+{
+	Want w = {.bytes = bytes, .align = sizeof(void *), .kind = KIND_NOSCAN, .tiny = true};
+	return alloc_slow(&w);
+}
+
+void *
+gc_alloc_tiny(size_t bytes)
+{
+	assert(bytes != 0 && bytes < SLOT_MIN);
+	char *p = gc_tiny(sched_m(), bytes);
+	return likely(p != NULL) ? p : alloc_slow_tiny(bytes);
 }
 
 void *
@@ -328,7 +355,7 @@ gc_alloc_aligned(size_t bytes, size_t align, Kind kind)
 		bytes = SMALL_MAX + 1;
 	if (align <= SLOT_MIN)
 		return gc_alloc(bytes, kind);
-	Want w = {bytes, align, kind, NULL, 0};
+	Want w = {.bytes = bytes, .align = align, .kind = kind};
 	return alloc_slow(&w);
 }
 
@@ -340,9 +367,11 @@ gc_alloc_typed(const HeapType *t, size_t elems, Kind kind)
 		return NULL;
 	if (t->scan_bytes == 0)
 		return gc_alloc(bytes, KIND_NOSCAN);
+	if (unlikely(t->program != NULL) && (t = gcprog_type(t)) == NULL)
+		return NULL;
 	CacheSlots *cs = gc_slots(sched_m(), bytes, kind);
 	if (unlikely(cs == NULL))
-		return alloc_slow(&(Want){bytes, SLOT_MIN, kind, t, elems});
+		return alloc_slow(&(Want){bytes, SLOT_MIN, kind, t, elems, false});
 	char *p = gc_take(cs);
 	if (elems != 1 || !gc_typed_already(cs, t))
 		slots_type(cs, p, t, elems);
@@ -409,6 +438,8 @@ static void
 free_object(void *p)
 {
 	Slot s = heap_slot((uintptr_t)p);
+	if (s.info != NULL && unlikely(slot_is_tiny(s)))
+		return; // others may lie beside it
 	if (s.info == NULL || slot_addr(s) != p)
 		fatal("go_free: not the beginning of an object");
 	if (load_rlx(&heap.spans[s.page].specials) != NULL) // order: own, the caller's object
@@ -427,7 +458,7 @@ gc_free(void *p)
 void *
 gc_alloc_pinned(size_t bytes)
 {
-	Want w = {bytes, SLOT_MIN, KIND_PINNED, NULL, 0};
+	Want w = {.bytes = bytes, .align = SLOT_MIN, .kind = KIND_PINNED};
 	void *p = alloc_any(&w);
 	sched_m()->sampled = false; // somebody may hold locks
 	return p;

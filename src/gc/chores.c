@@ -116,7 +116,7 @@ look(int64_t now)
 	chores.allocated = allocated;
 	chores.look_at = now + LOOK_NS;
 	keep_note(&chores.window, (int64_t)heap_take_peak());
-	chores.keep = keep_bytes(&chores.window, used, rate, pace_left(), room());
+	chores.keep = keep_bytes(&chores.window, used, pace_live(), rate, pace_left(), room());
 	return rate != 0 || !keep_settled(&chores.window);
 }
 

@@ -58,6 +58,26 @@ gc_take(CacheSlots *cs)
 	return p;
 }
 
+// An object without pointers of 1 to SLOT_MIN - 1 bytes, from what is in hand; NULL: there is
+// nothing, see gc_alloc_tiny.
+static inline char *
+gc_tiny(const M *mp, size_t bytes)
+{
+	const P *pp = mp->p;
+	if (unlikely(pp == NULL) || unlikely(pp->mcache == NULL))
+		return NULL;
+	Mcache *c = pp->mcache;
+	char *p = tiny_take(c, bytes);
+	if (likely(p != NULL))
+		return p;
+	CacheSlots *cs = &c->slots[KIND_NOSCAN][CLASS_TINY];
+	if (unlikely(cs->free == 0))
+		return NULL;
+	p = gc_take(cs);
+	tiny_begin(c, p, bytes);
+	return p;
+}
+
 // The next object of the type comes from cs, and its pointers are known already.
 static inline bool
 gc_typed_already(const CacheSlots *cs, const HeapType *t)

@@ -14,6 +14,9 @@
 // Called inside the runtime with no lock held.
 void *gc_alloc(size_t bytes, Kind kind);
 void *gc_alloc_typed(const HeapType *t, size_t elems, Kind kind);
+// Without pointers, 1 to SLOT_MIN - 1 bytes, aligned to the power of two in the size: shares a
+// block with others, and all of them live as long as one does. gc_free of one does nothing.
+void *gc_alloc_tiny(size_t bytes);
 void *gc_alloc_aligned(size_t bytes, size_t align, Kind kind);
 // A record of the runtime in which pointers of the program lie: scanned, freed by gc_free_pinned.
 // Never collects. NULL without memory.  Locks: takes central, heappages.  Blocks: no.

@@ -17,7 +17,8 @@
 //
 // Keeping. What the pages in use were at most in the last seconds will be wanted again, and a tenth
 // more, as in Go; and who allocates fast wants what it will fill in the next seconds, before the
-// collector can give it any. The rest goes back to the system.
+// collector can give it any: first the free slots of pages in use, then pages. The rest goes back
+// to the system.
 #include "gc/goal.h"
 
 #include "base/base.h"
@@ -127,10 +128,11 @@ keep_settled(const KeepWindow *w)
 }
 
 int64_t
-keep_bytes(const KeepWindow *w, int64_t used, int64_t rate, int64_t left, int64_t room)
+keep_bytes(const KeepWindow *w, int64_t used, int64_t live, int64_t rate, int64_t left,
+	   int64_t room)
 {
 	int64_t ahead = rate > left / KEEP_AHEAD ? left : rate * KEEP_AHEAD;
-	int64_t wanted = plus(used, max64(ahead, 0));
+	int64_t wanted = max64(used, plus(live, max64(ahead, 0)));
 	for (int i = 0; i < KEEP_SECONDS; i++)
 		wanted = max64(wanted, w->peak[i]);
 	int64_t keep = plus(wanted, max64(wanted / KEEP_SHARE, KEEP_MIN));

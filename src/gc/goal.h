@@ -42,9 +42,10 @@ typedef struct KeepWindow {
 void keep_note(KeepWindow *w, int64_t peak);
 // Whether nothing has changed in the whole window.
 bool keep_settled(const KeepWindow *w);
-// How many bytes of memory the heap shall keep, in use or not: used is what is in use now, rate
-// what the program allocates in a second, left what it will before the next cycle begins, room what
-// the memory limit leaves.
-int64_t keep_bytes(const KeepWindow *w, int64_t used, int64_t rate, int64_t left, int64_t room);
+// How many bytes of memory the heap shall keep, in use or not: used is what pages are in use now,
+// live what objects are, rate what the program allocates in a second, left what it will before the
+// next cycle begins, room what the memory limit leaves.
+int64_t keep_bytes(const KeepWindow *w, int64_t used, int64_t live, int64_t rate, int64_t left,
+		   int64_t room);
 
 #endif

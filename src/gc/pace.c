@@ -37,6 +37,7 @@ typedef struct Counted {
 
 static struct {
 	Counted bytes, objects;
+	ATOMIC_I64 tinies; // objects that were put beside another: not in `objects`
 	ATOMIC_I64 goal CACHE_ALIGNED; // lock writes
 	Mutex lock;
 	ATOMIC(int32_t) percent;
@@ -145,6 +146,9 @@ pace_count(Mcache *c)
 {
 	count(&pace.bytes, c->allocated, c->freed);
 	count(&pace.objects, c->objects, c->freed_objects);
+	if (c->tinies != 0)
+		add_rlx(&pace.tinies, c->tinies); // order: count
+	c->tinies = 0;
 	c->allocated = c->objects = c->freed = c->freed_objects = 0;
 }
 
@@ -311,7 +315,8 @@ pace_stats(struct go_heap_stats *st)
 	int64_t live = load_rlx(&pace.bytes.live), objects = load_rlx(&pace.objects.live);
 	*st = (struct go_heap_stats){
 		.alloc_bytes = counted_since_start(&pace.bytes),
-		.allocs = counted_since_start(&pace.objects),
+		.allocs = counted_since_start(&pace.objects) +
+			  (uint64_t)load_rlx(&pace.tinies),
 		.live_bytes = live > 0 ? (uint64_t)live : 0,
 		.objects = objects > 0 ? (uint64_t)objects : 0,
 		.marked_bytes = (uint64_t)load_rlx(&pace.bytes.marked),

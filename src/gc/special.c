@@ -259,22 +259,14 @@ leave(void)
 		foreign_unlock();
 }
 
-// Small objects without pointers may share a slot, so that a pointer into one may be their
-// beginning.
-static bool
-may_begin_inside(Slot s)
-{
-	return s.info->kind == KIND_NOSCAN && s.info->size == SLOT_MIN;
-}
-
 static Slot
-object_of(void *p)
+object_of(void *p, PointsTo to)
 {
 	Slot s = heap_slot((uintptr_t)p);
 	if (s.info == NULL ||
 	    (load_rlx(slot_free_word(s)) >> (s.index % 64) & 1) != 0) // order: the caller's object
 		fatal("runtime.SetFinalizer: pointer not in heap");
-	if (slot_addr(s) != p && !may_begin_inside(s))
+	if (slot_addr(s) != p && to == POINTS_TO_BEGINNING)
 		fatal("runtime.SetFinalizer: pointer not at beginning of allocated block");
 	return s;
 }
@@ -309,9 +301,9 @@ remove_finalizer(Slot s, void *p)
 }
 
 int
-special_set_finalizer(void *p, FinalizerFn *fn, void *arg)
+special_set_finalizer(void *p, PointsTo to, FinalizerFn *fn, void *arg)
 {
-	Slot s = object_of(p);
+	Slot s = object_of(p, to);
 	if (fn == NULL) {
 		remove_finalizer(s, p);
 		return 0;
@@ -330,9 +322,9 @@ special_set_finalizer(void *p, FinalizerFn *fn, void *arg)
 }
 
 uint64_t
-special_add_cleanup(void *p, CleanupFn *fn, void *arg)
+special_add_cleanup(void *p, PointsTo to, CleanupFn *fn, void *arg)
 {
-	Slot s = object_of(p);
+	Slot s = object_of(p, to);
 	if (!final_start())
 		return 0;
 	Record proto = {.kind = RECORD_CLEANUP, .fn = (uintptr_t)fn};

@@ -197,6 +197,7 @@ mcache_flush(Mcache *c)
 	for (int k = 0; k < KIND_COUNT; k++)
 		for (uint32_t class = 0; class < SIZE_CLASSES; class++)
 			flush_slots(c, (Kind)k, class);
+	c->tiny = c->tiny_end = 0; // or objects that come now would lie in a block that is dead
 }
 
 char *

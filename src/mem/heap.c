@@ -126,3 +126,16 @@ heap_commit(size_t from, size_t to)
 	char *base = (char *)heap.base;
 	return os_commit(base + from * chunk_bytes, (to - from) * chunk_bytes) == 0;
 }
+
+void
+heap_forget(size_t chunk)
+{
+	size_t page = os_page_bytes();
+	for (int i = 0; i < ARRAY_CHUNKS; i++) {
+		uintptr_t lo = (uintptr_t)arrays[i].at + chunk * arrays[i].entry_bytes;
+		uintptr_t hi = (lo + arrays[i].entry_bytes) & ~(uintptr_t)(page - 1);
+		lo = round_up(lo, page);
+		if (lo < hi)
+			os_decommit((void *)lo, hi - lo); // what the system keeps is not wrong
+	}
+}

@@ -31,6 +31,7 @@ enum {
 	HEAP_PAGE_SHIFT = 13,
 	HEAP_PAGE = 1 << HEAP_PAGE_SHIFT,
 	SIZE_CLASSES = 68, // Go's; class 0 means large
+	CLASS_TINY = 1, // blocks of SLOT_MIN bytes that smaller objects without pointers share
 	SMALL_MAX = 32768,
 	SLOT_MIN = 16,
 	PAGE_BITS = HEAP_PAGE / SLOT_MIN, // mark and free bits of a page
@@ -226,6 +227,9 @@ typedef struct Mcache {
 	// The owner is a P, or who holds the gate.
 	CacheSlots slots[KIND_COUNT][SIZE_CLASSES]; // owner
 	Mspan *spans[KIND_COUNT][SIZE_CLASSES];     // owner: where the slots are; NULL: none
+	uintptr_t tiny;     // owner: in the block that is shared now, what nobody has
+	uintptr_t tiny_end; // owner: its end; 0: there is no such block
+	int64_t tinies;     // owner: objects put beside another, since gc last asked
 	int64_t allocated; // owner: bytes taken in hand, since gc last asked
 	int64_t objects;   // owner: the same of slots
 	int64_t freed;     // owner: bytes freed by hand, since gc last asked
@@ -284,6 +288,40 @@ slots_take(CacheSlots *cs)
 	uint32_t i = (uint32_t)__builtin_ctzll(cs->free);
 	cs->free &= cs->free - 1;
 	return cs->first + (size_t)i * cs->size;
+}
+
+// Objects without pointers of 1 to SLOT_MIN - 1 bytes, aligned to the power of two in their size,
+// share blocks: slots of KIND_NOSCAN and CLASS_TINY. A block lives as long as one of its objects.
+
+// Room in the block that is shared now, zeroed; NULL: there is not enough.
+static inline char *
+tiny_take(Mcache *c, size_t bytes)
+{
+	uintptr_t align = bytes & -bytes;
+	uintptr_t at = (c->tiny + align - 1) & -align;
+	if (at + bytes > c->tiny_end)
+		return NULL;
+	c->tiny = at + bytes;
+	c->tinies++;
+	return (char *)at;
+}
+
+// A block, just taken, begins with an object of so many bytes. Of it and the one that was shared
+// the one with more room is shared from here on.
+static inline void
+tiny_begin(Mcache *c, const char *block, size_t bytes)
+{
+	if (SLOT_MIN - bytes <= c->tiny_end - c->tiny)
+		return;
+	c->tiny = (uintptr_t)block + bytes;
+	c->tiny_end = (uintptr_t)block + SLOT_MIN;
+}
+
+// Whether the slot is a block of such objects.
+static inline bool
+slot_is_tiny(Slot s)
+{
+	return heap.spans[s.page].class == CLASS_TINY;
 }
 
 // A zeroed object of its own span, bytes > SMALL_MAX or aligned to more than its class; NULL

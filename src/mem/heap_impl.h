@@ -20,10 +20,14 @@ typedef struct Chunk {
 	uint16_t lead;                  // free pages at the beginning
 	uint16_t trail;                 // and at the end
 	uint16_t longest;               // run of free pages within
+	bool in_parts[2];               // a half that gets no huge page
 } Chunk;
 
 // Makes chunks [from, to) of the heap usable, with all that is known about their pages.
 bool heap_commit(size_t from, size_t to);
+// Gives back what is known about a chunk without a page in use: all of it reads as zero from now
+// on, which is what is true of such pages.
+void heap_forget(size_t chunk);
 extern Chunk *heap_chunk_table;
 
 // --- pages.c -------------------------------------------------------------------------------------

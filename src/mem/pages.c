@@ -10,6 +10,7 @@
 //   P3  released is set only where used is clear, but for the page of P4.
 //   P4  The heap's first page is never handed out: heap.base is a word that points there, and would
 //       keep alive for ever what lies in it.
+//   P5  Chunks from a region's `scavenge` on have no page to give back.
 // Locks:  pages_lock, rank heappages, for all here. Memory goes back to the system under it, at
 //         most SCAVENGE_PAGES at a time.
 #include <string.h>
@@ -19,6 +20,7 @@
 enum {
 	GROW_CHUNKS = 16, // 64 MiB at a time, when the system allows
 	SCAVENGE_PAGES = 256,
+	HALF_PAGES = CHUNK_PAGES / 2, // a huge page
 };
 
 typedef struct PageRegion {
@@ -26,6 +28,7 @@ typedef struct PageRegion {
 	size_t committed; // one past its last usable chunk
 	size_t end;       // one past its last chunk
 	size_t search;    // P2
+	size_t scavenge;  // P5
 } PageRegion;
 
 static Mutex pages_lock = MUTEX_INIT(heappages);
@@ -36,7 +39,7 @@ static ATOMIC_U64 pages_used;
 static ATOMIC_U64 pages_released;
 static ATOMIC_U64 pages_committed;
 static ATOMIC_U64 pages_peak;     // the most that were in use since heap_take_peak
-static ATOMIC_U64 pages_most;     // the most that ever were: so much of the arrays is touched
+static ATOMIC_U64 pages_most;     // so much of the arrays is touched, about
 static ATOMIC_U64 pages_max = ATOMIC_INIT(UINT64_MAX); // in use, hard
 
 void
@@ -44,7 +47,13 @@ pages_init(void)
 {
 	size_t chunks = heap.limit / (CHUNK_PAGES * (size_t)HEAP_PAGE) / REGION_COUNT;
 	for (size_t i = 0; i < REGION_COUNT; i++)
-		regions[i] = (PageRegion){i * chunks, i * chunks, (i + 1) * chunks, i * chunks};
+		regions[i] = (PageRegion){
+			.first = i * chunks,
+			.committed = i * chunks,
+			.end = (i + 1) * chunks,
+			.search = i * chunks,
+			.scavenge = i * chunks,
+		};
 }
 
 // --- bits of a chunk -----------------------------------------------------------------------------
@@ -206,6 +215,38 @@ count_used(size_t npages)
 		store_rlx(&pages_most, used);           // order: count
 }
 
+// Half a chunk that has given back some of its pages gets no huge page, or the kernel would fill it
+// again at its leisure. One that has all its memory, or none, may.
+static void
+advise_half(size_t chunk, uint32_t half)
+{
+	Chunk *c = &heap_chunk_table[chunk];
+	uint64_t any = 0, all = ~(uint64_t)0;
+	const uint64_t *released = c->released + half * (CHUNK_WORDS / 2);
+	for (int i = 0; i < CHUNK_WORDS / 2; i++) {
+		any |= released[i];
+		all &= released[i];
+	}
+	bool in_parts = any != 0 && ~all != 0;
+	if (in_parts == c->in_parts[half])
+		return;
+	c->in_parts[half] = in_parts;
+	char *at = heap_page_addr(chunk * CHUNK_PAGES + half * HALF_PAGES);
+	if (in_parts)
+		os_no_huge_pages(at, HALF_PAGES * HEAP_PAGE);
+	else
+		os_huge_pages(at, HALF_PAGES * HEAP_PAGE);
+}
+
+// Pages that had been given back are in use.
+static void
+took_back(size_t page, size_t npages)
+{
+	for (size_t at = page / HALF_PAGES; at <= (page + npages - 1) / HALF_PAGES; at++)
+		if (heap_chunk_table[at / 2].in_parts[at % 2])
+			advise_half(at / 2, at % 2);
+}
+
 PageRun
 pages_alloc(size_t npages, Region region)
 {
@@ -216,6 +257,8 @@ pages_alloc(size_t npages, Region region)
 		size_t released = set_used(page, npages, true);
 		count_used(npages);
 		own_add(&pages_released, -(uint64_t)released);
+		if (released != 0)
+			took_back(page, npages);
 		run.zeroed = released == npages;
 	}
 	mutex_unlock(&pages_lock);
@@ -241,10 +284,26 @@ pages_free(size_t page, size_t npages)
 	PageRegion *r = region_of(page);
 	if (page / CHUNK_PAGES < r->search)
 		r->search = page / CHUNK_PAGES;
+	if ((page + npages - 1) / CHUNK_PAGES >= r->scavenge)
+		r->scavenge = (page + npages - 1) / CHUNK_PAGES + 1;
 	mutex_unlock(&pages_lock);
 }
 
 // --- giving back ---------------------------------------------------------------------------------
+
+// A chunk without a page in use or with memory needs none in the arrays beside the heap.
+static void
+forget_if_unused(size_t chunk)
+{
+	const Chunk *c = &heap_chunk_table[chunk];
+	for (int i = 0; i < CHUNK_WORDS; i++)
+		if (c->used[i] != 0 || ~c->released[i] != 0)
+			return;
+	heap_forget(chunk);
+	uint64_t most = load_rlx(&pages_most), used = load_rlx(&pages_used); // order: own
+	most = most > CHUNK_PAGES ? most - CHUNK_PAGES : 0;
+	store_rlx(&pages_most, most > used ? most : used); // order: count
+}
 
 // Releases free pages of one chunk, at most a few; returns how many.
 static size_t
@@ -266,27 +325,37 @@ release_some(size_t chunk)
 	for (uint32_t i = from; i < end; i++)
 		c->released[i / 64] |= (uint64_t)1 << (i % 64);
 	own_add(&pages_released, end - from);
+	advise_half(chunk, from / HALF_PAGES);
+	if ((end - 1) / HALF_PAGES != from / HALF_PAGES)
+		advise_half(chunk, 1);
+	forget_if_unused(chunk);
 	return end - from;
 }
 
-// From the high end down, since low pages are used first.
+// From the high end down, since low pages are used first. At most `want` pages, or some more.
+static size_t
+scavenge_region(PageRegion *r, size_t want)
+{
+	size_t got = 0;
+	mutex_lock(&pages_lock);
+	while (got < want && r->scavenge > r->first) {
+		size_t n = release_some(r->scavenge - 1);
+		got += n;
+		if (n == 0)
+			r->scavenge--; // P5
+		mutex_unlock(&pages_lock); // others need pages
+		mutex_lock(&pages_lock);
+	}
+	mutex_unlock(&pages_lock);
+	return got;
+}
+
 size_t
 heap_scavenge(size_t bytes)
 {
 	size_t want = bytes / HEAP_PAGE, got = 0;
-	for (int k = 0; k < REGION_COUNT; k++) {
-		size_t chunk = SIZE_MAX;
-		while (got < want && chunk > regions[k].first) {
-			mutex_lock(&pages_lock);
-			if (chunk > regions[k].committed)
-				chunk = regions[k].committed;
-			size_t n = chunk > regions[k].first ? release_some(chunk - 1) : 0;
-			mutex_unlock(&pages_lock);
-			got += n;
-			if (n == 0 && chunk > regions[k].first)
-				chunk--;
-		}
-	}
+	for (int k = 0; k < REGION_COUNT && got < want; k++)
+		got += scavenge_region(&regions[k], want - got);
 	return got * HEAP_PAGE;
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Size classes: Go's, so that what Go rounds up to is the same here.
 //
-// Class 1, of 8 bytes, is served by slots of 16: the bits of a page are laid out for those.
+// Class 1, of 8 bytes, has slots of 16, as the bits of a page are laid out for those: it is
+// CLASS_TINY, and no size leads to it.
 #include "mem/heap_impl.h"
 
 const uint16_t class_size[SIZE_CLASSES] = {
@@ -56,6 +57,6 @@ sizes_init(void)
 		c = class_from(c, (size_t)i * LARGE_STEP);
 		class_of_128[i] = (uint8_t)c;
 	}
-	for (uint32_t c = FIRST; c < SIZE_CLASSES; c++)
+	for (uint32_t c = CLASS_TINY; c < SIZE_CLASSES; c++)
 		class_pages[c] = (uint8_t)pages_for(class_size[c]);
 }

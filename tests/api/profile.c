@@ -114,7 +114,7 @@ by_id(uint64_t field, uint64_t id)
 	for (Message m = whole(); next_field(&m, &f);)
 		if (f.number == field && value_in(f.inner, 1) == id)
 			return f.inner;
-	expect(!"there is a message for each number");
+	expect(false); // there is a message for each number
 	return (Message){NULL, NULL};
 }
 

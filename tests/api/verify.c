@@ -31,7 +31,7 @@ typedef struct Wide {
 
 static const go_type item_type = GO_TYPE(Item, next, data, deep, far, array);
 static const uint64_t wide_map[2] = {~UINT64_C(0), (UINT64_C(1) << 36) - 1};
-static const go_type wide_type = {sizeof(Wide), 800, 0, wide_map, "Wide"};
+static const go_type wide_type = {sizeof(Wide), 800, 0, wide_map, "Wide", NULL, 0};
 
 static Count finalized, wrong;
 static go_chan *tokens;

@@ -76,6 +76,12 @@ os_page_bytes(void)
 }
 
 void
+pace_revived(int64_t bytes)
+{
+	(void)bytes;
+}
+
+void
 foreign_lock(void)
 {
 	mutex_lock(&gate);
@@ -443,9 +449,10 @@ init_sweep(void)
 	store_rlx(&free_bits[0], bit(OBJECTS) - 1 - bit(DEAD) - bit(LIVE) - bit(REVIVED));
 	file_span(&centrals[KIND][CLASS], s);
 	weak = special_weak_new(object(DEAD));
-	cleanup = special_add_cleanup(object(DEAD), run_cleanup, object(DEAD));
-	(void)special_add_cleanup(object(LIVE), run_cleanup, object(LIVE));
-	(void)special_set_finalizer(object(REVIVED), run_finalizer, object(REVIVED + 1));
+	cleanup = special_add_cleanup(object(DEAD), POINTS_TO_BEGINNING, run_cleanup, object(DEAD));
+	(void)special_add_cleanup(object(LIVE), POINTS_TO_BEGINNING, run_cleanup, object(LIVE));
+	(void)special_set_finalizer(object(REVIVED), POINTS_TO_BEGINNING, run_finalizer,
+				    object(REVIVED + 1));
 	store_rlx(&mark_bits[0], ~bit(DEAD) & ~bit(REVIVED)); // M2
 	heap_start_sweep();
 	store_rlx(&sweep_next, CENTRALS - 1);
@@ -545,7 +552,8 @@ attach_against_sweep(int id)
 		sweep_all();
 	} else if (id == 1) {
 		begin(id);
-		EXPLORE_CHECK(special_set_finalizer(object(LIVE), run_finalizer, object(4)) == 0,
+		EXPLORE_CHECK(special_set_finalizer(object(LIVE), POINTS_TO_BEGINNING,
+						    run_finalizer, object(4)) == 0,
 			      "no memory");
 	} else {
 		begin(id);
@@ -606,7 +614,8 @@ init_mark(void)
 		infos[i] = (PageInfo){.magic = 0, .nelems = 1, .kind = KIND};
 		store_rlx(&infos[i].state, SPAN_LARGE);
 		spans[i].npages = 1;
-		(void)special_add_cleanup(object(i * OBJECTS), run_cleanup, object(i));
+		(void)special_add_cleanup(object(i * OBJECTS), POINTS_TO_BEGINNING, run_cleanup,
+					  object(i));
 	}
 	explore_words.m = NULL;
 }

@@ -109,6 +109,8 @@ test_fatal_out_of_memory(void)
 	expect_death(heap_too_large, .status = 2, .err_has = {text});
 	expect_death(heap_grows_small, .status = 2, .err_has = {text},
 		     .env = "UNDERGO_FAULT=reserve:*:ENOMEM");
+	expect_death(heap_grows_small, .status = 2, .err_has = {text}, .limit_ms = 20000,
+		     .env = "GODEBUG=gcevery=1000000 UNDERGO_FAULT=commit:17+:ENOMEM");
 	expect_death(heap_try_alloc, .status = 0, .out = "went on\n", .limit_ms = 20000);
 	expect_death(heap_try_watched, .status = 0, .out = "went on\n",
 		     .env = "GODEBUG=clobberfree=1", .limit_ms = 20000);

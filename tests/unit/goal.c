@@ -113,28 +113,32 @@ test_goal_keep(void)
 	KeepWindow w = {{0}, 0};
 	int64_t none = INT64_MAX;
 	expect(keep_settled(&w));
-	expect_eq(keep_bytes(&w, 0, 0, 0, none), MIB);
-	expect_eq(keep_bytes(&w, 100 * MIB, 0, 0, none), 110 * MIB);
+	expect_eq(keep_bytes(&w, 0, 0, 0, 0, none), MIB);
+	expect_eq(keep_bytes(&w, 100 * MIB, 100 * MIB, 0, 0, none), 110 * MIB);
 
 	keep_note(&w, 200 * MIB);
 	expect(!keep_settled(&w));
 	for (int i = 1; i < KEEP_SECONDS; i++) {
-		expect_eq(keep_bytes(&w, 100 * MIB, 0, 0, none), 220 * MIB);
+		expect_eq(keep_bytes(&w, 100 * MIB, 100 * MIB, 0, 0, none), 220 * MIB);
 		keep_note(&w, 100 * MIB);
 	}
-	expect_eq(keep_bytes(&w, 100 * MIB, 0, 0, none), 220 * MIB);
+	expect_eq(keep_bytes(&w, 100 * MIB, 100 * MIB, 0, 0, none), 220 * MIB);
 	keep_note(&w, 100 * MIB); // the peak is out of the window
 	expect(keep_settled(&w));
-	expect_eq(keep_bytes(&w, 100 * MIB, 0, 0, none), 110 * MIB);
+	expect_eq(keep_bytes(&w, 100 * MIB, 100 * MIB, 0, 0, none), 110 * MIB);
 
 	// What will be allocated is kept, up to the next cycle.
-	expect_eq(keep_bytes(&w, 100 * MIB, MIB, 1000 * MIB, none), 108 * MIB + 108 * MIB / 10);
-	expect_eq(keep_bytes(&w, 100 * MIB, 500 * MIB, 100 * MIB, none), 220 * MIB);
-	expect_eq(keep_bytes(&w, 100 * MIB, 500 * MIB, -5, none), 110 * MIB);
-	expect_eq(keep_bytes(&w, 100 * MIB, INT64_MAX, INT64_MAX, none), INT64_MAX);
+	expect_eq(keep_bytes(&w, 100 * MIB, 100 * MIB, MIB, 1000 * MIB, none),
+		  108 * MIB + 108 * MIB / 10);
+	expect_eq(keep_bytes(&w, 100 * MIB, 100 * MIB, 500 * MIB, 100 * MIB, none), 220 * MIB);
+	expect_eq(keep_bytes(&w, 100 * MIB, 100 * MIB, 500 * MIB, -5, none), 110 * MIB);
+	// First in the slots that are free.
+	expect_eq(keep_bytes(&w, 100 * MIB, 90 * MIB, MIB, 1000 * MIB, none), 110 * MIB);
+	expect_eq(keep_bytes(&w, 100 * MIB, 60 * MIB, 10 * MIB, 1000 * MIB, none), 154 * MIB);
+	expect_eq(keep_bytes(&w, 100 * MIB, 100 * MIB, INT64_MAX, INT64_MAX, none), INT64_MAX);
 
 	// Not beyond the limit, and never less than is in use.
-	expect_eq(keep_bytes(&w, 100 * MIB, 0, 0, 105 * MIB), 105 * MIB);
-	expect_eq(keep_bytes(&w, 100 * MIB, 0, 0, 50 * MIB), 100 * MIB);
-	expect_eq(keep_bytes(&w, 100 * MIB, 0, 0, -MIB), 100 * MIB);
+	expect_eq(keep_bytes(&w, 100 * MIB, 100 * MIB, 0, 0, 105 * MIB), 105 * MIB);
+	expect_eq(keep_bytes(&w, 100 * MIB, 100 * MIB, 0, 0, 50 * MIB), 100 * MIB);
+	expect_eq(keep_bytes(&w, 100 * MIB, 100 * MIB, 0, 0, -MIB), 100 * MIB);
 }
