@@ -500,3 +500,16 @@ test_heap_at_rest_sleeps(void)
 	expect(stats().free_bytes <= 8 * MIB);
 	expect_eq(go_run(work_and_drop, NULL), 0); // and it wakes up
 }
+
+// What lies unused beside an aligned object counts neither against the maximum nor as in use.
+GO_TEST(limit_max_and_alignment, 0)
+{
+	keep(4096);
+	go_set_memory_max(64 * MIB);
+	uint64_t before = stats().spans_bytes;
+	char *p = go_try_alloc(MIB, (size_t)1 << 30, GO_ALLOC_DATA);
+	expect(p != NULL && (uintptr_t)p % ((size_t)1 << 30) == 0);
+	expect(stats().spans_bytes <= before + 2 * MIB);
+	expect(go_try_alloc(65 * MIB, (size_t)1 << 20, GO_ALLOC_DATA) == NULL);
+	go_free(p);
+}
