@@ -11,8 +11,8 @@
 // dying thread may hold.
 void up_print_goroutines(int all);
 
-// Bytes to a descriptor, as os_write does, or without its patience. 0, or the error that kept some of
-// them back: -EAGAIN when patience ran out.  Answered by os.
+// Bytes to a descriptor, as os_write does, or without its patience. 0, or the error that kept some
+// of them back: -EAGAIN when patience ran out.  Answered by os.
 int up_write(int fd, const char *buf, size_t n, bool patient);
 
 // End the process now. Answered by os.
