@@ -4,6 +4,7 @@
 // collector.
 #include "goroutines.h"
 
+#include <sys/resource.h>
 #include <undergo/heap.h>
 
 #define MIB ((size_t)1 << 20)
@@ -512,4 +513,22 @@ GO_TEST(limit_max_and_alignment, 0)
 	expect(stats().spans_bytes <= before + 2 * MIB);
 	expect(go_try_alloc(65 * MIB, (size_t)1 << 20, GO_ALLOC_DATA) == NULL);
 	go_free(p);
+}
+
+static uint64_t
+address_space(void)
+{
+	return (uint64_t)proc_field("/proc/self/status", "VmSize") * 1024;
+}
+
+// Under ulimit -v the heap takes a quarter at most.
+GO_TEST(limit_address_space, 0)
+{
+	const uint64_t limit = UINT64_C(8) << 30;
+	struct rlimit r = {limit, limit};
+	uint64_t before = address_space();
+	expect_eq(setrlimit(RLIMIT_AS, &r), 0);
+	keep(4096);
+	expect(address_space() - before <= limit / 4 + 256 * MIB);
+	keep(100 * MIB);
 }
