@@ -11,8 +11,8 @@
  * Objects never move. What keeps one alive is a pointer to it, or into it, in: a global or static
  * variable of any loaded object, a thread's stack, registers or thread-local variables, a
  * goroutine's stack or local values, what waits in a channel, what go_root_add named, or another
- * live object. Memory from malloc and mmap is not looked at, nor are values of pthread keys beyond
- * the first 32. Pointers must be stored whole and aligned to their size.
+ * live object. Memory from malloc and mmap is not looked at; values of pthread keys are where libc
+ * is glibc. Pointers must be stored whole and aligned to their size.
  *
  * All objects begin zeroed. Without memory these functions end the process with "fatal error:
  * runtime: out of memory", but those that say they return NULL.
