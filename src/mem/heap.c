@@ -2,8 +2,8 @@
 // The reservation of the heap, and of the arrays beside it.
 //
 // Address space is reserved once: a tebibyte for each region, or as much as the system grants; of
-// what ulimit -v allows a quarter at most, for the program wants the rest. It costs nothing until chunks of it are committed, together with their share of the arrays, and
-// then what is touched.
+// what ulimit -v allows a quarter at most, for the program wants the rest. It costs nothing until
+// chunks of it are committed, together with their share of the arrays, and then what is touched.
 #include "mem/heap_impl.h"
 
 #include "base/godebug.h"
