@@ -24,11 +24,20 @@ with_end(size_t n)
 	return bytes > ODD_BYTES || bytes <= ALIGN ? bytes : ODD_BYTES + 1;
 }
 
+// Enters, for an object of so many bytes. A thread that comes for the first time needs memory.
+static void
+enter_or_die(size_t bytes)
+{
+	if (unlikely(!sched_attached()))
+		gc_out_of_memory(bytes);
+	sched_enter();
+}
+
 // Everything but the usual case. Who calls it leaves; to enter twice is to enter.
 static NOINLINE void *
 alloc_or_die(size_t bytes, Kind kind)
 {
-	sched_enter();
+	enter_or_die(bytes);
 	void *p = gc_alloc(bytes, kind);
 	if (unlikely(p == NULL))
 		gc_out_of_memory(bytes);
@@ -38,7 +47,7 @@ alloc_or_die(size_t bytes, Kind kind)
 static NOINLINE void *
 alloc_typed_or_die(const go_type *t, size_t n)
 {
-	sched_enter();
+	enter_or_die(t->bytes * n);
 	void *p = gc_alloc_typed(t, n, KIND_TYPED);
 	if (unlikely(p == NULL))
 		gc_out_of_memory(t->bytes * n);
@@ -100,7 +109,7 @@ go_try_alloc(size_t n, size_t align, go_alloc_kind kind)
 	static const uint8_t kinds[] = {KIND_SCAN, KIND_NOSCAN, KIND_PINNED};
 	if ((align & (align - 1)) != 0 || align > ALIGN_MAX || n > PTRDIFF_MAX)
 		return NULL;
-	if ((unsigned)kind > GO_ALLOC_PINNED)
+	if ((unsigned)kind > GO_ALLOC_PINNED || unlikely(!sched_attached()))
 		return NULL;
 	sched_enter();
 	void *p = gc_alloc_aligned(with_end(n), align > ALIGN ? align : ALIGN, kinds[kind]);
@@ -146,6 +155,8 @@ go_root_add(const void *p, size_t n)
 {
 	if (p == NULL || n == 0)
 		return GO_EINVAL;
+	if (!sched_attached())
+		return GO_ENOMEM;
 	sched_enter();
 	int err = root_add(p, n);
 	sched_leave();
@@ -166,6 +177,8 @@ go_root_remove(const void *p)
 void
 go_gc(void)
 {
+	if (!sched_attached())
+		return; // there is no memory for collecting
 	sched_enter();
 	gc_collect(GC_FORCED);
 	sched_leave();
@@ -234,6 +247,8 @@ go_set_memory_max(int64_t n)
 int
 go_pressure_add(go_pressure_fn *fn, void *arg, int percent)
 {
+	if (!sched_attached())
+		return GO_ENOMEM;
 	sched_enter();
 	int err = pressure_add(fn, arg, percent);
 	sched_leave();
