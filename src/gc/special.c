@@ -399,9 +399,11 @@ special_weak_get(struct go_weak *w)
 {
 	Record *r = &w->record;
 	enter();
-	bool alive = !r->cleared && lives(heap_slot(r->what));
+	void *p = !r->cleared && lives(heap_slot(r->what)) ? (void *)r->what : NULL;
+	// From leave on a thread may be stopped and its object collected, unless it has the pointer.
+	__asm__ volatile("" : "+r"(p));
 	leave();
-	return alive ? (void *)r->what : NULL;
+	return p;
 }
 
 void
