@@ -313,6 +313,19 @@ chunk_number(size_t i)
 	return r->first + i;
 }
 
+// STW: nobody but the monitor, which is not stopped, can have the lock.
+void
+pages_hold(void)
+{
+	mutex_lock(&pages_lock);
+}
+
+void
+pages_let_go(void)
+{
+	mutex_unlock(&pages_lock);
+}
+
 // P2.
 void
 pages_verify(WrongFn *wrong)

@@ -213,6 +213,7 @@ heap_walk(HeapWalk *w, bool marked)
 {
 	*w = (HeapWalk){.marked = marked};
 	walk = w;
+	pages_hold();
 	for (size_t i = 0, n = heap_chunks(); i < n; i++) {
 		walk_chunk_pages(chunk_number(i));
 		walk_chunk_spans(chunk_number(i));
@@ -227,6 +228,7 @@ heap_walk(HeapWalk *w, bool marked)
 	heap_walk_same("pages committed", heap.base, counts.reserved / HEAP_PAGE,
 		    w->chunks * CHUNK_PAGES);
 	heap_walk_same("spans in lists", heap.base, w->listed, w->spans);
+	pages_let_go();
 }
 
 void

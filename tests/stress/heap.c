@@ -9,6 +9,7 @@
 // those that cannot be in a cycle have a finalizer, which runs once, before the cleanup, and finds
 // the object whole.
 #include "goroutines.h"
+#include "stress/mutators.h"
 
 #include <pthread.h>
 #include <undergo/heap.h>
@@ -78,6 +79,7 @@ typedef struct Mutator {
 enum { MUTATORS = 6 };
 enum { ON_STACK, GLOBAL, ADDED };
 
+long mutator_rounds = 400;
 static Mutator mutators[MUTATORS];
 static void *globals[MUTATORS][ROOTS];
 static uint64_t first_seed;
@@ -479,7 +481,7 @@ static void
 mutator_main(void *v)
 {
 	Mutator *m = v;
-	for (long i = test_scale(400); i > 0; i--)
+	for (long i = test_scale(mutator_rounds); i > 0; i--)
 		mutate(m, 1000);
 	mutator_end(m);
 	atomic_fetch_sub(&running, 1);
