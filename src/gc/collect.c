@@ -302,6 +302,7 @@ collect(GcWhy why)
 	if (!helped)
 		shrink_run();
 	specials_wake();
+	final_watch(os_nanotime());
 	pace_end(&c);
 	store_rel(&gc.ended, load_rlx(&gc.begun)); // order: publish -> gc_collect
 }

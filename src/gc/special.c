@@ -399,8 +399,9 @@ special_weak_get(struct go_weak *w)
 {
 	Record *r = &w->record;
 	enter();
-	void *p = !r->cleared && lives(heap_slot(r->what)) ? (void *)r->what : NULL;
-	// From leave on a thread may be stopped and its object collected, unless it has the pointer.
+	bool alive = !r->cleared && lives(heap_slot(r->what));
+	void *p = alive ? (void *)r->what : NULL;
+	// From here on a thread may be stopped and its object collected, unless it has the pointer.
 	__asm__ volatile("" : "+r"(p));
 	leave();
 	return p;

@@ -103,10 +103,13 @@ item_new(uint64_t *rand, Item *next)
 					 : get(sizeof(Item), GO_ALLOC_SCAN);
 	if (it == NULL)
 		return next;
+	expect(it->next == NULL && it->id == 0 && it->data == NULL);
 	*it = (Item){.next = next, .id = r, .words = some_words(r >> 8)};
 	it->data = get(it->words * sizeof(uint64_t), r % 4 == 0 ? GO_ALLOC_SCAN : GO_ALLOC_DATA);
-	if (it->data != NULL)
-		it->data[it->words - 1] = r;
+	for (size_t i = 0; it->data != NULL && i < it->words; i++) {
+		expect_eq(it->data[i], 0);
+		it->data[i] = r;
+	}
 	attach(it, r >> 32);
 	return it;
 }
