@@ -134,17 +134,28 @@ const void *const up_alloc_entries[] = {
 
 // --- questions -----------------------------------------------------------------------------------
 
+// The slot that p points to or into. Large ones do not fill their pages; and where nobody holds an
+// object the span may change under our eyes, so that what was read does not fit together.
+static Slot
+slot_around(const void *p)
+{
+	Slot s = heap_slot((uintptr_t)p);
+	if (s.info != NULL && (uintptr_t)p - (uintptr_t)slot_addr(s) >= slot_bytes(s))
+		s.info = NULL;
+	return s;
+}
+
 void *
 go_object(const void *p)
 {
-	Slot s = heap_slot((uintptr_t)p);
+	Slot s = slot_around(p);
 	return s.info != NULL ? slot_addr(s) : NULL;
 }
 
 size_t
 go_object_size(const void *p)
 {
-	Slot s = heap_slot((uintptr_t)p);
+	Slot s = slot_around(p);
 	return s.info != NULL ? slot_bytes(s) : 0;
 }
 

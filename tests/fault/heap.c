@@ -157,6 +157,7 @@ program_main(void *unused)
 	pthread_t t;
 	long started = 1;
 	go_set_gc_percent(20);
+	go_set_memory_limit(8 << 20); // free memory goes back again and again
 	expect_eq(pthread_create(&t, NULL, thread_worker, (void *)7), 0);
 	for (uintptr_t i = 0; i < WORKERS; i++) {
 		int err = go_spawn(worker, (void *)i);

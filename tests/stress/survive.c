@@ -133,7 +133,7 @@ words_on_goroutine(void *v)
 	go_wg_done(&loads);
 }
 
-// What is free, given back or never used has no object, whatever is asked about it.
+// Whatever is asked about, what is said to lie there does not begin behind it.
 static Count asked;
 
 static void *
@@ -142,7 +142,8 @@ ask_always(void *v)
 	uint64_t rand = first_seed + (uintptr_t)v;
 	while (!stopped()) {
 		uintptr_t w = some_word(&rand);
-		(void)go_object((void *)w);
+		uintptr_t p = (uintptr_t)go_object((void *)w);
+		expect(p <= w);
 		(void)go_object_size((void *)w);
 		count_add(&asked);
 	}
