@@ -171,6 +171,7 @@ on_tick(int sig)
 	(void)sig;
 	count_add(&ticks);
 	spoil_stack();
+	compute_for(200 * GO_USEC); // a collection may well begin meanwhile
 	errno = saved;
 }
 
