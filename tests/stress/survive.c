@@ -16,6 +16,7 @@
 
 static uint64_t first_seed;
 static atomic_bool stop;
+static go_waitgroup loads; // goroutines that go on until stop
 
 static bool
 stopped(void)
@@ -124,8 +125,6 @@ words_on_thread(void *v)
 	return NULL;
 }
 
-static go_waitgroup loads;
-
 static void
 words_on_goroutine(void *v)
 {
@@ -190,12 +189,57 @@ tick(bool on)
 	expect_eq(setitimer(ITIMER_PROF, &t, NULL), 0);
 }
 
-// --- processes -----------------------------------------------------------------------------------
-
 typedef struct Node {
 	struct Node *next;
 	uint64_t number;
 } Node;
+
+static Count held;
+
+// The only pointer is in a register, which a signal's frame may have when a collection begins.
+static __attribute__((noinline)) void
+hold(uint64_t number)
+{
+	Node *n = go_new(Node);
+	n->number = number;
+	for (int i = 0; i < 200000; i++)
+		__asm__ volatile("" : "+r"(n));
+	expect_eq(n->number, number);
+	count_add(&held);
+}
+
+static __attribute__((noinline)) void
+spoil_deeper(void)
+{
+	volatile uintptr_t words[256];
+	for (int i = 0; i < 256; i++)
+		words[i] = 0;
+}
+
+static void
+hold_always(uint64_t number)
+{
+	while (!stopped()) {
+		hold(number++);
+		spoil_deeper();
+	}
+}
+
+static void
+hold_in_goroutine(void *v)
+{
+	hold_always((uintptr_t)v << 32);
+	go_wg_done(&loads);
+}
+
+static void *
+hold_in_thread(void *v)
+{
+	hold_always((uintptr_t)v << 32);
+	return NULL;
+}
+
+// --- processes -----------------------------------------------------------------------------------
 
 static Node *chain; // constant once made
 enum { CHAIN = 500 };
@@ -455,12 +499,16 @@ test_heap_among_questions(void)
 void
 test_heap_among_signals(void)
 {
-	loads_begin(PROVE, 60);
+	loads_begin(PROVE ",clobberfree=1", 60);
+	for (int i = 0; i < 2; i++) {
+		load_thread(hold_in_thread, 0);
+		load_goroutine(hold_in_goroutine, 0);
+	}
 	tick(true);
 	test_heap_mutators();
 	tick(false);
 	loads_end();
-	expect(count_of(&ticks) > 20);
+	expect(count_of(&ticks) > 20 && count_of(&held) > 10);
 }
 
 void
