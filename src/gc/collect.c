@@ -181,43 +181,56 @@ note_roots(Cycle *c)
 	c->stopped = os_nanotime();
 }
 
-// From the stop to the restart; of the caller's stack, what is live begins at sp. False: a module
-// came or went meanwhile.
-static bool
+// All stand still, and the roots are gathered.
+static void
+mark_heap(Cycle *c)
+{
+	note_roots(c);
+	flush_caches();
+	c->live_before = pace_live();
+	if (unlikely(godebug.gcwalk != 0))
+		walk_heap(false);
+	if (unlikely(godebug.stackpoison != 0))
+		stacks_poison();
+	if (unlikely(godebug.gccheckmark != 0))
+		checkmark_begin(&roots);
+	mark_all(c);
+	if (unlikely(godebug.gccheckmark != 0))
+		checkmark_end();
+	if (unlikely(live_wanted()))
+		live_gather();
+	if (unlikely(godebug.gcwalk != 0))
+		walk_heap(true);
+	heap_start_sweep();
+	pace_marked(c);
+	c->marked = os_nanotime();
+}
+
+typedef enum Outcome {
+	MARKED,
+	CHANGED, // a module came or went meanwhile, or there are more roots than there was room for
+	REFUSED, // no memory
+} Outcome;
+
+// From the stop to the restart; of the caller's stack, what is live begins at sp.
+static Outcome
 stopped_part(Cycle *c, const void *sp)
 {
+	Outcome outcome = REFUSED;
 	c->asked = os_nanotime();
 	sched_stop_world();
 	foreign_lock();
 	finish_sweeping(); // what was being swept when the stop was asked for
-	threads_stop();
-	bool ok = roots_gather(&roots, sp);
-	if (ok) {
-		note_roots(c);
-		flush_caches();
-		c->live_before = pace_live();
-		if (unlikely(godebug.gcwalk != 0))
-			walk_heap(false);
-		if (unlikely(godebug.stackpoison != 0))
-			stacks_poison();
-		if (unlikely(godebug.gccheckmark != 0))
-			checkmark_begin(&roots);
-		mark_all(c);
-		if (unlikely(godebug.gccheckmark != 0))
-			checkmark_end();
-		if (unlikely(live_wanted()))
-			live_gather();
-		if (unlikely(godebug.gcwalk != 0))
-			walk_heap(true);
-		heap_start_sweep();
-		pace_marked(c);
-		c->marked = os_nanotime();
+	if (threads_stop()) {
+		outcome = roots_gather(&roots, sp) ? MARKED : CHANGED;
+		if (outcome == MARKED)
+			mark_heap(c);
+		threads_resume();
 	}
-	threads_resume();
 	foreign_unlock();
 	sched_start_world();
 	c->resumed = os_nanotime();
-	return ok;
+	return outcome;
 }
 
 // Its frame holds the callee-saved registers of whoever called, and lasts until the mark is over.
@@ -229,11 +242,11 @@ cycle(Cycle *c)
 	__builtin_unwind_init();
 	shrink_hurry();
 	finish_sweeping();
+	Outcome outcome;
 	do
-		if (!roots_prepare())
-			return false;
-	while (!stopped_part(c, arch_sp()));
-	return true;
+		outcome = roots_prepare() ? stopped_part(c, arch_sp()) : REFUSED;
+	while (outcome == CHANGED);
+	return outcome == MARKED;
 }
 
 // --- who collects, and when ----------------------------------------------------------------------
@@ -290,6 +303,7 @@ collect(GcWhy why)
 	if (!helped)
 		shrink_run();
 	specials_wake();
+	final_watch(os_nanotime());
 	pace_end(&c);
 	if (sweeps) // the others leave some garbage for later: not enough for who waits
 		store_rel(&gc.ended, load_rlx(&gc.begun)); // order: publish -> gc_collect

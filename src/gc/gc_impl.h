@@ -23,8 +23,9 @@
 // --- stop.c: every thread of the process --------------------------------------------------------
 
 // Stops all threads of the process but the caller, the collector's and the runtime's own that hold
-// no pointers of the program (the monitor, Ms without a G in user code). World stopped.
-void threads_stop(void);
+// no pointers of the program (the monitor, Ms without a G in user code). World stopped. False: no
+// memory, and all go on.
+bool threads_stop(void);
 // Lets them go on.
 void threads_resume(void);
 // The calling thread, whose number this is, is never stopped: one of the collector's.

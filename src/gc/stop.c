@@ -188,26 +188,44 @@ stop_all(int64_t patience)
 			ask_ms(&pass);
 		if (pass.failed || !await(patience))
 			return false;
-		if (!pass.news && (listed < 0 || listed == os_thread_count()))
+		int counted = os_thread_count(); // negative: the kernel does not tell
+		if (!pass.news && (listed < 0 || counted < 0 || listed == counted))
 			return true;
 	}
 	return false;
 }
 
-// False: all go on, and it can be tried again.
-static bool
-try_to_stop(int64_t patience)
+static void
+listed_one(void *unused, int tid)
+{
+	(void)unused;
+	(void)tid;
+}
+
+// Records for all threads, and for as many that are made meanwhile.
+static uint32_t
+room_wanted(void)
 {
 	int threads = os_thread_count();
-	uint32_t room = (threads > 0 ? (uint32_t)threads : 0) * 2 + EXEMPT_MAX + WORKERS_KEPT +
-			SPARE_ROOM;
-	if (os_halt_begin(room) != 0)
-		return false;
+	if (threads < 0)
+		threads = os_threads_each(listed_one, NULL);
+	return (threads > 0 ? (uint32_t)threads : 0) * 2 + EXEMPT_MAX +
+	       WORKERS_KEPT + SPARE_ROOM;
+}
+
+typedef enum Try { STOPPED, AGAIN, REFUSED } Try;
+
+// AGAIN: all go on, and it can be tried again. REFUSED: there is no memory for it.
+static Try
+try_to_stop(int64_t patience)
+{
+	if (os_halt_begin(room_wanted()) != 0)
+		return REFUSED;
 	sched_rest_hold();
 	if (except_ours() && except_kernels() && except_resting() && stop_all(patience))
-		return true;
+		return STOPPED;
 	threads_resume();
-	return false;
+	return AGAIN;
 }
 
 // --- the face -----------------------------------------------------------------------------------
@@ -220,13 +238,15 @@ complain(int tid)
 	print_str(", which does not let its signal through\n");
 }
 
-void
+bool
 threads_stop(void)
 {
 	check(os_halt_init() == 0, "cannot install the signal that stops threads");
 	int64_t patience = PATIENCE_NS, begun = os_nanotime();
 	bool complained = false;
-	while (!try_to_stop(patience)) {
+	for (Try t; (t = try_to_stop(patience)) != STOPPED;) {
+		if (t == REFUSED)
+			return false;
 		if (!complained && os_nanotime() - begun > COMPLAIN_S * GO_SEC) {
 			complain(late); // while all run
 			complained = true;
@@ -235,6 +255,7 @@ threads_stop(void)
 		if (patience < PATIENCE_MAX_NS)
 			patience *= 2;
 	}
+	return true;
 }
 
 void

@@ -43,7 +43,7 @@ look(Secrets *s)
 		expect(roots_prepare());
 		sched_stop_world();
 		foreign_lock();
-		threads_stop();
+		expect(threads_stop());
 		ok = roots_gather(&set, arch_sp());
 		if (ok && s != NULL)
 			count_words(s, &set);
