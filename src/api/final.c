@@ -7,6 +7,8 @@
 int
 go_set_finalizer(void *p, void (*fn)(void *p, void *arg), void *arg)
 {
+	if (!sched_attached())
+		return GO_ENOMEM;
 	sched_enter();
 	int err = special_set_finalizer(p, POINTS_TO_BEGINNING, fn, arg);
 	sched_leave();
@@ -16,7 +18,7 @@ go_set_finalizer(void *p, void (*fn)(void *p, void *arg), void *arg)
 go_cleanup
 go_add_cleanup(void *p, void (*fn)(void *arg), void *arg)
 {
-	if (fn == NULL)
+	if (fn == NULL || !sched_attached())
 		return 0;
 	if (p == NULL)
 		fatal("runtime.AddCleanup: ptr is nil");
@@ -42,6 +44,8 @@ go_cleanup_stop(void *p, go_cleanup c)
 go_weak *
 go_weak_new(void *p)
 {
+	if (!sched_attached())
+		return NULL;
 	sched_enter();
 	go_weak *w = special_weak_new(p);
 	sched_leave();

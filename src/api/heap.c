@@ -25,11 +25,20 @@ with_end(size_t n)
 	return bytes > ODD_BYTES || bytes <= ALIGN ? bytes : ODD_BYTES + 1;
 }
 
+// Enters, for an object of so many bytes. A thread that comes for the first time needs memory.
+static void
+enter_or_die(size_t bytes)
+{
+	if (unlikely(!sched_attached()))
+		gc_out_of_memory(bytes);
+	sched_enter();
+}
+
 // Everything but the usual case. Who calls it leaves; to enter twice is to enter.
 static NOINLINE void *
 alloc_or_die(size_t bytes, Kind kind)
 {
-	sched_enter();
+	enter_or_die(bytes);
 	void *p = gc_alloc(bytes, kind);
 	if (unlikely(p == NULL))
 		gc_out_of_memory(bytes);
@@ -39,7 +48,7 @@ alloc_or_die(size_t bytes, Kind kind)
 static NOINLINE void *
 alloc_typed_or_die(const go_type *t, size_t n)
 {
-	sched_enter();
+	enter_or_die(t->bytes * n);
 	void *p = gc_alloc_typed(t, n, KIND_TYPED);
 	if (unlikely(p == NULL))
 		gc_out_of_memory(t->bytes * n);
@@ -101,7 +110,7 @@ go_try_alloc(size_t n, size_t align, go_alloc_kind kind)
 	static const uint8_t kinds[] = {KIND_SCAN, KIND_NOSCAN, KIND_PINNED};
 	if ((align & (align - 1)) != 0 || align > ALIGN_MAX || n > PTRDIFF_MAX)
 		return NULL;
-	if ((unsigned)kind > GO_ALLOC_PINNED)
+	if ((unsigned)kind > GO_ALLOC_PINNED || unlikely(!sched_attached()))
 		return NULL;
 	sched_enter();
 	void *p = gc_alloc_aligned(with_end(n), align > ALIGN ? align : ALIGN, kinds[kind]);
@@ -126,24 +135,31 @@ const void *const up_alloc_entries[] = {
 
 // --- questions -----------------------------------------------------------------------------------
 
-// Somebody else may be starting the heap just now.
+// The slot that p points to or into. Large ones do not fill their pages; and where nobody holds an
+// object the span may change under our eyes, so that what was read does not fit together. Somebody
+// else may be starting the heap just now.
 static Slot
-slot_of(const void *p)
+slot_around(const void *p)
 {
-	return gc_started() ? heap_slot((uintptr_t)p) : (Slot){0, 0, NULL};
+	if (!gc_started())
+		return (Slot){0, 0, NULL};
+	Slot s = heap_slot((uintptr_t)p);
+	if (s.info != NULL && (uintptr_t)p - (uintptr_t)slot_addr(s) >= slot_bytes(s))
+		s.info = NULL;
+	return s;
 }
 
 void *
 go_object(const void *p)
 {
-	Slot s = slot_of(p);
+	Slot s = slot_around(p);
 	return s.info != NULL ? slot_addr(s) : NULL;
 }
 
 size_t
 go_object_size(const void *p)
 {
-	Slot s = slot_of(p);
+	Slot s = slot_around(p);
 	return s.info != NULL ? slot_bytes(s) : 0;
 }
 
@@ -154,6 +170,8 @@ go_root_add(const void *p, size_t n)
 {
 	if (p == NULL || n == 0)
 		return GO_EINVAL;
+	if (!sched_attached())
+		return GO_ENOMEM;
 	sched_enter();
 	int err = root_add(p, n);
 	sched_leave();
@@ -174,6 +192,8 @@ go_root_remove(const void *p)
 void
 go_gc(void)
 {
+	if (!sched_attached())
+		return; // there is no memory for collecting
 	sched_enter();
 	gc_collect(GC_FORCED);
 	sched_leave();
@@ -242,6 +262,8 @@ go_set_memory_max(int64_t n)
 int
 go_pressure_add(go_pressure_fn *fn, void *arg, int percent)
 {
+	if (!sched_attached())
+		return GO_ENOMEM;
 	sched_enter();
 	int err = pressure_add(fn, arg, percent);
 	sched_leave();

@@ -181,59 +181,57 @@ note_roots(Cycle *c)
 	c->stopped = os_nanotime();
 }
 
-typedef enum Stopped {
-	STOPPED_MARKED,
-	STOPPED_ANEW,   // a module came or went meanwhile
-	STOPPED_FAILED, // not all threads could be stopped
-} Stopped;
-
-// All stand still. False: a module came or went meanwhile.
-static bool
-mark_stopped(Cycle *c, const void *sp)
+// All stand still, and the roots are gathered.
+static void
+mark_heap(Cycle *c)
 {
-	bool ok = roots_gather(&roots, sp);
-	if (ok) {
-		note_roots(c);
-		flush_caches();
-		c->live_before = pace_live();
-		if (unlikely(godebug.gcwalk != 0))
-			walk_heap(false);
-		if (unlikely(godebug.stackpoison != 0))
-			stacks_poison();
-		if (unlikely(godebug.gccheckmark != 0))
-			checkmark_begin(&roots);
-		mark_all(c);
-		if (unlikely(godebug.gccheckmark != 0))
-			checkmark_end();
-		if (unlikely(live_wanted()))
-			live_gather();
-		if (unlikely(godebug.gcwalk != 0))
-			walk_heap(true);
-		heap_start_sweep();
-		pace_marked(c);
-		c->marked = os_nanotime();
-	}
-	return ok;
+	note_roots(c);
+	flush_caches();
+	c->live_before = pace_live();
+	if (unlikely(godebug.gcwalk != 0))
+		walk_heap(false);
+	if (unlikely(godebug.stackpoison != 0))
+		stacks_poison();
+	if (unlikely(godebug.gccheckmark != 0))
+		checkmark_begin(&roots);
+	mark_all(c);
+	if (unlikely(godebug.gccheckmark != 0))
+		checkmark_end();
+	if (unlikely(live_wanted()))
+		live_gather();
+	if (unlikely(godebug.gcwalk != 0))
+		walk_heap(true);
+	heap_start_sweep();
+	pace_marked(c);
+	c->marked = os_nanotime();
 }
 
+typedef enum Outcome {
+	MARKED,
+	CHANGED, // a module came or went meanwhile, or there are more roots than there was room for
+	RUNNING, // not all threads could be stopped, or there was no memory for that
+} Outcome;
+
 // From the stop to the restart; of the caller's stack, what is live begins at sp.
-static Stopped
+static Outcome
 stopped_part(Cycle *c, const void *sp)
 {
-	Stopped how = STOPPED_FAILED;
+	Outcome outcome = RUNNING;
 	c->asked = os_nanotime();
 	sched_stop_world();
 	foreign_lock();
 	finish_sweeping(); // what was being swept when the stop was asked for
 	if (threads_stop()) {
-		how = mark_stopped(c, sp) ? STOPPED_MARKED : STOPPED_ANEW;
+		outcome = roots_gather(&roots, sp) ? MARKED : CHANGED;
+		if (outcome == MARKED)
+			mark_heap(c);
 		threads_resume();
 	}
 	foreign_unlock();
 	sched_start_world();
 	c->resumed = os_nanotime();
 	pace_paused(c);
-	return how;
+	return outcome;
 }
 
 // Not all threads could be stopped; the world runs. Who cannot do without the cycle waits for the
@@ -262,10 +260,10 @@ cycle(Cycle *c)
 	for (;;) {
 		if (!roots_prepare())
 			return false;
-		Stopped how = stopped_part(c, arch_sp());
-		if (how == STOPPED_MARKED)
+		Outcome outcome = stopped_part(c, arch_sp());
+		if (outcome == MARKED)
 			return true;
-		if (how == STOPPED_FAILED && !may_try_again(c))
+		if (outcome == RUNNING && !may_try_again(c))
 			return false;
 	}
 }
@@ -325,6 +323,7 @@ collect(GcWhy why)
 	if (!helped)
 		shrink_run();
 	specials_wake();
+	final_watch(os_nanotime());
 	pace_end(&c);
 	if (sweeps) // the others leave some garbage for later: not enough for who waits
 		store_rel(&gc.ended, load_rlx(&gc.begun)); // order: publish -> gc_collect

@@ -20,6 +20,7 @@
 //       may be lost in the runner's one block that is not full. Queueing needs no memory.
 //   F4  A runner that waits is not counted as a goroutine: it keeps nobody from seeing a deadlock,
 //       and is none itself. `parked` or the runner itself looks at what is queued, or bell is set.
+//   F5  calls is odd while a call is running.
 // Locks:  special_lock. The runner parks without it and looks at the queue once more off its stack.
 // Order:  O1  An entry is complete, then counted (release); the marker reads the count (acquire),
 //             then entries. An entry is cleared, then the count falls (release): who fills the
@@ -31,6 +32,7 @@
 #include "gc/special.h"
 
 #include "arch/arch.h"
+#include "base/line.h"
 #include "gc/chores.h"
 #include "sched/sched.h"
 
@@ -69,7 +71,13 @@ static struct {
 	ATOMIC(G *) runner;  // who claimed starting writes; NULL: there has been none
 	ATOMIC_U64 runner_id; // the same; stored before runner
 	ATOMIC_U32 starting; // claimed by who starts a runner
+	ATOMIC_U64 calls;    // the runner writes: begun and ended; F5
+	uint64_t seen;       // who holds gc.busy: calls when it last changed, as far as he knows
+	int64_t seen_at;     // the same: since when
+	bool said;           // the same: that this call takes long
 } final;
+
+static const int64_t LONG_NS = 10 * GO_SEC;
 
 // --- blocks --------------------------------------------------------------------------------------
 
@@ -190,10 +198,12 @@ run_entry(Block *b, uint32_t n)
 	uintptr_t p = load_rlx(&e->p);     // order: own
 	uintptr_t arg = load_rlx(&e->arg); // order: own
 	store_rlx(&e->fn, 0);              // order: own, F2
+	own_add(&final.calls, 1);          // F5
 	if (fn != 0 && p != 0)
 		((FinalizerFn *)fn)((void *)p, (void *)arg);
 	else if (fn != 0)
 		((CleanupFn *)fn)((void *)arg);
+	own_add(&final.calls, 1);
 	store_rlx(&e->p, 0);               // order: published with the count, O1
 	store_rlx(&e->arg, 0);             // order: published with the count, O1
 	store_rel(&b->count, n - 1);       // order: publish -> final_mark, O1
@@ -266,6 +276,8 @@ run_all(void *unused)
 	(void)unused;
 	Block *b = NULL;
 	sched_enter();
+	if (load_rlx(&final.calls) % 2 != 0) // order: own. The last runner ended in a call; F5
+		own_add(&final.calls, 1);
 	for (;;) {
 		b = next_block(b);
 		if (b == NULL) {
@@ -277,6 +289,52 @@ run_all(void *unused)
 		sched_enter();
 	}
 }
+
+// --- calls that take long ------------------------------------------------------------------------
+
+// Calls that are queued and not begun.
+static uint64_t
+waiting(void)
+{
+	uint64_t n = 0;
+	mutex_lock(&special_lock);
+	for (const Block *b = final.queue; b != NULL; b = b->next)
+		n += load_rlx(&b->count); // order: own, under the lock
+	for (const Block *b = final.running; b != NULL; b = b->next)
+		n += load_rlx(&b->count); // order: count
+	mutex_unlock(&special_lock);
+	return n > 0 ? n - 1 : 0; // the one that runs is counted until it ends
+}
+
+COLD static void
+say_long(int64_t ns)
+{
+	Line l = {.n = 0};
+	line_str(&l, "runtime: a finalizer or cleanup has been running for ");
+	line_u64(&l, (uint64_t)(ns / GO_SEC));
+	line_str(&l, " seconds, in goroutine ");
+	line_u64(&l, load_rlx(&final.runner_id)); // order: hint
+	line_str(&l, "; ");
+	line_u64(&l, waiting());
+	line_str(&l, " wait for its end");
+	line_end(&l);
+}
+
+void
+final_watch(int64_t now)
+{
+	uint64_t calls = load_rlx(&final.calls); // order: count
+	if (calls != final.seen || calls % 2 == 0) {
+		final.seen = calls;
+		final.seen_at = now;
+		final.said = false;
+	} else if (!final.said && now - final.seen_at >= LONG_NS && !runner_gone()) {
+		final.said = true;
+		say_long(now - final.seen_at);
+	}
+}
+
+// --- starting a runner ---------------------------------------------------------------------------
 
 static bool
 start(void)

@@ -56,5 +56,8 @@ void final_queue(uintptr_t fn, uintptr_t p, uintptr_t arg);
 void final_mark(Marker *m);
 // Tells the same.
 void final_visit(void (*word)(uintptr_t w));
+// At the end of a cycle: says so when one call has kept the others waiting for long.  Locks: takes
+// special.  Runs on: who holds gc.busy.
+void final_watch(int64_t now);
 
 #endif

@@ -53,6 +53,7 @@ static int refused;        // or why it could not be asked
 static int64_t patience_ns = PATIENCE_NS; // of the next try
 static int64_t failing_since;             // 0: the last round did not fail
 static bool complained;                   // since then
+static bool no_memory;                    // for the last try
 static ATOMIC_I64 again_at;               // when the next round is due; 0: at once
 static bool leader_ended;  // the first thread has, and stays listed for ever
 static int kernels[WORKERS_KEPT]; // threads of the kernel's; 0: none
@@ -207,26 +208,44 @@ stop_all(int64_t patience)
 			ask_ms(&pass);
 		if (pass.failed || !await(patience))
 			return false;
-		if (!pass.news && (listed < 0 || listed == os_thread_count()))
+		int counted = os_thread_count(); // negative: the kernel does not tell
+		if (!pass.news && (listed < 0 || counted < 0 || listed == counted))
 			return true;
 	}
 	return false;
 }
 
-// False: all go on, and it can be tried again.
-static bool
-try_to_stop(int64_t patience)
+static void
+listed_one(void *unused, int tid)
+{
+	(void)unused;
+	(void)tid;
+}
+
+// Records for all threads, and for as many that are made meanwhile.
+static uint32_t
+room_wanted(void)
 {
 	int threads = os_thread_count();
-	uint32_t room = (threads > 0 ? (uint32_t)threads : 0) * 2 + EXEMPT_MAX + WORKERS_KEPT +
-			SPARE_ROOM;
-	if (os_halt_begin(room) != 0)
-		return false;
+	if (threads < 0)
+		threads = os_threads_each(listed_one, NULL);
+	return (threads > 0 ? (uint32_t)threads : 0) * 2 + EXEMPT_MAX +
+	       WORKERS_KEPT + SPARE_ROOM;
+}
+
+typedef enum Try { STOPPED, AGAIN, REFUSED } Try;
+
+// AGAIN: all go on, and it can be tried again. REFUSED: there is no memory for it.
+static Try
+try_to_stop(int64_t patience)
+{
+	if (os_halt_begin(room_wanted()) != 0)
+		return REFUSED;
 	sched_rest_hold();
 	if (except_ours() && except_kernels() && except_resting() && stop_all(patience))
-		return true;
+		return STOPPED;
 	threads_resume();
-	return false;
+	return AGAIN;
 }
 
 // --- the face -----------------------------------------------------------------------------------
@@ -236,7 +255,7 @@ complain(void)
 {
 	Line l = {.n = 0};
 	if (late == 0) {
-		line_str(&l, "runtime: no collection: no memory, or threads come and go");
+		line_str(&l, "runtime: no collection while threads come and go all the time");
 	} else if (refused != 0) {
 		line_str(&l, "runtime: no collection while thread ");
 		line_u64(&l, (uint64_t)late);
@@ -267,7 +286,11 @@ threads_stop(void)
 	check(os_halt_init() == 0, "cannot install the signal that stops threads");
 	int64_t begun = os_nanotime();
 	while (os_nanotime() - begun < ROUND_NS) {
-		if (try_to_stop(patience_ns)) {
+		Try t = try_to_stop(patience_ns);
+		no_memory = t == REFUSED;
+		if (t == REFUSED)
+			return false;
+		if (t == STOPPED) {
 			patience_ns = PATIENCE_NS;
 			failing_since = 0;
 			complained = false;
@@ -299,6 +322,8 @@ threads_held_off(void)
 bool
 threads_failed(void)
 {
+	if (no_memory)
+		return false;
 	if (os_nanotime() - failing_since <= COMPLAIN_S * GO_SEC)
 		return true;
 	if (!complained)

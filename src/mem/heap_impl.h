@@ -51,6 +51,9 @@ void pages_let_go(void);
 // Calls wrong when what is known about regions is.  STW.
 typedef void WrongFn(const char *what, uintptr_t at, uint64_t is, uint64_t should);
 void pages_verify(WrongFn *wrong);
+// While the world is stopped the monitor may still give memory back, but not between these two.
+void pages_hold(void);
+void pages_let_go(void);
 
 // --- size.c --------------------------------------------------------------------------------------
 

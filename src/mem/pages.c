@@ -386,6 +386,7 @@ chunk_number(size_t i)
 	return r->first + i;
 }
 
+// STW: nobody but the monitor, which is not stopped, can have the lock.
 void
 pages_hold(void)
 {

@@ -58,6 +58,8 @@ int os_thread_start(void (*fn)(void *arg), void *arg);
 int os_thread_start_patient(void (*fn)(void *arg), void *arg);
 int os_thread_id(void); // the kernel's; cached per thread
 int os_process_id(void);
+// From here on fn is called in the child of each fork, on its only thread. False: no memory.
+bool os_after_fork(void (*fn)(void));
 uintptr_t os_first_stack(void); // an address on the stack of the process's first thread
 // The calling thread's errno. The compiler may not remember the answer across a switch.
 int *os_errno_addr(void);

@@ -14,6 +14,22 @@ Sched sched = {
 
 enum { NOT_STARTED, STARTING, STARTED };
 
+// --- forks ------------------------------------------------------------------------------------
+
+static bool forked; // this process is the child of one that had started us
+
+// The other threads are gone, whatever they were at. The lease that the caller has lost sends it
+// the slow way, so that a fork costs nobody anything.
+static void
+in_child(void)
+{
+	forked = true;
+	if (sched_m() != NULL)
+		lease_revoke(&sched_m()->lease);
+}
+
+// --- preparing --------------------------------------------------------------------------------
+
 // What is done once, however often the rest has to be tried.
 static void
 prepare_once(void)
@@ -23,6 +39,7 @@ prepare_once(void)
 		return;
 	prepared = true;
 	os_init();
+	(void)os_after_fork(in_child); // without memory a call in a child may hang
 	sched.started_at = os_nanotime();
 	const char *refused = arch_refuses();
 	if (refused != NULL) {
@@ -108,6 +125,8 @@ regain_p(M *mp)
 int
 sched_attach(void)
 {
+	if (unlikely(forked))
+		fatal("call of undergo in the child of a fork");
 	if (sched_start() != 0 || (sched_m() == NULL && m_attach() == NULL))
 		return GO_ENOMEM;
 	return 0;
@@ -117,6 +136,8 @@ G *
 sched_enter_slow(void)
 {
 	M *mp = sched_m();
+	if (unlikely(forked))
+		fatal("call of undergo in the child of a fork");
 	if (unlikely(mp == NULL)) {
 		if (sched_attach() != 0)
 			fatal("no memory or no thread to start with");

@@ -502,6 +502,72 @@ GO_TEST(final_flood, 0)
 	expect_eq(count_of(&wrong), 0);
 }
 
+// A million that die together, again and again: nobody has to wait long meanwhile, and what was
+// needed for the first is enough for the others.
+static Node *all_of_them;
+
+static void
+make_million(void)
+{
+	for (long i = 0, n = test_scale(1000000); i < n; i++) {
+		Node *p = node_new(i);
+		expect_eq(go_set_finalizer(p, run_flood, &ran), 0);
+		p->next = all_of_them;
+		all_of_them = p;
+	}
+	while (all_of_them != NULL) { // all of them are outermost now
+		Node *p = all_of_them;
+		all_of_them = p->next;
+		p->next = NULL;
+	}
+}
+
+static void
+echo_pings(void *v)
+{
+	go_chan *c = v;
+	int64_t sent;
+	while (go_chan_recv(c, &sent, GO_NEVER) == 0)
+		(void)go_alloc(100);
+}
+
+// Collects until n have run. Returns the longest time that a ping took to go over.
+static int64_t
+ping_until(go_chan *c, long n)
+{
+	int64_t worst = 0;
+	for (int i = 0; i < 20000 && count_of(&ran) < n; i++) {
+		int64_t sent = test_now_ns();
+		expect_eq(go_chan_send(c, &sent, GO_NEVER), 0);
+		if (i % 100 == 0)
+			go_gc();
+		int64_t took = test_now_ns() - sent;
+		worst = took > worst ? took : worst;
+		go_sleep(GO_MSEC / 4);
+	}
+	expect(count_of(&ran) >= n);
+	return worst;
+}
+
+GO_TEST(final_million, 2)
+{
+	long n = test_scale(1000000), rss[4];
+	go_chan *c = go_chan_new(sizeof(int64_t), 0);
+	expect_eq(go_spawn(echo_pings, c), 0);
+	for (int i = 0; i < 4; i++) {
+		long before = count_of(&ran);
+		make_with(make_million);
+		int64_t worst = ping_until(c, before + n * 99 / 100);
+		expect(worst < 2 * GO_SEC * test_slowness());
+		go_gc();
+		rss[i] = proc_field("/proc/self/status", "VmRSS");
+	}
+	go_chan_close(c);
+	expect_eq(count_of(&wrong), 0);
+	expect(count_of(&ran) <= 4 * n);
+	expect(rss[3] <= rss[1] + rss[1] / 4 + 16 * 1024);
+}
+
 // --- cleanups ------------------------------------------------------------------------------------
 
 enum { EACH = 5 };

@@ -144,6 +144,10 @@ GO_TEST(heap_knows_what_is_not_its_own, 1)
 		expect_eq(go_object_size(others[i]), 0);
 	}
 	expect(go_object(p + 50) == p);
+	char *large = go_alloc_data(40000); // has the rest of its last page to itself
+	expect(go_object(large + 40000) == large && go_object(large + 40500) == NULL);
+	expect_eq(go_object_size(large + 40500), 0);
+	go_keep_alive(large);
 	free(plain);
 }
 

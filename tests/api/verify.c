@@ -323,3 +323,11 @@ test_heap_mutators_fenced(void)
 	setenv("GODEBUG", "efence=1,gcwalk=1,gccheckmark=1", 1);
 	test_heap_mutators();
 }
+
+// Collections at moments that nothing else decides.
+void
+test_heap_mutators_every(void)
+{
+	setenv("GODEBUG", "gcevery=997,gccheckmark=1,gcwalk=1,clobberfree=1,stackpoison=1", 1);
+	test_heap_mutators();
+}

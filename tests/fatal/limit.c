@@ -167,6 +167,79 @@ test_limit_says_so(void)
 	expect(rest != NULL && strchr(rest, '\n')[1] == '\0');
 }
 
+// A limit, or a hard maximum, of six fifths of what is needed: the program goes on, slowly. Where
+// the limit is exceeded for that it says so; the maximum never is.
+enum { LIVE_MIB = 40, CHURN_MIB = 200 };
+
+static size_t
+kept_bytes(void)
+{
+	size_t n = 0;
+	for (const Node *at = kept; at != NULL; at = at->next)
+		n += sizeof(Node);
+	return n;
+}
+
+static int
+six_fifths(void *hard)
+{
+	go_heap_stats st;
+	uint64_t most = 0;
+	go_set_gc_percent(-1);
+	keep(LIVE_MIB * MIB);
+	go_gc();
+	go_heap_stats_read(&st);
+	int64_t needed = (int64_t)(hard != NULL ? st.spans_bytes : st.memory_bytes);
+	int64_t limit = needed / 5 * 6;
+	if (hard != NULL)
+		go_set_memory_max(limit);
+	else
+		go_set_memory_limit(limit);
+	for (int i = 0; i < CHURN_MIB; i++) {
+		churn(MIB);
+		go_heap_stats_read(&st);
+		uint64_t now = hard != NULL ? st.spans_bytes : st.memory_bytes;
+		most = now > most ? now : most;
+	}
+	expect_eq(kept_bytes(), LIVE_MIB * MIB);
+	expect(st.collections > 3);
+	expect(hard == NULL || (int64_t)most <= limit);
+	expect(hard != NULL || (int64_t)most <= limit || st.held_back > 0);
+	printf("held back: %d\n", st.held_back > 0);
+	return 0;
+}
+
+DEATH(limit_six_fifths)
+{
+	go_gomaxprocs(1);
+	go_run(six_fifths, NULL);
+}
+
+DEATH(limit_six_fifths_hard)
+{
+	static char hard;
+	go_gomaxprocs(1);
+	go_run(six_fifths, &hard);
+}
+
+void
+test_limit_six_fifths(void)
+{
+	static ChildEnd end;
+	char *env[] = {"GOMEMLIMIT=off", NULL};
+	for (int hard = 0; hard < 2; hard++) {
+		child_run(&end, hard ? "limit_six_fifths_hard" : "limit_six_fifths", env, 60000);
+		bool held_back = strstr(end.text, "held back: 1\n") != NULL;
+		bool said = strstr(end.text, " MiB cannot be kept (") != NULL;
+		if (end.status != 0 || held_back != said)
+			printf("ended with %d\n%s\n", end.status, end.text);
+		fflush(stdout);
+		expect_eq(end.status, 0);
+		expect_eq(said, held_back);
+		expect(strstr(end.text, "held back: ") != NULL && !(hard && said));
+	}
+}
+
 static int
 trace_three(void *unused)
 {

@@ -33,10 +33,13 @@ allocate_much(size_t bytes)
 static int
 write_after_free(void *arg)
 {
+	static void *neighbour; // their span lives on
 	(void)arg;
+	neighbour = go_alloc_data(object_bytes);
 	char *p = go_alloc_data(object_bytes);
 	go_free(p);
 	write_at(p, object_bytes / 2);
+	go_keep_alive(neighbour);
 	allocate_much(object_bytes);
 	return 0;
 }

@@ -5,7 +5,11 @@
 //
 // What can be reached by the books must be alive: each object carries its identity and a pattern,
 // and has a cleanup that says when it has died. What cannot be reached must, nearly all of it, die.
+// Some have a weak pointer, which gives what is reached, and nothing of what has died; and some of
+// those that cannot be in a cycle have a finalizer, which runs once, before the cleanup, and finds
+// the object whole.
 #include "goroutines.h"
+#include "stress/mutators.h"
 
 #include <pthread.h>
 #include <undergo/heap.h>
@@ -55,7 +59,10 @@ typedef struct Book {
 	uint32_t edge_cell; // which Cell of it has the edges
 	int edges[EDGES];  // numbers of objects, -1 none
 	bool reached;
+	bool finalizes;
+	atomic_bool finalized;
 	atomic_bool dead;
+	go_weak *weak; // or NULL
 } Book;
 
 typedef struct Mutator {
@@ -72,11 +79,12 @@ typedef struct Mutator {
 enum { MUTATORS = 6 };
 enum { ON_STACK, GLOBAL, ADDED };
 
+long mutator_rounds = 400;
 static Mutator mutators[MUTATORS];
 static void *globals[MUTATORS][ROOTS];
 static uint64_t first_seed;
 static atomic_bool stop;
-static Count running, sending, made_all, died_all, freed_all, trees;
+static Count running, sending, made_all, died_all, freed_all, finalized_all, trees;
 
 static unsigned
 below(uint64_t *rand, unsigned n)
@@ -85,12 +93,6 @@ below(uint64_t *rand, unsigned n)
 }
 
 // --- objects -------------------------------------------------------------------------------------
-
-static uint64_t
-identity_of(const Mutator *m, int i)
-{
-	return UINT64_C(0xfeed00000000) + ((uint64_t)m->number << 32) + (uint64_t)i * 3 + 1;
-}
 
 static Cell *
 object_at(const Book *b)
@@ -148,9 +150,40 @@ died(void *arg)
 {
 	uintptr_t id = (uintptr_t)arg;
 	Book *b = &mutators[id / NODES].books[id % NODES];
-	bool dies_once = !atomic_exchange(&b->dead, true);
+	expect_eq(atomic_load(&b->finalized), b->finalizes);
+	bool dies_once = !atomic_exchange(&b->dead, true); // the book may be used anew from here on
 	expect(dies_once);
 	count_add(&died_all);
+}
+
+static uint64_t
+identity_of(const Mutator *m, int i)
+{
+	return UINT64_C(0xfeed00000000) + ((uint64_t)m->number << 32) + (uint64_t)i * 3 + 1;
+}
+
+// Of the object at p, whoever gives it to us.
+static void
+check_whole(const Cell *c, const Mutator *m, int i)
+{
+	const Cell *e = c + m->books[i].edge_cell;
+	expect_eq(c->identity, identity_of(m, i));
+	expect_eq(e->identity, identity_of(m, i));
+	for (int k = 0; k < 3; k++)
+		expect_eq(e->pattern[k], identity_of(m, i) * (uint64_t)(k + 7));
+}
+
+static void
+finalize(void *p, void *arg)
+{
+	uintptr_t id = (uintptr_t)arg;
+	Mutator *m = &mutators[id / NODES];
+	Book *b = &m->books[id % NODES];
+	check_whole(p, m, (int)(id % NODES));
+	expect(!atomic_load(&b->dead));
+	bool once = !atomic_exchange(&b->finalized, true);
+	expect(once);
+	count_add(&finalized_all);
 }
 
 static void
@@ -166,12 +199,10 @@ static void
 check_object(const Mutator *m, int i)
 {
 	const Book *b = &m->books[i];
-	const Cell *c = object_at(b), *e = c + b->edge_cell;
-	expect(!atomic_load(&b->dead));
-	expect_eq(c->identity, identity_of(m, i));
-	expect_eq(e->identity, identity_of(m, i));
-	for (int k = 0; k < 3; k++)
-		expect_eq(e->pattern[k], identity_of(m, i) * (uint64_t)(k + 7));
+	expect(!atomic_load(&b->dead) && !atomic_load(&b->finalized));
+	check_whole(object_at(b), m, i);
+	if (b->weak != NULL)
+		expect(go_weak_get(b->weak) == object_at(b));
 }
 
 // A pointer to object i in one of the ways that keep it.
@@ -242,6 +273,32 @@ reach(Mutator *m)
 	free(stack);
 }
 
+// What nothing reaches may come back by its weak pointer until it has died; then it is whole.
+static void
+check_weak(Mutator *m, int i)
+{
+	Book *b = &m->books[i];
+	if (b->weak == NULL)
+		return;
+	bool was_dead = atomic_load(&b->dead);
+	Cell *c = go_weak_get(b->weak);
+	expect(c == NULL || (!was_dead && c == object_at(b)));
+	if (c != NULL)
+		check_whole(c, m, i);
+	go_keep_alive(c);
+}
+
+static void
+forget(Book *b)
+{
+	b->hidden = 0;
+	if (b->weak == NULL)
+		return;
+	expect(go_weak_get(b->weak) == NULL);
+	go_weak_free(b->weak);
+	b->weak = NULL;
+}
+
 // Entries of the dead are used again; pinned objects that nothing reaches are freed by hand, and so
 // are some others.
 static void
@@ -256,14 +313,15 @@ settle(Mutator *m)
 		m->n_used++;
 		if (b->reached)
 			continue;
+		check_weak(m, i);
 		if (b->kind == PINNED) {
 			check_object(m, i);
 			go_free(object_at(b)); // its cleanup goes with it
 			count_add(&freed_all);
-			b->hidden = 0;
+			forget(b);
 		} else if (atomic_load(&b->dead)) {
 			m->died++;
-			b->hidden = 0;
+			forget(b);
 		}
 	}
 }
@@ -321,7 +379,13 @@ step_make(Mutator *m)
 	c->identity = e->identity = identity_of(m, i);
 	for (int k = 0; k < 3; k++)
 		e->pattern[k] = identity_of(m, i) * (uint64_t)(k + 7);
-	expect(go_add_cleanup(c, died, (void *)(uintptr_t)(m->number * NODES + i)) != 0);
+	void *id = (void *)(uintptr_t)(m->number * NODES + i);
+	expect(go_add_cleanup(c, died, id) != 0);
+	b->finalizes = kind == DATA && below(&m->rand, 2) != 0;
+	if (b->finalizes)
+		expect_eq(go_set_finalizer(c, finalize, id), 0);
+	if (below(&m->rand, 4) == 0)
+		expect((b->weak = go_weak_new(c)) != NULL);
 	m->made++;
 	count_add(&made_all);
 	int from = some_object(m);
@@ -417,7 +481,7 @@ static void
 mutator_main(void *v)
 {
 	Mutator *m = v;
-	for (long i = test_scale(400); i > 0; i--)
+	for (long i = test_scale(mutator_rounds); i > 0; i--)
 		mutate(m, 1000);
 	mutator_end(m);
 	atomic_fetch_sub(&running, 1);
@@ -566,7 +630,7 @@ GO_TEST(heap_mutators, 2)
 		go_chan_close(post[i]);
 	for (int i = 2; i < MUTATORS; i += 3)
 		pthread_join(threads[i], NULL);
-	expect(count_of(&trees) > 0);
+	expect(count_of(&trees) > 0 && count_of(&finalized_all) > 0);
 	for (int i = 0; i < 20 && gone() < count_of(&made_all) * 9 / 10; i++) {
 		go_gc();
 		go_sleep(GO_MSEC);

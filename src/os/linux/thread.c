@@ -159,6 +159,12 @@ sys_thread_cpu_ns(int tid)
 	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
+bool
+os_after_fork(void (*fn)(void))
+{
+	return pthread_atfork(NULL, NULL, fn) == 0;
+}
+
 // A directory has a link for itself, one for its name, and one for each folder in it. That much can
 // be asked without a descriptor.
 static int
