@@ -231,7 +231,7 @@ test_fatal_final_alone_is_no_deadlock(void)
 
 // --- the runner has ended -----------------------------------------------------------------------
 
-enum { BALLAST = 300, BALLAST_BYTES = 30000, ROUNDS = 30 };
+enum { BALLAST = 300, BALLAST_BYTES = 30000, ROUNDS = 8 };
 static void *ballast[BALLAST];
 static go_chan *told;
 
@@ -306,5 +306,5 @@ DEATH(final_behind_goexit)
 void
 test_fatal_final_behind_goexit(void)
 {
-	expect_death(final_behind_goexit, .status = 0);
+	expect_death(final_behind_goexit, .status = 0, .limit_ms = 30000);
 }
