@@ -49,7 +49,8 @@ enum {
 	GO_EINVAL = -5,    /* an argument makes no sense */
 	GO_ENOMEM = -6,    /* the system gives no memory, thread or descriptor */
 	GO_EBUSY = -7,     /* the object is in use */
-	GO_ENOSYS = -8     /* this system cannot do it */
+	GO_ENOSYS = -8,    /* this system cannot do it */
+	GO_EIO = -9        /* the descriptor does not take what was to be written */
 };
 
 /* go_strerror - the text of an error code.

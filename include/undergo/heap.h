@@ -181,7 +181,8 @@ GO_API int go_root_remove(const void *p);
 
 /* go_gc - collect now: when it returns, what was unreachable at the call is free.
  *
- * Unless there is no memory for collecting itself, which is little.
+ * Unless there is no memory for collecting itself, which is little; or some thread cannot be
+ * stopped for ten seconds, as the kernel keeps it asleep: then nothing is free.
  * Blocks:    this goroutine, until it is done.
  * Call from: a goroutine or a thread.
  */
@@ -238,7 +239,8 @@ GO_API void go_heap_stats_read(go_heap_stats *st);
  * Where, and the types of small objects, are known when the program was started with
  * GODEBUG=allocsites=n, which keeps n callers of each allocation, or with GODEBUG=leaks=1, which
  * writes the report when the process exits, too.
- * Errors:    GO_ENOMEM.
+ * Errors:    GO_ENOMEM, also when there can be no collection (see go_gc); nothing was written.
+ *            GO_EIO: not all of it could be written.
  * Blocks:    the calling thread: it writes.
  * Call from: a goroutine or a thread.
  */
@@ -247,7 +249,7 @@ GO_API int go_heap_report(int fd);
 /* go_heap_profile - write the heap profile to fd, in pprof's format, not compressed: samples of
  * what has been allocated since sampling began, and of what of it is alive.
  *
- * Errors:    GO_ENOMEM.
+ * Errors:    GO_ENOMEM: nothing was written. GO_EIO: not all of it could be written.
  * Blocks:    the calling thread: it writes.
  * Call from: a goroutine or a thread.
  */

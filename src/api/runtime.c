@@ -78,6 +78,8 @@ go_strerror(int code)
 		return "in use";
 	case GO_ENOSYS:
 		return "not supported by this system";
+	case GO_EIO:
+		return "cannot be written";
 	default:
 		return "unknown error";
 	}

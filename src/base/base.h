@@ -70,6 +70,7 @@ void print_i64(int64_t v);
 void print_hex(uint64_t v); // with 0x
 // Where the print_ functions of this thread write; 2 unless go_dump changed it.
 int print_to(int fd);
+bool print_failed(void); // something was not written since then
 
 // The second half of death: set once by the first thread that dies, see base/fail.c.
 extern ATOMIC_U32 base_dying;

@@ -11,9 +11,9 @@
 // dying thread may hold.
 void up_print_goroutines(int all);
 
-// Bytes to a descriptor, as os_write does, or without its patience. False when that ran out.
-// Answered by os.
-bool up_write(int fd, const char *buf, size_t n, bool patient);
+// Bytes to a descriptor, as os_write does, or without its patience. 0, or the error that kept some
+// of them back: -EAGAIN when patience ran out.  Answered by os.
+int up_write(int fd, const char *buf, size_t n, bool patient);
 
 // End the process now. Answered by os.
 __attribute__((noreturn)) void up_exit(int status);

@@ -5,6 +5,8 @@
 // Each call is one write, so that nothing is lost when the next call never comes. A descriptor in
 // non-blocking mode that is full is waited for until that was in vain once: what follows of the
 // text, which is all that a dying process has to say, is then written only as far as there is room.
+#include <errno.h>
+
 #include "base/base.h"
 #include "base/base_up.h"
 
@@ -12,14 +14,18 @@ enum { U64_DIGITS = 20, DEFAULT_FD = 2 };
 
 static __thread int print_fd;  // this thread's descriptor, xor the default
 static __thread bool given_up; // its reader was waited for in vain
+static __thread bool failed;   // some of the text did not get there
 
 // The only places that form the addresses of these: not inlined, so that no caller keeps them
 // across a switch to another thread.
 static NOINLINE void
 write_text(const char *s, size_t n)
 {
-	if (!up_write(print_fd ^ DEFAULT_FD, s, n, !given_up))
+	int err = up_write(print_fd ^ DEFAULT_FD, s, n, !given_up);
+	if (err == -EAGAIN)
 		given_up = true;
+	if (err != 0)
+		failed = true;
 }
 
 // A new text, but for a dying process that goes on where it was.
@@ -30,7 +36,14 @@ print_to(int fd)
 	print_fd = fd ^ DEFAULT_FD;
 	if (before != fd || load_rlx(&base_dying) == 0) // order: hint, who dies has stored it
 		given_up = false;
+	failed = false;
 	return before;
+}
+
+NOINLINE bool
+print_failed(void)
+{
+	return failed;
 }
 
 void

@@ -209,6 +209,7 @@ mark_heap(Cycle *c)
 typedef enum Outcome {
 	MARKED,
 	CHANGED, // a module came or went meanwhile, or there are more roots than there was room for
+	LATE,    // not all threads could be stopped
 	REFUSED, // no memory
 } Outcome;
 
@@ -216,12 +217,13 @@ typedef enum Outcome {
 static Outcome
 stopped_part(Cycle *c, const void *sp)
 {
-	Outcome outcome = REFUSED;
 	c->asked = os_nanotime();
 	sched_stop_world();
 	foreign_lock();
 	finish_sweeping(); // what was being swept when the stop was asked for
-	if (threads_stop()) {
+	Halt halt = threads_stop();
+	Outcome outcome = halt == HALT_LATE ? LATE : REFUSED;
+	if (halt == HALTED) {
 		outcome = roots_gather(&roots, sp) ? MARKED : CHANGED;
 		if (outcome == MARKED)
 			mark_heap(c);
@@ -230,23 +232,40 @@ stopped_part(Cycle *c, const void *sp)
 	foreign_unlock();
 	sched_start_world();
 	c->resumed = os_nanotime();
+	pace_paused(c);
 	return outcome;
+}
+
+// Not all threads could be stopped; the world runs. Who cannot do without the cycle waits for the
+// next round, as if for the kernel.
+COLD static bool
+may_try_again(Cycle *c)
+{
+	if (!threads_failed() || (c->why != GC_FORCED && c->why != GC_LIMIT))
+		return false;
+	sched_block_begin();
+	os_sleep(threads_again_at() - os_nanotime());
+	sched_enter();
+	c->cpu_begin = os_thread_cpu_ns(os_thread_id()); // it may be another thread
+	return true;
 }
 
 // Its frame holds the callee-saved registers of whoever called, and lasts until the mark is over.
 // What lies below it is the collector's own, and would keep alive what earlier marks have met.
-// False: there is no memory to collect with.
+// False: there is no memory to collect with, or a thread did not stop.
 NOINLINE static bool
 cycle(Cycle *c)
 {
 	__builtin_unwind_init();
 	shrink_hurry();
 	finish_sweeping();
-	Outcome outcome;
-	do
-		outcome = roots_prepare() ? stopped_part(c, arch_sp()) : REFUSED;
-	while (outcome == CHANGED);
-	return outcome == MARKED;
+	for (;;) {
+		Outcome outcome = roots_prepare() ? stopped_part(c, arch_sp()) : REFUSED;
+		if (outcome == MARKED)
+			return true;
+		if (outcome == REFUSED || (outcome == LATE && !may_try_again(c)))
+			return false;
+	}
 }
 
 // --- who collects, and when ----------------------------------------------------------------------
@@ -282,8 +301,9 @@ gc_leave(void)
 	sched_ready_list(&all);
 }
 
-// Who holds busy. Nothing happens without memory to collect with: who allocates finds out whether
-// there is enough for that, and tries again before the next time.
+// Who holds busy. Nothing happens without memory to collect with, or while a thread cannot be
+// stopped: who allocates finds out whether there is enough for that, and tries again before the
+// next time.
 static void
 collect(GcWhy why)
 {
@@ -332,8 +352,8 @@ is_due(size_t more)
 void
 gc_collect_if_due(size_t more)
 {
-	if (!gc_started() || !gc_enter())
-		return; // somebody is at it
+	if (!gc_started() || threads_held_off() || !gc_enter())
+		return; // somebody is at it, or waits for a thread
 	if (is_due(more)) {
 		bool tight = limit_due(more);
 		collect(GC_GOAL);
@@ -346,7 +366,7 @@ gc_collect_if_due(size_t more)
 void
 gc_collect(GcWhy why)
 {
-	if (!gc_started())
+	if (!gc_started() || (why == GC_CHAOS && threads_held_off()))
 		return;
 	// order: count. One that begins after the call sees all the caller has dropped.
 	uint64_t wanted = load_acq(&gc.begun) + 1;

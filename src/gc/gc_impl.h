@@ -7,7 +7,8 @@
 //   3 sched_stop_world: no P runs, no G is inside the runtime on a P. Then foreign_lock: no thread
 //     without a P is inside the allocator, and nothing is being swept
 //   4 threads_stop: every other thread of the process stands still, wherever it is. From here to 9
-//     nothing of libc is called, and no lock that a stopped thread may hold is taken
+//     nothing of libc is called, and no lock that a stopped thread may hold is taken. Should some
+//     thread not come there is no cycle now
 //   5 flush all Mcaches, heap_premark
 //   6 roots_gather: ranges of memory that may hold pointers
 //   7 mark from them, on all workers
@@ -23,13 +24,21 @@
 // --- stop.c: every thread of the process --------------------------------------------------------
 
 // Stops all threads of the process but the caller, the collector's and the runtime's own that hold
-// no pointers of the program (the monitor, Ms without a G in user code). World stopped. False: no
-// memory, and all go on.
-bool threads_stop(void);
+// no pointers of the program (the monitor, Ms without a G in user code). World stopped. Unless all
+// are HALTED they go on. LATE: some thread did not come; the world must go on, too, and
+// threads_failed be called. REFUSED: there is no memory for it.
+typedef enum Halt { HALTED, HALT_LATE, HALT_REFUSED } Halt;
+Halt threads_stop(void);
 // Lets them go on.
 void threads_resume(void);
 // The calling thread, whose number this is, is never stopped: one of the collector's.
 void threads_exempt(int tid);
+// Whether the last try has failed, and a cycle that can wait shall not begin yet. Any thread.
+bool threads_held_off(void);
+// After threads_stop has failed, while all run: whether one who needs the cycle shall wait for
+// threads_again_at, to try again. False: that has gone on for long, which standard error is told.
+bool threads_failed(void);
+int64_t threads_again_at(void);
 
 // --- roots.c ------------------------------------------------------------------------------------
 

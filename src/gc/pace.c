@@ -206,9 +206,11 @@ pace_marked(const Cycle *c)
 	store_rlx(&pace.roots, (int64_t)(c->stack_bytes + c->global_bytes)); // order: own
 }
 
-static void
-count_pause(int64_t ns)
+// Each stop counts, also one that no mark came of.
+void
+pace_paused(const Cycle *c)
 {
+	int64_t ns = c->resumed - c->asked;
 	own_add(&pace.pause_all, ns);
 	store_rlx(&pace.pause_last, ns);    // order: own
 	if (ns > load_rlx(&pace.pause_max)) // order: own
@@ -238,7 +240,6 @@ pace_end(const Cycle *c)
 	own_add(&pace.cycles, 1);
 	own_add(&pace.forced, c->why == GC_FORCED);
 	own_add(&pace.periodic, c->why == GC_PERIODIC);
-	count_pause(c->resumed - c->asked);
 	count_cpu(c);
 	store_rlx(&pace.ended_at, c->resumed); // order: count
 	set_goal();

@@ -35,7 +35,7 @@ typedef struct Cycle {
 	int64_t cpu_begin;     // CPU time of this thread when it began
 	int64_t live_before;
 	int64_t goal_before;
-	int64_t asked;         // the stop was asked for
+	int64_t asked;         // the stop was asked for; of the last try, as what follows
 	int64_t stopped;       // all stand still, and the roots are known
 	int64_t marked;
 	int64_t resumed;
@@ -51,7 +51,9 @@ typedef struct Cycle {
 void pace_begin(Cycle *c, GcWhy why);
 // The mark is over. STW, all caches are flushed.
 void pace_marked(const Cycle *c);
-// The world runs again.
+// The world runs again, from asked to resumed it was stopped. For each stop of a cycle.
+void pace_paused(const Cycle *c);
+// The cycle is over.
 void pace_end(const Cycle *c);
 
 // trace.c: a line for GODEBUG=gctrace=1. nth: number of the cycle; percent: of the CPU time that

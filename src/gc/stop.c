@@ -16,6 +16,12 @@
 // with more patience each time. Threads that merely wait for a processor are waited for as long as
 // it takes.
 //
+// But some do not come for very long: one that the kernel has put to sleep where no signal wakes
+// it, before a disk that does not answer or until a child of vfork has begun its program; and none
+// can be asked while the queue of signals is full. The world must not wait for that. After some
+// tries it goes on without a cycle, for nine times as long as it has been stopped at least, until
+// the next round of tries.
+//
 // Threads of the kernel's, which io_uring puts into the process, take no signals and have nothing
 // of the program. They are found out when they do not come, and remembered, as each signal that one
 // does not take stays in the kernel's queue. Who is remembered is looked at again each time: the
@@ -24,13 +30,16 @@
 // Locks:  none are taken; the caller holds foreign_lock, and the world is stopped.
 #include <errno.h>
 
+#include "base/line.h"
 #include "gc/gc_impl.h"
 #include "sched/sched.h"
 
 enum {
 	EXEMPT_MAX = 64,
 	PATIENCE_NS = 2 * GO_MSEC,
-	PATIENCE_MAX_NS = 256 * GO_MSEC,
+	PATIENCE_MAX_NS = 128 * GO_MSEC,
+	ROUND_NS = 20 * GO_MSEC, // of tries; no other begins when so much is over
+	REST_SHARE = 9,          // times as long as a round took
 	COMPLAIN_S = 10,
 	SPARE_ROOM = 64,
 	PASSES_MAX = 100, // that only find the count of threads changing
@@ -38,9 +47,15 @@ enum {
 };
 
 static ATOMIC(int) exempt[EXEMPT_MAX];
-static int late;          // who stops the world: kept the last try waiting
-static bool leader_ended; // who stops the world: the first thread has, and stays listed for ever
-static int kernels[WORKERS_KEPT]; // who stops the world: threads of the kernel's; 0: none
+// Who stops the world:
+static int late;           // kept the last try waiting; 0: nobody did
+static int refused;        // or why it could not be asked
+static int64_t patience_ns = PATIENCE_NS; // of the next try
+static int64_t failing_since;             // 0: the last round did not fail
+static bool complained;                   // since then
+static ATOMIC_I64 again_at;               // when the next round is due; 0: at once
+static bool leader_ended;  // the first thread has, and stays listed for ever
+static int kernels[WORKERS_KEPT]; // threads of the kernel's; 0: none
 
 void
 threads_exempt(int tid)
@@ -122,8 +137,11 @@ ask(void *v, int tid)
 		return;
 	pass->news = true;
 	int err = os_halt_ask(tid);
-	if (err != 0 && err != -ESRCH)
-		pass->failed = true;
+	if (err == 0 || err == -ESRCH)
+		return;
+	pass->failed = true;
+	late = tid;
+	refused = err;
 }
 
 // Without /proc only those threads can be stopped that have called us.
@@ -181,6 +199,7 @@ await(int64_t patience)
 static bool
 stop_all(int64_t patience)
 {
+	late = refused = 0;
 	for (int i = 0; i < PASSES_MAX; i++) {
 		Pass pass = {false, false};
 		int listed = os_threads_each(ask, &pass);
@@ -231,31 +250,57 @@ try_to_stop(int64_t patience)
 // --- the face -----------------------------------------------------------------------------------
 
 COLD static void
-complain(int tid)
+complain(void)
 {
-	print_str("runtime: a collection waits for thread ");
-	print_u64((uint64_t)tid);
-	print_str(", which does not let its signal through\n");
+	Line l = {.n = 0};
+	if (late == 0) {
+		line_str(&l, "runtime: no collection: no memory, or threads come and go");
+	} else if (refused != 0) {
+		line_str(&l, "runtime: no collection while thread ");
+		line_u64(&l, (uint64_t)late);
+		line_str(&l, refused == -EAGAIN
+				 ? " cannot be signalled: too many signals are queued (ulimit -i)"
+				 : " cannot be signalled");
+	} else {
+		line_str(&l, "runtime: a collection waits for thread ");
+		line_u64(&l, (uint64_t)late);
+		line_str(&l, ", which does not let its signal through");
+	}
+	line_end(&l);
 }
 
-bool
+// A round of tries that began then was for nothing.
+COLD static void
+round_failed(int64_t begun)
+{
+	int64_t now = os_nanotime();
+	if (failing_since == 0)
+		failing_since = begun;
+	store_rlx(&again_at, now + (now - begun) * REST_SHARE); // order: hint
+}
+
+Halt
 threads_stop(void)
 {
 	check(os_halt_init() == 0, "cannot install the signal that stops threads");
-	int64_t patience = PATIENCE_NS, begun = os_nanotime();
-	bool complained = false;
-	for (Try t; (t = try_to_stop(patience)) != STOPPED;) {
+	int64_t begun = os_nanotime();
+	while (os_nanotime() - begun < ROUND_NS) {
+		Try t = try_to_stop(patience_ns);
 		if (t == REFUSED)
-			return false;
-		if (!complained && os_nanotime() - begun > COMPLAIN_S * GO_SEC) {
-			complain(late); // while all run
-			complained = true;
+			return HALT_REFUSED;
+		if (t == STOPPED) {
+			patience_ns = PATIENCE_NS;
+			failing_since = 0;
+			complained = false;
+			store_rlx(&again_at, 0); // order: hint
+			return HALTED;
 		}
-		os_sleep(patience / 4 > GO_MSEC ? patience / 4 : GO_MSEC);
-		if (patience < PATIENCE_MAX_NS)
-			patience *= 2;
+		os_sleep(GO_MSEC);
+		if (patience_ns < PATIENCE_MAX_NS)
+			patience_ns *= 2;
 	}
-	return true;
+	round_failed(begun);
+	return HALT_LATE;
 }
 
 void
@@ -263,4 +308,28 @@ threads_resume(void)
 {
 	os_halt_end();
 	sched_rest_release();
+}
+
+bool
+threads_held_off(void)
+{
+	int64_t at = load_rlx(&again_at); // order: hint
+	return unlikely(at != 0) && os_nanotime() < at;
+}
+
+bool
+threads_failed(void)
+{
+	if (os_nanotime() - failing_since <= COMPLAIN_S * GO_SEC)
+		return true;
+	if (!complained)
+		complain();
+	complained = true;
+	return false;
+}
+
+int64_t
+threads_again_at(void)
+{
+	return load_rlx(&again_at); // order: own
 }

@@ -524,10 +524,13 @@ os_exit(int status)
 	sys_exit(status);
 }
 
-bool
+int
 up_write(int fd, const char *buf, size_t n, bool patient)
 {
-	return fault(FAULT_write) != 0 || sys_write(fd, buf, n, patient) != -EAGAIN || !patient;
+	if (fault(FAULT_write) != 0)
+		return -EIO;
+	int64_t put = sys_write(fd, buf, n, patient);
+	return put < 0 ? (int)put : (uint64_t)put < n ? -EIO : 0;
 }
 
 void

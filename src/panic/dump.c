@@ -358,15 +358,17 @@ dump_and_exit(const TraceStart *start)
 	os_exit(EXIT_DUMPED);
 }
 
-void
+bool
 dump_stack_run(int fd, void (*fn)(void *), void *arg)
 {
 	while (xchg_acq(&dump_busy, true)) // order: claim
 		os_sleep(BUSY_LOOK_NS);
 	int before = print_to(fd);
 	arch_call_on(dump_stack + sizeof(dump_stack), fn, arg);
+	bool ok = !print_failed();
 	print_to(before);
 	store_rel(&dump_busy, false); // order: release
+	return ok;
 }
 
 NOINLINE void
@@ -378,7 +380,7 @@ panic_dump(int fd)
 		.all = true,
 		.system = level >= TRACE_SYSTEM,
 	};
-	dump_stack_run(fd, dump_on_stack, &d);
+	(void)dump_stack_run(fd, dump_on_stack, &d);
 }
 
 // GOTRACEBACK: a name, or Go's older numbers.

@@ -108,13 +108,13 @@ panic_heap_report(int fd)
 	while (xchg_acq(&report_busy, true)) // order: claim
 		os_sleep(BUSY_LOOK_NS);
 	sched_enter();
-	bool ok = live_report(&r);
+	int err = live_report(&r) ? 0 : GO_ENOMEM;
 	sched_leave();
-	if (ok)
-		dump_stack_run(fd, print_report, &r);
+	if (err == 0 && !dump_stack_run(fd, print_report, &r))
+		err = GO_EIO;
 	live_report_free(&r);
 	store_rel(&report_busy, false); // order: release
-	return ok ? 0 : GO_ENOMEM;
+	return err;
 }
 
 void

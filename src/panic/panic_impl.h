@@ -64,8 +64,9 @@ void trace_name(uintptr_t pc, NameFn *fn, void *ctx);
 // --- dump.c -----------------------------------------------------------------------------------
 
 void dump_init(void);
-// Runs fn on the stack that go_dump has, printing to fd.  Blocks: M, while another one has it.
-void dump_stack_run(int fd, void (*fn)(void *), void *arg);
+// Runs fn on the stack that go_dump has, printing to fd. False: not all of it was written.
+// Blocks: M, while another one has it.
+bool dump_stack_run(int fd, void (*fn)(void *), void *arg);
 // What SIGQUIT does: prints all goroutines, as the one death of the process. Stack: signal.
 NORETURN void dump_and_exit(const TraceStart *start);
 

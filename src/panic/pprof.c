@@ -417,11 +417,11 @@ put_value_type(Buffer *out, uint32_t field, const char *type, const char *unit)
 	put_message(out, field, m);
 }
 
-static void
+// False: not all was written.
+static bool
 write_buffer(const Buffer *b)
 {
-	if (b->n != 0)
-		os_write(prof.fd, b->at, b->n);
+	return b->n == 0 || os_write(prof.fd, b->at, b->n) == (int64_t)b->n;
 }
 
 // Stack: go_dump's.
@@ -429,7 +429,7 @@ static void
 make_profile(void *v)
 {
 	Buffer head = {.at = NULL};
-	bool *ok = v;
+	int *err = v;
 	put_value_type(&head, PROFILE_SAMPLE_TYPE, "alloc_objects", "count");
 	put_value_type(&head, PROFILE_SAMPLE_TYPE, "alloc_space", "bytes");
 	put_value_type(&head, PROFILE_SAMPLE_TYPE, "inuse_objects", "count");
@@ -441,15 +441,13 @@ make_profile(void *v)
 		put_mapping(&head, i + 1, &prof.mappings[i]);
 	for (uint32_t i = 1, n = sites_count(); i <= n; i++)
 		add_sample(site_of(i));
-	*ok = !head.failed && !prof.samples.failed && !prof.locations.failed &&
-	      !prof.functions.failed && !prof.strings.failed;
-	if (*ok) {
-		write_buffer(&head);
-		write_buffer(&prof.samples);
-		write_buffer(&prof.locations);
-		write_buffer(&prof.functions);
-		write_buffer(&prof.strings);
-	}
+	if (head.failed || prof.samples.failed || prof.locations.failed || prof.functions.failed ||
+	    prof.strings.failed)
+		*err = GO_ENOMEM;
+	else if (!write_buffer(&head) || !write_buffer(&prof.samples) ||
+		 !write_buffer(&prof.locations) || !write_buffer(&prof.functions) ||
+		 !write_buffer(&prof.strings))
+		*err = GO_EIO;
 	drop(&head);
 }
 
@@ -472,6 +470,7 @@ panic_heap_profile(int fd)
 		os_sleep(BUSY_LOOK_NS);
 	sched_enter(); // the runtime has begun
 	sched_leave();
+	int err = GO_ENOMEM;
 	bool ok = table_make(&prof.of_strings) && table_make(&prof.of_locations) &&
 		  table_make(&prof.of_functions);
 	prof.fd = fd;
@@ -481,9 +480,10 @@ panic_heap_profile(int fd)
 	put_bytes(&prof.strings, PROFILE_STRING, "", 0); // number 0
 	if (ok) {
 		(void)dl_iterate_phdr(add_module, NULL);
-		dump_stack_run(fd, make_profile, &ok);
+		err = 0;
+		(void)dump_stack_run(fd, make_profile, &err); // which prints nothing
 	}
 	drop_all();
 	store_rel(&profile_busy, false); // order: release
-	return ok ? 0 : GO_ENOMEM;
+	return err;
 }

@@ -373,3 +373,19 @@ test_report_at_exit(void)
 				 "\nprofile_makes_leaf(...)\n"});
 	expect_death(report_leak, .status = 0, .err_lacks = {"heap: "});
 }
+
+// What cannot be written is told, by the profile and the report.
+GO_TEST(profile_tells_write_errors, 1)
+{
+	int full = open("/dev/full", O_WRONLY), closed = dup(full);
+	expect(full >= 0 && closed >= 0);
+	close(closed);
+	expect(go_alloc(100) != NULL);
+	expect_eq(go_heap_profile(full), GO_EIO);
+	expect_eq(go_heap_profile(closed), GO_EIO);
+	expect_eq(go_heap_report(full), GO_EIO);
+	expect_eq(go_heap_report(closed), GO_EIO);
+	read_back(go_heap_profile);
+	read_back(go_heap_report);
+	close(full);
+}

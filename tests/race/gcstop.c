@@ -7,6 +7,7 @@
 #include <linux/io_uring.h>
 #include <pthread.h>
 #include <spawn.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -251,4 +252,108 @@ GO_TEST(gcstop_threads_of_the_kernel, 2)
 	if (fd >= 0)
 		close(fd);
 	stop_and_gather();
+}
+
+// --- a thread that does not come -----------------------------------------------------------------
+
+static atomic_bool away;
+static Count ticks, collected;
+static atomic_long longest_ns;
+
+// The kernel keeps who calls vfork asleep until the child has ended, and no signal wakes him.
+static void *
+sleep_for_a_child(void *unused)
+{
+	struct timespec ts = {2, 0};
+	atomic_store(&away, true);
+	pid_t pid = vfork();
+	if (pid == 0) {
+		syscall(SYS_nanosleep, &ts, NULL);
+		_exit(0);
+	}
+	atomic_store(&away, false);
+	expect_eq(waitpid(pid, NULL, 0), pid);
+	return unused;
+}
+
+static void
+tick(void *unused)
+{
+	(void)unused;
+	for (int64_t before = test_now_ns(), now; !atomic_load(&stop); before = now) {
+		go_sleep(GO_MSEC);
+		now = test_now_ns();
+		if (now - before > atomic_load(&longest_ns))
+			atomic_store(&longest_ns, now - before);
+		count_add(&ticks);
+	}
+}
+
+static void
+collect_once(void *unused)
+{
+	(void)unused;
+	go_gc();
+	count_add(&collected);
+}
+
+static go_heap_stats
+stats_now(void)
+{
+	go_heap_stats st;
+	go_heap_stats_read(&st);
+	return st;
+}
+
+// While it is away the others run, whether they allocate or wait for a collection; the vain stops
+// are counted as pauses. When it is back what was asked for is done.
+GO_TEST(gcstop_thread_in_the_kernel, 2)
+{
+	pthread_t t;
+	go_gc();
+	expect_eq(go_spawn(tick, NULL), 0);
+	uint64_t pauses = stats_now().pause_ns;
+	expect_eq(pthread_create(&t, NULL, sleep_for_a_child, NULL), 0);
+	until(atomic_load(&away));
+	go_sleep(10 * GO_MSEC);
+	expect(atomic_load(&away));
+	uint64_t cycles = stats_now().collections;
+	expect_eq(go_spawn(collect_once, NULL), 0);
+	for (int i = 0; i < 1000; i++) {
+		expect(go_alloc(100000) != NULL); // beyond the goal
+		if (i % 10 == 0)
+			go_sleep(GO_MSEC);
+	}
+	if (atomic_load(&away)) { // else the machine was too slow to prove anything
+		expect_eq(stats_now().collections, cycles);
+		expect_eq(count_of(&collected), 0);
+	}
+	until(count_of(&collected) == 1);
+	expect(stats_now().collections > cycles);
+	expect(stats_now().pause_ns - pauses > 20 * GO_MSEC);
+	expect(atomic_load(&longest_ns) < GO_SEC);
+	atomic_store(&stop, true);
+	pthread_join(t, NULL);
+}
+
+// The same while no signal can be queued.
+GO_TEST(gcstop_without_signals, 2)
+{
+	pthread_t t;
+	struct rlimit none, before;
+	expect_eq(getrlimit(RLIMIT_SIGPENDING, &before), 0);
+	none = before;
+	none.rlim_cur = 0;
+	expect(go_alloc(8) != NULL);
+	expect_eq(pthread_create(&t, NULL, allocate_always, NULL), 0);
+	expect_eq(go_spawn(tick, NULL), 0);
+	expect_eq(setrlimit(RLIMIT_SIGPENDING, &none), 0);
+	expect_eq(go_spawn(collect_once, NULL), 0);
+	go_sleep(GO_SEC);
+	expect_eq(count_of(&collected), 0);
+	expect(count_of(&ticks) > 0 && atomic_load(&longest_ns) < GO_SEC / 2);
+	expect_eq(setrlimit(RLIMIT_SIGPENDING, &before), 0);
+	until(count_of(&collected) == 1);
+	atomic_store(&stop, true);
+	pthread_join(t, NULL);
 }

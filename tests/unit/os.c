@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "arch/arch.h"
@@ -354,6 +355,27 @@ test_os_files(void)
 	unlink(name);
 	expect_eq(os_read_file(name, text, sizeof(text)), -ENOENT);
 	expect_str(text, "");
+}
+
+// However many groups the user has, whose line stands before that of the mask. Without libc, which
+// would tell all threads and leaves this signal out.
+void
+test_os_halt_blocked(void)
+{
+	enum { GROUPS = 3000 };
+	static uint32_t groups[GROUPS];
+	uint64_t all = UINT64_MAX, before;
+	int tid = os_thread_id();
+	for (uint32_t i = 0; i < GROUPS; i++)
+		groups[i] = 100000 + i;
+	os_init();
+	expect(!os_halt_blocked(tid));
+	expect_eq(syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, 8), 0);
+	expect(os_halt_blocked(tid));
+	if (syscall(SYS_setgroups, GROUPS, groups) == 0) // not everybody may
+		expect(os_halt_blocked(tid));
+	expect_eq(syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, 8), 0);
+	expect(!os_halt_blocked(tid));
 }
 
 enum { LOTS = 1 << 20 };

@@ -43,13 +43,20 @@ look(Secrets *s)
 		expect(roots_prepare());
 		sched_stop_world();
 		foreign_lock();
-		expect(threads_stop());
-		ok = roots_gather(&set, arch_sp());
+		Halt halt = threads_stop();
+		expect(halt != HALT_REFUSED);
+		bool stopped = halt == HALTED;
+		ok = stopped && roots_gather(&set, arch_sp());
 		if (ok && s != NULL)
 			count_words(s, &set);
-		threads_resume();
+		if (stopped)
+			threads_resume();
 		foreign_unlock();
 		sched_start_world();
+		if (!stopped)
+			expect(threads_failed());
+		if (!stopped)
+			os_sleep(threads_again_at() - os_nanotime());
 	} while (!ok);
 }
 

@@ -253,31 +253,46 @@ sys_thread_state(int tid)
 	return at[0] == ' ' ? at[1] : '\0';
 }
 
-// Signal number sig of the mask in the line "SigBlk:\t" and 16 hexadecimal digits.
+// The mask in the line "SigBlk:\t" and 16 hexadecimal digits, which may come in pieces.
+typedef struct MaskLine {
+	uint32_t matched; // of the name
+	uint32_t digits;
+	uint64_t mask;
+} MaskLine;
+
+// True: it is complete.
 static bool
-mask_has(const char *text, int n, int sig)
+mask_read(MaskLine *l, const char *text, long n)
 {
 	static const char name[] = "SigBlk:\t";
-	int at = 0, matched = 0;
-	while (at < n && matched < (int)sizeof(name) - 1) {
-		matched = text[at] == name[matched] ? matched + 1 : 0;
-		at++;
+	for (long i = 0; i < n && l->digits < 16; i++) {
+		char c = text[i];
+		if (l->matched < sizeof(name) - 1) {
+			l->matched = c == name[l->matched] ? l->matched + 1 : 0;
+			continue;
+		}
+		l->mask = l->mask << 4 | (uint64_t)(c <= '9' ? c - '0' : c - 'a' + 10);
+		l->digits++;
 	}
-	uint64_t mask = 0;
-	for (int i = 0; i < 16 && at + i < n; i++) {
-		char c = text[at + i];
-		mask = mask << 4 | (uint64_t)(c <= '9' ? c - '0' : c - 'a' + 10);
-	}
-	return (mask >> (sig - 1) & 1) != 0;
+	return l->digits == 16;
 }
 
+// The user's groups, of which there may be thousands, stand before the mask. Pieces of one file are
+// of one moment.
 bool
 sys_halt_blocked(int tid)
 {
-	char path[PATH_BYTES], text[2048];
+	char path[PATH_BYTES], text[1024];
+	MaskLine line = {0, 0, 0};
 	task_path(path, tid, "status");
-	int n = sys_read_file_at(path, 0, text, sizeof(text));
-	return n > 0 && mask_has(text, n, HALT_SIGNAL);
+	long fd = syscall4(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0), n;
+	if (fd < 0)
+		return false;
+	while ((n = syscall3(SYS_read, fd, text, sizeof(text))) > 0)
+		if (mask_read(&line, text, n))
+			break;
+	syscall1(SYS_close, fd);
+	return line.digits == 16 && (line.mask >> (HALT_SIGNAL - 1) & 1) != 0;
 }
 
 // The kernel's flags are the sixth number behind the state. Before Linux 5.12, which had no such
