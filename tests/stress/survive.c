@@ -10,12 +10,14 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <undergo/heap.h>
 
 static uint64_t first_seed;
 static atomic_bool stop;
+static go_waitgroup loads; // goroutines that go on until stop
 
 static bool
 stopped(void)
@@ -60,6 +62,25 @@ some_word(uint64_t *rand)
 	default:
 		return a;
 	}
+}
+
+// --- threads that go on until stop ---------------------------------------------------------------
+
+enum { THREADS_MAX = 16 };
+static pthread_t threads[THREADS_MAX];
+static int n_threads;
+
+static void
+load_thread(void *(*fn)(void *), size_t stack_bytes)
+{
+	pthread_attr_t attr;
+	pthread_attr_init(&attr);
+	if (stack_bytes != 0)
+		expect_eq(pthread_attr_setstacksize(&attr, stack_bytes), 0);
+	expect(n_threads < THREADS_MAX);
+	expect_eq(pthread_create(&threads[n_threads], &attr, fn, (void *)(uintptr_t)n_threads), 0);
+	n_threads++;
+	pthread_attr_destroy(&attr);
 }
 
 // --- words that point everywhere -----------------------------------------------------------------
@@ -124,8 +145,6 @@ words_on_thread(void *v)
 	return NULL;
 }
 
-static go_waitgroup loads;
-
 static void
 words_on_goroutine(void *v)
 {
@@ -171,11 +190,30 @@ on_tick(int sig)
 	(void)sig;
 	count_add(&ticks);
 	spoil_stack();
-	compute_for(200 * GO_USEC); // a collection may well begin meanwhile
+	compute_for(50 * GO_USEC); // a collection may well begin meanwhile
 	errno = saved;
 }
 
-// One timer strikes who waits as well, the other those who compute: in the middle of allocating.
+// A process's timer strikes its first thread, mostly. Each other thread has its turn by hand, on a
+// stack for signals and on its own.
+static void *
+tick_all(void *unused)
+{
+	for (unsigned n = 0; !stopped(); n++) {
+		struct dirent *e;
+		DIR *d = opendir("/proc/self/task");
+		expect(d != NULL);
+		while ((e = readdir(d)) != NULL) {
+			long tid = strtol(e->d_name, NULL, 10);
+			if (tid > 0 && tid != getpid())
+				syscall(SYS_tgkill, getpid(), tid, n % 4 == 0 ? SIGPROF : SIGALRM);
+		}
+		closedir(d);
+		usleep(1000);
+	}
+	return unused;
+}
+
 static void
 tick(bool on)
 {
@@ -185,17 +223,64 @@ tick(bool on)
 		expect_eq(sigaction(SIGALRM, &sa, NULL), 0);
 		sa.sa_flags = SA_RESTART; // on the stack of whoever it strikes
 		expect_eq(sigaction(SIGPROF, &sa, NULL), 0);
+		load_thread(tick_all, 0);
 	}
 	expect_eq(setitimer(ITIMER_REAL, &t, NULL), 0);
 	expect_eq(setitimer(ITIMER_PROF, &t, NULL), 0);
 }
 
-// --- processes -----------------------------------------------------------------------------------
-
 typedef struct Node {
 	struct Node *next;
 	uint64_t number;
 } Node;
+
+static Count held;
+
+// What calls have left below the caller's frame is gone.
+static __attribute__((noinline)) void
+spoil_deeper(void)
+{
+	volatile uintptr_t words[2048];
+	for (int i = 0; i < 2048; i++)
+		words[i] = 0;
+	__asm__ volatile("" : : "r"(words) : "memory");
+}
+
+// The only pointer is in a register, which a signal's frame may have when a collection begins.
+static __attribute__((noinline)) void
+hold(uint64_t number)
+{
+	Node *n = go_new(Node);
+	n->number = number;
+	spoil_deeper();
+	for (int i = 0; i < 200000; i++)
+		__asm__ volatile("" : "+r"(n));
+	expect_eq(n->number, number);
+	count_add(&held);
+}
+
+static void
+hold_always(uint64_t number)
+{
+	while (!stopped())
+		hold(number++);
+}
+
+static void
+hold_in_goroutine(void *v)
+{
+	hold_always((uintptr_t)v << 32);
+	go_wg_done(&loads);
+}
+
+static void *
+hold_in_thread(void *v)
+{
+	hold_always((uintptr_t)v << 32);
+	return NULL;
+}
+
+// --- processes -----------------------------------------------------------------------------------
 
 static Node *chain; // constant once made
 enum { CHAIN = 500 };
@@ -359,23 +444,6 @@ deep_thread(void *v)
 
 // --- starting and stopping -----------------------------------------------------------------------
 
-enum { THREADS_MAX = 16 };
-static pthread_t threads[THREADS_MAX];
-static int n_threads;
-
-static void
-load_thread(void *(*fn)(void *), size_t stack_bytes)
-{
-	pthread_attr_t attr;
-	pthread_attr_init(&attr);
-	if (stack_bytes != 0)
-		expect_eq(pthread_attr_setstacksize(&attr, stack_bytes), 0);
-	expect(n_threads < THREADS_MAX);
-	expect_eq(pthread_create(&threads[n_threads], &attr, fn, (void *)(uintptr_t)n_threads), 0);
-	n_threads++;
-	pthread_attr_destroy(&attr);
-}
-
 static void
 load_goroutine(void (*fn)(void *), size_t stack_bytes)
 {
@@ -455,12 +523,16 @@ test_heap_among_questions(void)
 void
 test_heap_among_signals(void)
 {
-	loads_begin(PROVE, 60);
+	loads_begin(PROVE ",clobberfree=1", 20);
+	for (int i = 0; i < 2; i++) {
+		load_thread(hold_in_thread, 0);
+		load_goroutine(hold_in_goroutine, 0);
+	}
 	tick(true);
 	test_heap_mutators();
 	tick(false);
 	loads_end();
-	expect(count_of(&ticks) > 20);
+	expect(count_of(&ticks) > 20 && count_of(&held) > 10);
 }
 
 void
