@@ -11,8 +11,8 @@
  * Objects never move. What keeps one alive is a pointer to it, or into it, in: a global or static
  * variable of any loaded object, a thread's stack, registers or thread-local variables, a
  * goroutine's stack or local values, what waits in a channel, what go_root_add named, or another
- * live object. Memory from malloc and mmap is not looked at, nor are values of pthread keys beyond
- * the first 32. Pointers must be stored whole and aligned to their size.
+ * live object. Memory from malloc and mmap is not looked at; values of pthread keys are where libc
+ * is glibc. Pointers must be stored whole and aligned to their size.
  *
  * All objects begin zeroed. Without memory these functions end the process with "fatal error:
  * runtime: out of memory", but those that say they return NULL.
@@ -26,7 +26,7 @@
 
 /* Where objects of one type have pointers. Constant while objects of it live. */
 typedef struct go_type {
-	size_t bytes;           /* of one object */
+	size_t bytes;           /* of one object; a multiple of 8 if arrays of it have pointers */
 	size_t scan_bytes;      /* no pointers from here on */
 	uint64_t mask;          /* bit i: word i is a pointer; the first 64 words */
 	const uint64_t *bitmap; /* the same for all words, when scan_bytes is more than 512 */
@@ -85,6 +85,8 @@ GO_API void *go_alloc_object(size_t n);
  * Aligned as by go_alloc_object.
  * Fatal:     "go_alloc_typed: the program of a type is malformed": it has no end, repeats what is
  *            not there, or says more than fits into the type, or a pointer beyond scan_bytes.
+ *            "go_alloc_typed: pointers of an array would not be aligned": n is more than 1, and
+ *            the size of a type with pointers no multiple of 8.
  * Blocks:    this goroutine, while a collection runs.
  * Call from: a goroutine or a thread.
  */
@@ -354,9 +356,10 @@ typedef uint64_t go_cleanup;
 
 /* go_add_cleanup - call fn(arg) in a goroutine some time after the object at p is unreachable.
  *
- * An object may have any number; it is not revived. arg must not keep p alive, or it never dies.
- * Returns 0 when there is no memory, or fn is NULL.
- * Fatal:     as go_set_finalizer.
+ * p points to the object or into it. An object may have any number; it is not revived. arg must not
+ * keep p alive, or it never dies. Returns 0 when there is no memory, or fn is NULL.
+ * Fatal:     "runtime.AddCleanup: ptr is nil"; "runtime.AddCleanup: ptr not in allocated block";
+ *            "runtime.AddCleanup: ptr is equal to arg, cleanup will never run".
  * Owns:      the cleanup keeps arg alive.
  * Blocks:    no.
  * Call from: a goroutine or a thread.

@@ -20,8 +20,12 @@ go_add_cleanup(void *p, void (*fn)(void *arg), void *arg)
 {
 	if (fn == NULL || !sched_attached())
 		return 0;
+	if (p == NULL)
+		fatal("runtime.AddCleanup: ptr is nil");
+	if (p == arg)
+		fatal("runtime.AddCleanup: ptr is equal to arg, cleanup will never run");
 	sched_enter();
-	uint64_t id = special_add_cleanup(p, POINTS_TO_BEGINNING, fn, arg);
+	uint64_t id = special_add_cleanup(p, fn, arg);
 	sched_leave();
 	return id;
 }

@@ -365,6 +365,8 @@ gc_alloc_typed(const HeapType *t, size_t elems, Kind kind)
 	size_t bytes;
 	if (unlikely(__builtin_mul_overflow(t->bytes, elems, &bytes)))
 		return NULL;
+	if (unlikely(t->bytes % sizeof(void *) != 0) && elems > 1 && t->scan_bytes != 0)
+		fatal("go_alloc_typed: pointers of an array would not be aligned");
 	if (t->scan_bytes == 0)
 		return gc_alloc(bytes, KIND_NOSCAN);
 	if (unlikely(t->program != NULL) && (t = gcprog_type(t)) == NULL)

@@ -32,7 +32,7 @@ enum {
 };
 static const int64_t FORCE_NS = 120 * GO_SEC, LOOK_NS = GO_SEC;
 
-enum { ASKED_COLLECT = 1, ASKED_PRESSURE = 2 };
+enum { ASKED_COLLECT = 1, ASKED_PRESSURE = 2, ASKED_FINALIZERS = 4 };
 
 static struct {
 	Mutex lock;
@@ -183,6 +183,12 @@ chores_pressure(void)
 	ask(ASKED_PRESSURE);
 }
 
+void
+chores_finalizers(void)
+{
+	ask(ASKED_FINALIZERS);
+}
+
 // After: it waits, unless something was asked for meanwhile.
 static void
 wait_for_chores(void *gp)
@@ -196,15 +202,6 @@ wait_for_chores(void *gp)
 		sched_ready(gp);
 }
 
-// H2.
-static void
-park(void)
-{
-	own_add(&sched_m()->p->ended, 1);
-	sched_park(WAIT_force_gc, wait_for_chores, sched_g());
-	own_add(&sched_m()->p->ended, (uint64_t)-1);
-}
-
 static void
 do_chores(void *unused)
 {
@@ -216,11 +213,13 @@ do_chores(void *unused)
 		chores.asked = 0;
 		mutex_unlock(&chores.lock);
 		if (asked == 0)
-			park();
+			sched_park_uncounted(WAIT_force_gc, wait_for_chores, sched_g()); // H2
 		if ((asked & ASKED_COLLECT) != 0 && pace_may_collect())
 			gc_collect(GC_PERIODIC);
 		if ((asked & ASKED_PRESSURE) != 0)
 			pressure_run();
+		if ((asked & ASKED_FINALIZERS) != 0)
+			specials_wake();
 	}
 }
 

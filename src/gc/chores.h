@@ -14,6 +14,8 @@ void chores_freed(void);
 void chores_cycle(int64_t now);
 // Calls those who asked to be told about memory pressure.  Locks: takes leaf, sched.
 void chores_pressure(void);
+// Has specials_wake called on a goroutine.  Locks: takes leaf, sched.
+void chores_finalizers(void);
 
 // pressure.c: memory is so much of the limit now; whoever asked for it is told, on a goroutine.
 // Who holds gc.busy, or sweeps.

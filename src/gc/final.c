@@ -33,6 +33,7 @@
 
 #include "arch/arch.h"
 #include "base/line.h"
+#include "gc/chores.h"
 #include "sched/sched.h"
 
 typedef struct Entry {
@@ -269,15 +270,6 @@ wait_for_queue(void *v)
 		sched_ready(v);
 }
 
-// F4.
-static void
-park(void)
-{
-	own_add(&sched_m()->p->ended, 1);
-	sched_park(WAIT_finalizer_wait, wait_for_queue, sched_g());
-	own_add(&sched_m()->p->ended, (uint64_t)-1);
-}
-
 static void
 run_all(void *unused)
 {
@@ -289,7 +281,7 @@ run_all(void *unused)
 	for (;;) {
 		b = next_block(b);
 		if (b == NULL) {
-			park();
+			sched_park_uncounted(WAIT_finalizer_wait, wait_for_queue, sched_g()); // F4
 			continue;
 		}
 		sched_leave();
@@ -379,7 +371,8 @@ specials_wake(void)
 	mutex_lock(&special_lock);
 	G *gp = final.parked;
 	final.parked = NULL;
-	// A thread without an M cannot start a runner: the next to come does.
+	// A thread without an M cannot start a runner: the next to come does, if only who does the
+	// chores. That goroutine is runnable when we return, so nobody takes all for dead then.
 	bool told = gp != NULL || sched_m() != NULL;
 	if (told)
 		store_rlx(&final.bell, false); // order: hint, under the lock
@@ -388,4 +381,6 @@ specials_wake(void)
 		sched_ready(gp);
 	else if (told)
 		(void)final_start(); // without memory the next call that is queued rings again
+	else
+		chores_finalizers();
 }

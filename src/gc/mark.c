@@ -259,18 +259,6 @@ scan_mask(Marker *m, const uintptr_t *p, uint64_t mask)
 		consider(m, p[__builtin_ctzll(mask)]);
 }
 
-// The pointer bits of a small typed object: one for each word of the heap.
-static inline uint64_t
-mask_at(uintptr_t addr, uint32_t words)
-{
-	size_t at = (addr - heap.base) / 8;
-	uint32_t shift = at % 64;
-	uint64_t mask = heap.types[at / 64] >> shift;
-	if (shift + words > 64)
-		mask |= heap.types[at / 64 + 1] << (64 - shift);
-	return words >= 64 ? mask : mask & (((uint64_t)1 << words) - 1);
-}
-
 // [lo, hi) of an array at start of elements of type t.
 READS_ANYTHING static void
 scan_elements(Marker *m, const HeapType *t, uintptr_t start, uintptr_t lo, uintptr_t hi)
@@ -327,7 +315,7 @@ scan(Marker *m, Entry e)
 	else if (!typed)
 		scan_words(m, (uintptr_t *)addr, (uintptr_t *)(addr + size));
 	else if (size <= MASKED_MAX)
-		scan_mask(m, (uintptr_t *)addr, mask_at(addr, (uint32_t)size / 8));
+		scan_mask(m, (uintptr_t *)addr, heap_mask_at(addr, (uint32_t)size / 8));
 	else
 		scan_typed(m, addr, size);
 }

@@ -59,6 +59,7 @@ static struct {
 	uint32_t n_maps;
 	bool maps_read;   // in this cycle
 	uintptr_t first_stack; // an address on the first thread's
+	uintptr_t keys_at;     // from a thread pointer to the tables of pthread keys; 0: not known
 	bool failed;      // some array was too short
 	uint32_t retries; // in a row
 	uintptr_t caller_sp;
@@ -163,8 +164,38 @@ mapping_of(uintptr_t addr)
 
 // --- thread-locals ------------------------------------------------------------------------------
 
-// The blocks beside tp, with what libc keeps there of pthread_setspecific: values of its first 32
-// keys, those of others lie in memory from malloc. Then those apart.
+// What pthread_setspecific keeps. In the record that glibc has of each thread, beside the thread
+// pointer, stand the values of the first 32 keys, of two words each, and then pointers to as many
+// tables for 32 keys each. The others lie in memory from malloc, but the first one points to those
+// before it. So the place is known where a word has the address of what lies 512 bytes before it;
+// with another libc there is none.
+enum { KEY_TABLES = 32, KEY_TABLE_BYTES = 512 };
+
+READS_ANYTHING static void
+find_key_tables(uintptr_t tp)
+{
+	uintptr_t lo = tp - g.mods.tls_below, hi = tp + g.mods.tls_above;
+	for (uintptr_t at = lo + KEY_TABLE_BYTES; at + sizeof(uintptr_t[KEY_TABLES]) <= hi;
+	     at += sizeof(uintptr_t))
+		if (*(const uintptr_t *)at == at - KEY_TABLE_BYTES) {
+			g.keys_at = at - tp;
+			return;
+		}
+}
+
+// A thread that ends may have given a table back already.
+READS_ANYTHING static void
+add_key_tables(uintptr_t tp)
+{
+	const uintptr_t *tables = (const uintptr_t *)(tp + g.keys_at);
+	if (tables[0] != (uintptr_t)tables - KEY_TABLE_BYTES)
+		return;
+	for (int i = 1; i < KEY_TABLES; i++)
+		if (tables[i] != 0)
+			add(tables[i], os_readable_up(tables[i], tables[i] + KEY_TABLE_BYTES));
+}
+
+// The blocks beside tp, those apart, and the values of pthread keys.
 READS_ANYTHING static void
 add_thread_locals(uintptr_t tp)
 {
@@ -177,6 +208,8 @@ add_thread_locals(uintptr_t tp)
 		if (at != 0 && (at < lo || at >= hi))
 			add(at, at + g.mods.tls[i].bytes);
 	}
+	if (g.keys_at != 0)
+		add_key_tables(tp);
 }
 
 // --- threads ------------------------------------------------------------------------------------
@@ -498,8 +531,11 @@ list_modules(void)
 		    !array_grow32((void **)&m->tls, &m->tls_cap, m->n_tls, sizeof(*m->tls)))
 			return false;
 		if (os_modules_list(m, mp->stack_lo, mp->stack_hi))
-			return true;
+			break;
 	}
+	if (g.keys_at == 0)
+		find_key_tables(mp->tp);
+	return true;
 }
 
 // After a failure it leaves the loader, or whoever it was, some time.

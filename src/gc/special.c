@@ -23,11 +23,13 @@
 //   S3  A weak pointer is in its object's list until it is cleared, and never afterwards. It may be
 //       read until its count is 0.
 //   S4  A span with records is in `all`; a span whose last record goes leaves it.
-// Locks:  special_lock, rank special. The mark takes none: with the world stopped and foreign_lock
-//         held nobody has it. Sweeping takes it for a span at a time, while nothing of the heap is
-//         held; but a record of the runtime may be allocated, and a span be swept for that, under
-//         any lock that is taken before `central`. So nothing else is taken below it, and nobody
-//         woken.
+// Locks:  special_lock, rank special. The mark takes none: with the world stopped, foreign_lock
+//         held and all swept nobody is about to change what it reads. A thread that stands still
+//         may have the lock all the same: one of the program's that looks in specials_wake whom to
+//         tell. So nothing between threads_stop and threads_resume takes it. Sweeping takes it for
+//         a span at a time, while nothing of the heap is held; but a record of the runtime may be
+//         allocated, and a span be swept for that, under any lock that is taken before `central`.
+//         So nothing else is taken below it, and nobody woken.
 // Not done: a lock for each span. Attaching costs some 30 ns under the lock; sweepers hold it for
 //         some microseconds.
 #include "gc/special.h"
@@ -259,15 +261,14 @@ leave(void)
 		foreign_unlock();
 }
 
+// The object that p points to or into; info is NULL when there is none.
 static Slot
-object_of(void *p, PointsTo to)
+object_of(void *p)
 {
 	Slot s = heap_slot((uintptr_t)p);
-	if (s.info == NULL ||
+	if (s.info != NULL &&
 	    (load_rlx(slot_free_word(s)) >> (s.index % 64) & 1) != 0) // order: the caller's object
-		fatal("runtime.SetFinalizer: pointer not in heap");
-	if (slot_addr(s) != p && to == POINTS_TO_BEGINNING)
-		fatal("runtime.SetFinalizer: pointer not at beginning of allocated block");
+		s.info = NULL;
 	return s;
 }
 
@@ -303,7 +304,11 @@ remove_finalizer(Slot s, void *p)
 int
 special_set_finalizer(void *p, PointsTo to, FinalizerFn *fn, void *arg)
 {
-	Slot s = object_of(p, to);
+	Slot s = object_of(p);
+	if (s.info == NULL)
+		fatal("runtime.SetFinalizer: pointer not in heap");
+	if (slot_addr(s) != p && to == POINTS_TO_BEGINNING)
+		fatal("runtime.SetFinalizer: pointer not at beginning of allocated block");
 	if (fn == NULL) {
 		remove_finalizer(s, p);
 		return 0;
@@ -322,9 +327,11 @@ special_set_finalizer(void *p, PointsTo to, FinalizerFn *fn, void *arg)
 }
 
 uint64_t
-special_add_cleanup(void *p, PointsTo to, CleanupFn *fn, void *arg)
+special_add_cleanup(void *p, CleanupFn *fn, void *arg)
 {
-	Slot s = object_of(p, to);
+	Slot s = object_of(p);
+	if (s.info == NULL)
+		fatal("runtime.AddCleanup: ptr not in allocated block");
 	if (!final_start())
 		return 0;
 	Record proto = {.kind = RECORD_CLEANUP, .fn = (uintptr_t)fn};

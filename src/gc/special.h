@@ -13,14 +13,14 @@ typedef void CleanupFn(void *arg);
 //
 // All: inside the runtime, no lock held.  Blocks: M.
 
-// What a pointer must point to. Anything: a small object without pointers may lie in a block with
-// others. Each pointer into one has a finalizer of its own, and all of them are called when the
-// whole block is dead: later than one could expect, or never.
+// What the pointer of a finalizer must point to. Anything: a small object without pointers may lie
+// in a block with others. Each pointer into one has a finalizer of its own, and all of them are
+// called when the whole block is dead: later than one could expect, or never.
 typedef enum PointsTo { POINTS_TO_BEGINNING, POINTS_TO_ANYTHING } PointsTo;
 // fn NULL takes the finalizer away. 0 or GO_ENOMEM.
 int special_set_finalizer(void *p, PointsTo to, FinalizerFn *fn, void *arg);
-// 0 without memory.
-uint64_t special_add_cleanup(void *p, PointsTo to, CleanupFn *fn, void *arg);
+// To an object, or into one; 0 without memory.
+uint64_t special_add_cleanup(void *p, CleanupFn *fn, void *arg);
 // The object in the slot is a sample of the heap profile. False without memory.
 bool special_add_sample(Slot s, uintptr_t site);
 bool special_stop_cleanup(void *p, uint64_t id);

@@ -299,19 +299,6 @@ slots_type(CacheSlots *cs, const char *p, const HeapType *t, size_t elems)
 		put_bits(heap.types, ((uintptr_t)p - heap.base) / 8, mask, cs->size / 8);
 }
 
-uint64_t
-heap_mask(Slot s)
-{
-	uint32_t n = s.info->size / 8, shift;
-	size_t at = (size_t)s.index * n;
-	const uint64_t *words = type_words(s) + at / 64;
-	shift = at % 64;
-	uint64_t mask = words[0] >> shift;
-	if (shift + n > 64)
-		mask |= words[1] << (64 - shift);
-	return n >= 64 ? mask : mask & (((uint64_t)1 << n) - 1);
-}
-
 const HeapType *
 heap_slot_type(Slot s)
 {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The reservation of the heap, and of the arrays beside it.
 //
-// Address space is reserved once: a tebibyte for each region, or as much as the system grants. It
-// costs nothing until chunks of it are committed, together with their share of the arrays, and
-// then what is touched.
+// Address space is reserved once: a tebibyte for each region, or as much as the system grants; of
+// what ulimit -v allows a quarter at most, for the program wants the rest. It costs nothing until
+// chunks of it are committed, together with their share of the arrays, and then what is touched.
 #include "mem/heap_impl.h"
 
 #include "base/godebug.h"
@@ -88,6 +88,8 @@ heap_reserve(void)
 {
 	char *at = NULL;
 	uint32_t shift = REGION_SHIFT_MAX;
+	while (shift > REGION_SHIFT_MIN && reserved_bytes(shift) > os_address_limit() / 4)
+		shift--;
 	while (shift >= REGION_SHIFT_MIN && (at = os_reserve(reserved_bytes(shift), ALIGN)) == NULL)
 		shift--;
 	if (at == NULL)

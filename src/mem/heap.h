@@ -333,8 +333,25 @@ bool heap_free(Slot s);
 
 // Gives p, just taken from cs, the pointers of elems elements of type t.
 void slots_type(CacheSlots *cs, const char *p, const HeapType *t, size_t elems);
-uint64_t heap_mask(Slot s);                // of one to MASKED_MAX bytes
-const HeapType *heap_slot_type(Slot s);    // of a larger one that is not large
+// The pointer bits of a typed object of at most MASKED_MAX bytes: one for each word of the heap.
+static inline uint64_t
+heap_mask_at(uintptr_t addr, uint32_t words)
+{
+	size_t at = (addr - heap.base) / 8;
+	uint32_t shift = at % 64;
+	uint64_t mask = heap.types[at / 64] >> shift;
+	if (shift + words > 64)
+		mask |= heap.types[at / 64 + 1] << (64 - shift);
+	return words >= 64 ? mask : mask & (((uint64_t)1 << words) - 1);
+}
+
+static inline uint64_t
+heap_mask(Slot s)
+{
+	return heap_mask_at((uintptr_t)slot_addr(s), s.info->size / 8);
+}
+
+const HeapType *heap_slot_type(Slot s); // of a larger one that is not large
 
 // --- collecting: for gc --------------------------------------------------------------------------
 

@@ -39,8 +39,9 @@ typedef struct PageRun {
 } PageRun;
 
 void pages_init(void);
-// A run of npages pages, in the region if there is room, else in another.  Locks: takes heappages.
-PageRun pages_alloc(size_t npages, Region region);
+// A run of npages pages, in the region if there is room, else in another. Its address is a multiple
+// of `align` pages, a power of two.  Locks: takes heappages.
+PageRun pages_alloc(size_t npages, size_t align, Region region);
 void pages_free(size_t page, size_t npages);
 // Which chunk the i-th of heap_chunks() is.  STW.
 size_t chunk_number(size_t i);

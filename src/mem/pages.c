@@ -191,16 +191,20 @@ find_or_grow(PageRegion *r, size_t n)
 	return page;
 }
 
-// Somewhere in the region if there is room, else in another; SIZE_MAX: nowhere.
+// Somewhere in the region if there is room, else in another; SIZE_MAX: nowhere. At a multiple of
+// `align` pages of the address space; those before and behind that are not needed stay free.
 static size_t
-find_anywhere(size_t npages, Region region)
+find_anywhere(size_t npages, size_t align, Region region)
 {
 	uint64_t used = load_rlx(&pages_used), max = load_rlx(&pages_max); // order: hint
 	if (used > max || npages > max - used)
 		return SIZE_MAX;
-	size_t page = find_or_grow(&regions[region], npages);
+	size_t room = npages + align - 1;
+	size_t page = find_or_grow(&regions[region], room);
 	for (int i = 0; i < REGION_COUNT && page == SIZE_MAX; i++)
-		page = find_or_grow(&regions[i], npages);
+		page = find_or_grow(&regions[i], room);
+	if (page != SIZE_MAX)
+		page += -(heap.base / HEAP_PAGE + page) & (align - 1);
 	return page;
 }
 
@@ -248,10 +252,10 @@ took_back(size_t page, size_t npages)
 }
 
 PageRun
-pages_alloc(size_t npages, Region region)
+pages_alloc(size_t npages, size_t align, Region region)
 {
 	mutex_lock(&pages_lock);
-	size_t page = find_anywhere(npages, region);
+	size_t page = find_anywhere(npages, align, region);
 	PageRun run = {page, page != SIZE_MAX, false};
 	if (run.ok) {
 		size_t released = set_used(page, npages, true);

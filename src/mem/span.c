@@ -171,7 +171,7 @@ Mspan *
 span_new(Kind kind, uint32_t class)
 {
 	uint32_t npages = class_pages[class], size = class_size[class];
-	PageRun run = pages_alloc(npages, kind_region(kind));
+	PageRun run = pages_alloc(npages, 1, kind_region(kind));
 	if (!run.ok)
 		return NULL;
 	Mspan *s = span_init(run, npages, class);
@@ -193,20 +193,10 @@ Mspan *
 span_new_large(size_t bytes, size_t align, Kind kind)
 {
 	size_t npages = (bytes + HEAP_PAGE - 1) / HEAP_PAGE + fenced();
-	size_t extra = align > HEAP_PAGE ? align / HEAP_PAGE - 1 : 0;
-	PageRun run = pages_alloc(npages + extra, kind_region(kind));
+	size_t align_pages = align > HEAP_PAGE ? align / HEAP_PAGE : 1;
+	PageRun run = pages_alloc(npages, align_pages, kind_region(kind));
 	if (!run.ok)
 		return NULL;
-	if (extra != 0) {
-		uintptr_t at = (uintptr_t)heap_page_addr(run.page);
-		size_t skip = (size_t)(-at & (align - 1)) / HEAP_PAGE;
-		if (skip != 0)
-			pages_free(run.page, skip);
-		if (skip != extra)
-			pages_free(run.page + skip + npages, extra - skip);
-		run.page += skip;
-		run.zeroed = false; // what went back counts as touched
-	}
 	Mspan *s = span_init(run, (uint32_t)npages, 0);
 	s->bytes = bytes;
 	if (fenced())

@@ -45,6 +45,7 @@ int os_no_huge_pages(void *p, size_t bytes);
 // Huge pages where the system has some: memory that will be used all over, in no order.
 int os_huge_pages(void *p, size_t bytes);
 size_t os_page_bytes(void);
+uint64_t os_address_limit(void); // bytes of address space, by ulimit -v; UINT64_MAX: any
 // Small memory for the runtime's own records, zeroed; NULL when refused. From libc's malloc.
 void *os_alloc(size_t bytes);
 void os_free(void *p);

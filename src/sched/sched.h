@@ -275,6 +275,9 @@ void sched_set_name(G *gp, const char *name);
 // usually unlocks what the waker must lock. Returns when somebody has called sched_ready.
 // Locks: only such as `after` gives up.  Blocks: G.
 void sched_park(WaitReason why, void (*after)(void *), void *arg);
+// The same for a goroutine of the runtime's own, which is not counted meanwhile: it keeps nobody
+// from seeing a deadlock, and is none itself.
+void sched_park_uncounted(WaitReason why, void (*after)(void *), void *arg);
 // The same with the commonest `after`: mutex_unlock(m).
 void sched_park_unlock(WaitReason why, Mutex *m);
 void sched_unlock_after(void *mutex); // that `after`, for sched_wait_park

@@ -151,6 +151,14 @@ sched_park(WaitReason why, void (*after)(void *), void *arg)
 }
 
 void
+sched_park_uncounted(WaitReason why, void (*after)(void *), void *arg)
+{
+	own_add(&sched_m()->p->ended, 1);
+	sched_park(why, after, arg);
+	own_add(&sched_m()->p->ended, (uint64_t)-1);
+}
+
+void
 sched_unlock_after(void *m)
 {
 	mutex_unlock(m);

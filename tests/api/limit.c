@@ -4,6 +4,7 @@
 // collector.
 #include "goroutines.h"
 
+#include <sys/resource.h>
 #include <undergo/heap.h>
 
 #define MIB ((size_t)1 << 20)
@@ -501,4 +502,35 @@ test_heap_at_rest_sleeps(void)
 	expect_eq(after - before, 0);
 	expect(stats().free_bytes <= 8 * MIB);
 	expect_eq(go_run(work_and_drop, NULL), 0); // and it wakes up
+}
+
+// What lies unused beside an aligned object counts neither against the maximum nor as in use.
+GO_TEST(limit_max_and_alignment, 0)
+{
+	keep(4096);
+	go_set_memory_max(64 * MIB);
+	uint64_t before = stats().spans_bytes;
+	char *p = go_try_alloc(MIB, (size_t)1 << 30, GO_ALLOC_DATA);
+	expect(p != NULL && (uintptr_t)p % ((size_t)1 << 30) == 0);
+	expect(stats().spans_bytes <= before + 2 * MIB);
+	expect(go_try_alloc(65 * MIB, (size_t)1 << 20, GO_ALLOC_DATA) == NULL);
+	go_free(p);
+}
+
+static uint64_t
+address_space(void)
+{
+	return (uint64_t)proc_field("/proc/self/status", "VmSize") * 1024;
+}
+
+// Under ulimit -v the heap takes a quarter at most.
+GO_TEST(limit_address_space, 0)
+{
+	const uint64_t limit = UINT64_C(8) << 30;
+	struct rlimit r = {limit, limit};
+	uint64_t before = address_space();
+	expect_eq(setrlimit(RLIMIT_AS, &r), 0);
+	keep(4096);
+	expect(address_space() - before <= limit / 4 + 256 * MIB);
+	keep(100 * MIB);
 }

@@ -61,6 +61,13 @@ sched_park(WaitReason why, void (*after)(void *), void *arg)
 	store_rlx(flag, 0);
 }
 
+// Nobody counts.
+void
+sched_park_uncounted(WaitReason why, void (*after)(void *), void *arg)
+{
+	sched_park(why, after, arg);
+}
+
 void
 sched_unlock_after(void *l)
 {

@@ -43,8 +43,9 @@ static uint32_t n_pages;
 
 // Writing what is known about a page is plain: here in its place.
 PageRun
-pages_alloc(size_t npages, Region region)
+pages_alloc(size_t npages, size_t align, Region region)
 {
+	(void)align;
 	(void)region;
 	PageRun run = {.ok = false};
 	EXPLORE_CHECK(npages == 1, "one page at a time");

@@ -60,10 +60,17 @@ twice(void *arg)
 }
 
 static int
-cleanup_of_middle(void *arg)
+cleanup_of_null(void *arg)
 {
 	(void)arg;
-	return go_add_cleanup((char *)go_alloc_data(64) + 8, cleanup, NULL) == 0;
+	return go_add_cleanup(NULL, cleanup, NULL) == 0;
+}
+
+static int
+cleanup_of_itself(void *arg)
+{
+	arg = go_alloc(64);
+	return go_add_cleanup(arg, cleanup, arg) == 0;
 }
 
 static int
@@ -98,9 +105,14 @@ DEATH(final_twice)
 	go_run(twice, NULL);
 }
 
-DEATH(cleanup_of_middle)
+DEATH(cleanup_of_null)
 {
-	go_run(cleanup_of_middle, NULL);
+	go_run(cleanup_of_null, NULL);
+}
+
+DEATH(cleanup_of_itself)
+{
+	go_run(cleanup_of_itself, NULL);
 }
 
 DEATH(cleanup_of_global)
@@ -115,14 +127,20 @@ test_fatal_final(void)
 		"fatal error: runtime.SetFinalizer: pointer not in heap\n";
 	static const char *const inside =
 		"fatal error: runtime.SetFinalizer: pointer not at beginning of allocated block\n";
+	static const char *const itself =
+		"fatal error: runtime.AddCleanup: ptr is equal to arg, cleanup will never run\n";
 	expect_death(final_of_global, .status = 2, .err = not_heap);
 	expect_death(final_of_null, .status = 2, .err = not_heap);
-	expect_death(cleanup_of_global, .status = 2, .err = not_heap);
 	expect_death(final_of_middle, .status = 2, .err = inside);
 	expect_death(final_of_middle_of_large, .status = 2, .err = inside);
-	expect_death(cleanup_of_middle, .status = 2, .err = inside);
 	expect_death(final_twice, .status = 2,
 		     .err = "fatal error: runtime.SetFinalizer: finalizer already set\n");
+	expect_death(cleanup_of_null, .status = 2,
+		     .err = "fatal error: runtime.AddCleanup: ptr is nil\n");
+	expect_death(cleanup_of_global, .status = 2,
+		     .err = "fatal error: runtime.AddCleanup: ptr not in allocated block\n");
+	expect_death(cleanup_of_itself, .status = 2,
+		     .err = itself);
 }
 
 // --- the goroutine -------------------------------------------------------------------------------
@@ -209,4 +227,84 @@ void
 test_fatal_final_alone_is_no_deadlock(void)
 {
 	expect_death(final_alone, .status = 0, .out = "alive\n");
+}
+
+// --- the runner has ended -----------------------------------------------------------------------
+
+enum { BALLAST = 300, BALLAST_BYTES = 30000, ROUNDS = 30 };
+static void *ballast[BALLAST];
+static go_chan *told;
+
+static void
+end_the_runner(void *p, void *arg)
+{
+	(void)p;
+	(void)arg;
+	atomic_store(&ran, 1);
+	go_exit();
+}
+
+static void
+tell(void *p, void *arg)
+{
+	(void)arg;
+	int v = 1;
+	(void)p;
+	go_chan_send(told, &v, GO_POLL);
+}
+
+// The first one ends the goroutine that runs finalizers; attaching one would start another.
+static __attribute__((noinline)) void
+attach_all(void)
+{
+	for (int i = 0; i < BALLAST; i++) {
+		ballast[i] = go_alloc_data(BALLAST_BYTES);
+		go_set_finalizer(ballast[i], i == 0 ? end_the_runner : tell, NULL);
+	}
+	ballast[0] = NULL;
+}
+
+// A collection for the goal: its sweeping is left to the collector's own threads.
+static __attribute__((noinline)) void
+fill_until_collected(void)
+{
+	go_heap_stats before, now;
+	go_heap_stats_read(&before);
+	do {
+		(void)go_alloc_data(200000);
+		go_heap_stats_read(&now);
+	} while (now.collections == before.collections);
+}
+
+static int
+wait_behind_goexit(void *arg)
+{
+	(void)arg;
+	told = go_chan_new(sizeof(int), BALLAST);
+	for (int i = 0, v; i < ROUNDS; i++) {
+		atomic_store(&ran, 0);
+		attach_all();
+		while (atomic_load(&ran) == 0) {
+			go_gc();
+			go_sleep(GO_MSEC);
+		}
+		memset(ballast, 0, sizeof(ballast));
+		fill_until_collected();
+		expect_eq(go_chan_recv(told, &v, GO_NEVER), 0);
+		while (go_chan_recv(told, &v, 10 * GO_MSEC) == 0) {
+		}
+	}
+	return 0;
+}
+
+DEATH(final_behind_goexit)
+{
+	exit(go_run(wait_behind_goexit, NULL));
+}
+
+// Finalizers are waiting to run, and whoever has found them cannot run them: no deadlock.
+void
+test_fatal_final_behind_goexit(void)
+{
+	expect_death(final_behind_goexit, .status = 0);
 }

@@ -144,6 +144,20 @@ free_twice(void *unused)
 	return 0;
 }
 
+static int
+array_unaligned(void *unused)
+{
+	static const go_type odd = {.bytes = 12, .scan_bytes = 8, .mask = 1, .name = "odd"};
+	(void)unused;
+	expect(go_alloc_typed(&odd, 1) != NULL);
+	return go_alloc_typed(&odd, 2) == NULL;
+}
+
+DEATH(heap_array_unaligned)
+{
+	go_run(array_unaligned, NULL);
+}
+
 DEATH(heap_free_inside)
 {
 	go_run(free_inside, NULL);
@@ -165,6 +179,8 @@ test_fatal_free(void)
 	static const char *const inside = "fatal error: go_free: not the beginning of an object\n";
 	expect_death(heap_free_inside, .status = 2, .err = inside);
 	expect_death(heap_free_global, .status = 2, .err = inside);
+	expect_death(heap_array_unaligned, .status = 2,
+		     .err_has = {"go_alloc_typed: pointers of an array would not be aligned"});
 	expect_death(heap_free_twice, .status = 2,
 		     .err = "fatal error: go_free: object is free already\n");
 }

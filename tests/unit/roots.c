@@ -273,10 +273,10 @@ GO_TEST(roots_caller, 2)
 
 static __thread uintptr_t thread_local_word;
 static uintptr_t global_word;
-static pthread_key_t key;
+static pthread_key_t key, far_key;
 
 typedef struct Locals {
-	uintptr_t masked_static, masked_dynamic, masked_key;
+	uintptr_t masked_static, masked_dynamic, masked_key, masked_far_key;
 	ModuleWord *word;
 } Locals;
 
@@ -287,6 +287,7 @@ hold_in_locals(void *v)
 	put(&thread_local_word, l->masked_static);
 	put(l->word(), l->masked_dynamic);
 	pthread_setspecific(key, (void *)(l->masked_key ^ secret_mask));
+	pthread_setspecific(far_key, (void *)(l->masked_far_key ^ secret_mask));
 	count_add(&ready);
 	while (!atomic_load(&stop))
 		usleep(1000);
@@ -306,6 +307,8 @@ GO_TEST(roots_thread_locals, 2)
 	void *module = module_open();
 	expect(module != NULL);
 	pthread_key_create(&key, NULL);
+	for (int i = 0; i < 100; i++)
+		pthread_key_create(&far_key, NULL);
 	Secrets s = {.n = 0};
 	static Locals l[2];
 	pthread_t t[2];
@@ -313,6 +316,7 @@ GO_TEST(roots_thread_locals, 2)
 		l[i].masked_static = secret_new(&s);
 		l[i].masked_dynamic = secret_new(&s);
 		l[i].masked_key = secret_new(&s);
+		l[i].masked_far_key = secret_new(&s);
 		l[i].word = module_word(module, "module_thread_local");
 		expect_eq(pthread_create(&t[i], NULL,
 					 i == 0 ? hold_in_locals : hold_in_locals_attached, &l[i]),

@@ -145,7 +145,7 @@ make_blocks(void *done)
 			first = tiny(8);
 		memset(second, i, 5);
 		sched_enter();
-		expect(special_add_cleanup(second, POINTS_TO_ANYTHING, count_died, NULL) != 0);
+		expect(special_add_cleanup(second, count_died, NULL) != 0);
 		sched_leave();
 		seconds[i] = i % 2 == 0 ? second : NULL;
 	}

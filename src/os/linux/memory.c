@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "os/linux/syscall.h"
@@ -14,6 +15,14 @@
 
 // Linux 6.13; older headers do not have it.
 enum { ADVICE_GUARD_INSTALL = 102 };
+
+uint64_t
+os_address_limit(void)
+{
+	struct rlimit64 r;
+	long err = syscall4(SYS_prlimit64, 0, RLIMIT_AS, NULL, &r);
+	return err == 0 && r.rlim_cur != RLIM64_INFINITY ? r.rlim_cur : UINT64_MAX;
+}
 
 static int
 advise(void *p, size_t bytes, int advice)
