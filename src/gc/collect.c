@@ -209,19 +209,21 @@ mark_heap(Cycle *c)
 typedef enum Outcome {
 	MARKED,
 	CHANGED, // a module came or went meanwhile, or there are more roots than there was room for
-	RUNNING, // not all threads could be stopped, or there was no memory for that
+	LATE,    // not all threads could be stopped
+	REFUSED, // no memory
 } Outcome;
 
 // From the stop to the restart; of the caller's stack, what is live begins at sp.
 static Outcome
 stopped_part(Cycle *c, const void *sp)
 {
-	Outcome outcome = RUNNING;
 	c->asked = os_nanotime();
 	sched_stop_world();
 	foreign_lock();
 	finish_sweeping(); // what was being swept when the stop was asked for
-	if (threads_stop()) {
+	Halt halt = threads_stop();
+	Outcome outcome = halt == HALT_LATE ? LATE : REFUSED;
+	if (halt == HALTED) {
 		outcome = roots_gather(&roots, sp) ? MARKED : CHANGED;
 		if (outcome == MARKED)
 			mark_heap(c);
@@ -258,12 +260,10 @@ cycle(Cycle *c)
 	shrink_hurry();
 	finish_sweeping();
 	for (;;) {
-		if (!roots_prepare())
-			return false;
-		Outcome outcome = stopped_part(c, arch_sp());
+		Outcome outcome = roots_prepare() ? stopped_part(c, arch_sp()) : REFUSED;
 		if (outcome == MARKED)
 			return true;
-		if (outcome == RUNNING && !may_try_again(c))
+		if (outcome == REFUSED || (outcome == LATE && !may_try_again(c)))
 			return false;
 	}
 }

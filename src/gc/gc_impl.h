@@ -24,10 +24,11 @@
 // --- stop.c: every thread of the process --------------------------------------------------------
 
 // Stops all threads of the process but the caller, the collector's and the runtime's own that hold
-// no pointers of the program (the monitor, Ms without a G in user code). World stopped. False: some
-// thread did not come, or there is no memory, and all go on; the world must, too, and then
-// threads_failed be called.
-bool threads_stop(void);
+// no pointers of the program (the monitor, Ms without a G in user code). World stopped. Unless all
+// are HALTED they go on. LATE: some thread did not come; the world must go on, too, and
+// threads_failed be called. REFUSED: there is no memory for it.
+typedef enum Halt { HALTED, HALT_LATE, HALT_REFUSED } Halt;
+Halt threads_stop(void);
 // Lets them go on.
 void threads_resume(void);
 // The calling thread, whose number this is, is never stopped: one of the collector's.
@@ -35,8 +36,7 @@ void threads_exempt(int tid);
 // Whether the last try has failed, and a cycle that can wait shall not begin yet. Any thread.
 bool threads_held_off(void);
 // After threads_stop has failed, while all run: whether one who needs the cycle shall wait for
-// threads_again_at, to try again. False: there was no memory, or that has gone on for long, which
-// standard error is told.
+// threads_again_at, to try again. False: that has gone on for long, which standard error is told.
 bool threads_failed(void);
 int64_t threads_again_at(void);
 

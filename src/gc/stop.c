@@ -53,7 +53,6 @@ static int refused;        // or why it could not be asked
 static int64_t patience_ns = PATIENCE_NS; // of the next try
 static int64_t failing_since;             // 0: the last round did not fail
 static bool complained;                   // since then
-static bool no_memory;                    // for the last try
 static ATOMIC_I64 again_at;               // when the next round is due; 0: at once
 static bool leader_ended;  // the first thread has, and stays listed for ever
 static int kernels[WORKERS_KEPT]; // threads of the kernel's; 0: none
@@ -280,29 +279,28 @@ round_failed(int64_t begun)
 	store_rlx(&again_at, now + (now - begun) * REST_SHARE); // order: hint
 }
 
-bool
+Halt
 threads_stop(void)
 {
 	check(os_halt_init() == 0, "cannot install the signal that stops threads");
 	int64_t begun = os_nanotime();
 	while (os_nanotime() - begun < ROUND_NS) {
 		Try t = try_to_stop(patience_ns);
-		no_memory = t == REFUSED;
 		if (t == REFUSED)
-			return false;
+			return HALT_REFUSED;
 		if (t == STOPPED) {
 			patience_ns = PATIENCE_NS;
 			failing_since = 0;
 			complained = false;
 			store_rlx(&again_at, 0); // order: hint
-			return true;
+			return HALTED;
 		}
 		os_sleep(GO_MSEC);
 		if (patience_ns < PATIENCE_MAX_NS)
 			patience_ns *= 2;
 	}
 	round_failed(begun);
-	return false;
+	return HALT_LATE;
 }
 
 void
@@ -322,8 +320,6 @@ threads_held_off(void)
 bool
 threads_failed(void)
 {
-	if (no_memory)
-		return false;
 	if (os_nanotime() - failing_since <= COMPLAIN_S * GO_SEC)
 		return true;
 	if (!complained)

@@ -10,6 +10,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <undergo/heap.h>
@@ -61,6 +62,25 @@ some_word(uint64_t *rand)
 	default:
 		return a;
 	}
+}
+
+// --- threads that go on until stop ---------------------------------------------------------------
+
+enum { THREADS_MAX = 16 };
+static pthread_t threads[THREADS_MAX];
+static int n_threads;
+
+static void
+load_thread(void *(*fn)(void *), size_t stack_bytes)
+{
+	pthread_attr_t attr;
+	pthread_attr_init(&attr);
+	if (stack_bytes != 0)
+		expect_eq(pthread_attr_setstacksize(&attr, stack_bytes), 0);
+	expect(n_threads < THREADS_MAX);
+	expect_eq(pthread_create(&threads[n_threads], &attr, fn, (void *)(uintptr_t)n_threads), 0);
+	n_threads++;
+	pthread_attr_destroy(&attr);
 }
 
 // --- words that point everywhere -----------------------------------------------------------------
@@ -170,11 +190,30 @@ on_tick(int sig)
 	(void)sig;
 	count_add(&ticks);
 	spoil_stack();
-	compute_for(200 * GO_USEC); // a collection may well begin meanwhile
+	compute_for(50 * GO_USEC); // a collection may well begin meanwhile
 	errno = saved;
 }
 
-// One timer strikes who waits as well, the other those who compute: in the middle of allocating.
+// A process's timer strikes its first thread, mostly. Each other thread has its turn by hand, on a
+// stack for signals and on its own.
+static void *
+tick_all(void *unused)
+{
+	for (unsigned n = 0; !stopped(); n++) {
+		struct dirent *e;
+		DIR *d = opendir("/proc/self/task");
+		expect(d != NULL);
+		while ((e = readdir(d)) != NULL) {
+			long tid = strtol(e->d_name, NULL, 10);
+			if (tid > 0 && tid != getpid())
+				syscall(SYS_tgkill, getpid(), tid, n % 4 == 0 ? SIGPROF : SIGALRM);
+		}
+		closedir(d);
+		usleep(1000);
+	}
+	return unused;
+}
+
 static void
 tick(bool on)
 {
@@ -184,6 +223,7 @@ tick(bool on)
 		expect_eq(sigaction(SIGALRM, &sa, NULL), 0);
 		sa.sa_flags = SA_RESTART; // on the stack of whoever it strikes
 		expect_eq(sigaction(SIGPROF, &sa, NULL), 0);
+		load_thread(tick_all, 0);
 	}
 	expect_eq(setitimer(ITIMER_REAL, &t, NULL), 0);
 	expect_eq(setitimer(ITIMER_PROF, &t, NULL), 0);
@@ -196,34 +236,34 @@ typedef struct Node {
 
 static Count held;
 
+// What calls have left below the caller's frame is gone.
+static __attribute__((noinline)) void
+spoil_deeper(void)
+{
+	volatile uintptr_t words[2048];
+	for (int i = 0; i < 2048; i++)
+		words[i] = 0;
+	__asm__ volatile("" : : "r"(words) : "memory");
+}
+
 // The only pointer is in a register, which a signal's frame may have when a collection begins.
 static __attribute__((noinline)) void
 hold(uint64_t number)
 {
 	Node *n = go_new(Node);
 	n->number = number;
-	for (int i = 0; i < 200000; i++)
-		__asm__ volatile("" : "+r"(n));
+	for (int i = 0; i < 1000000; i++)
+		__asm__ volatile("" : "+r"(n)); // no call: it need not be on the stack
+	spoil_deeper();
 	expect_eq(n->number, number);
 	count_add(&held);
-}
-
-static __attribute__((noinline)) void
-spoil_deeper(void)
-{
-	volatile uintptr_t words[256];
-	for (int i = 0; i < 256; i++)
-		words[i] = 0;
-	(void)words;
 }
 
 static void
 hold_always(uint64_t number)
 {
-	while (!stopped()) {
+	while (!stopped())
 		hold(number++);
-		spoil_deeper();
-	}
 }
 
 static void
@@ -404,23 +444,6 @@ deep_thread(void *v)
 
 // --- starting and stopping -----------------------------------------------------------------------
 
-enum { THREADS_MAX = 16 };
-static pthread_t threads[THREADS_MAX];
-static int n_threads;
-
-static void
-load_thread(void *(*fn)(void *), size_t stack_bytes)
-{
-	pthread_attr_t attr;
-	pthread_attr_init(&attr);
-	if (stack_bytes != 0)
-		expect_eq(pthread_attr_setstacksize(&attr, stack_bytes), 0);
-	expect(n_threads < THREADS_MAX);
-	expect_eq(pthread_create(&threads[n_threads], &attr, fn, (void *)(uintptr_t)n_threads), 0);
-	n_threads++;
-	pthread_attr_destroy(&attr);
-}
-
 static void
 load_goroutine(void (*fn)(void *), size_t stack_bytes)
 {
@@ -500,7 +523,7 @@ test_heap_among_questions(void)
 void
 test_heap_among_signals(void)
 {
-	loads_begin(PROVE ",clobberfree=1", 60);
+	loads_begin(PROVE ",clobberfree=1", 20);
 	for (int i = 0; i < 2; i++) {
 		load_thread(hold_in_thread, 0);
 		load_goroutine(hold_in_goroutine, 0);

@@ -43,7 +43,9 @@ look(Secrets *s)
 		expect(roots_prepare());
 		sched_stop_world();
 		foreign_lock();
-		bool stopped = threads_stop();
+		Halt halt = threads_stop();
+		expect(halt != HALT_REFUSED);
+		bool stopped = halt == HALTED;
 		ok = stopped && roots_gather(&set, arch_sp());
 		if (ok && s != NULL)
 			count_words(s, &set);
