@@ -340,7 +340,7 @@ GO_API int go_pressure_remove(go_pressure_fn *fn, void *arg);
  * During the call p is alive again, and its finalizer is gone: set it anew to be called again.
  * Objects that point to each other are finalized from the outside in; those of a cycle never are.
  * fn NULL takes the finalizer away. One goroutine runs all finalizers: start another for what takes
- * long.
+ * long. One that has run for ten seconds is told of on standard error, at the next collection.
  * Fatal:     "runtime.SetFinalizer: pointer not at beginning of allocated block",
  *            "runtime.SetFinalizer: pointer not in heap", "runtime.SetFinalizer: finalizer already
  *            set".
