@@ -29,6 +29,12 @@ arch_kept(uint64_t words[ARCH_KEPT_WORDS])
 	words[0] = 0;
 }
 
+static inline void *
+arch_sp(void)
+{
+	return __builtin_frame_address(0);
+}
+
 static inline void
 arch_forget(void)
 {
