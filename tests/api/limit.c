@@ -278,13 +278,12 @@ churn_until(int64_t end, uint64_t *least, uint64_t *most)
 GO_TEST(memory_in_use_is_kept, 0)
 {
 	int64_t begin = test_now_ns();
-	int slow = test_slowness();
 	uint64_t least = UINT64_MAX, most = 0;
 	keep(16 * MIB);
-	churn_until(begin + 3 * GO_SEC * slow, &least, &most); // until the heap has its size
+	churn_until(begin + 2 * GO_SEC, &least, &most); // until the heap has its size
 	least = UINT64_MAX;
 	most = 0;
-	churn_until(begin + 8 * GO_SEC * slow, &least, &most);
+	churn_until(begin + 6 * GO_SEC, &least, &most);
 	expect(stats().collections > 1);
 	expect(least >= most / 4 * 3);
 }

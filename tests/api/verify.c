@@ -5,6 +5,7 @@
 // to each other, freed by hand, left to the collector, with finalizers and weak pointers; from
 // goroutines that park meanwhile, and from a thread. Each object knows what must be in it.
 #include "goroutines.h"
+#include "stress/mutators.h"
 
 #include <pthread.h>
 #include <undergo/heap.h>
@@ -317,9 +318,13 @@ test_heap_mutators_verified(void)
 	test_heap_mutators();
 }
 
+// An object's address and what is known about it are never used again, and each collection walks
+// all that ever were: so there must not be too many.
 void
 test_heap_mutators_fenced(void)
 {
+	mutator_rounds = 6;
+	mutator_parcels = 300;
 	setenv("GODEBUG", "efence=1,gcwalk=1,gccheckmark=1", 1);
 	test_heap_mutators();
 }

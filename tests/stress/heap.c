@@ -11,6 +11,7 @@
 #include "goroutines.h"
 #include "stress/mutators.h"
 
+#include <limits.h>
 #include <pthread.h>
 #include <undergo/heap.h>
 
@@ -80,6 +81,7 @@ enum { MUTATORS = 6 };
 enum { ON_STACK, GLOBAL, ADDED };
 
 long mutator_rounds = 400;
+long mutator_parcels = LONG_MAX;
 static Mutator mutators[MUTATORS];
 static void *globals[MUTATORS][ROOTS];
 static uint64_t first_seed;
@@ -546,7 +548,7 @@ static void
 sender(void *v)
 {
 	uint64_t rand = first_seed + (uintptr_t)v;
-	while (!atomic_load(&stop)) {
+	for (long i = mutator_parcels; i > 0 && !atomic_load(&stop); i--) {
 		Parcel p = {.seed = (test_rand(&rand) & 0xffffff) * 1024 + below(&rand, 6)};
 		p.tree = tree_make(p.seed);
 		expect_eq(go_chan_send(post[below(&rand, 2)], &p, GO_NEVER), 0);

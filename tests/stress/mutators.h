@@ -5,5 +5,7 @@
 
 // How many thousand steps each of them makes, before test_scale; set before test_heap_mutators.
 extern long mutator_rounds;
+// How many trees each goroutine sends that does so meanwhile, at most; set likewise.
+extern long mutator_parcels;
 
 #endif
