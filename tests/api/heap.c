@@ -514,7 +514,7 @@ free_on_thread(void *unused)
 	return NULL;
 }
 
-// A thread that frees may wait for a collection when it has no more of the object in hand than where
+// A thread that frees may wait for a collection when all that it has of the object in hand is where
 // it lies: nobody else may get it meanwhile.
 GO_TEST(heap_freed_on_threads, 2)
 {
