@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // undergo/heap.h: the end of objects.
 //
-// A thread without a P may wait for a lock, and be stopped there, when of the object nothing but the
-// number of its slot is left in hand. So each function keeps p until it is done.
+// A thread without a P may wait for a lock, and be stopped there, when all that is left of the
+// object in hand is the number of its slot. So each function keeps p until it is done.
 #include "gc/special.h"
 #include "sched/sched.h"
 #include "undergo/heap.h"
