@@ -10,15 +10,21 @@
 
 typedef uintptr_t *ModuleWord(void);
 
-// The module beside the suite.
+// The path of what lies beside the suite.
+static inline void
+path_beside(char path[1024], const char *name)
+{
+	ssize_t n = readlink("/proc/self/exe", path, 1024 - 32);
+	expect(n > 0);
+	path[n] = '\0';
+	strcpy(strrchr(path, '/') + 1, name);
+}
+
 static inline void *
 module_open(void)
 {
 	char path[1024];
-	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 32);
-	expect(n > 0);
-	path[n] = '\0';
-	strcpy(strrchr(path, '/'), "/libgcmodule.so");
+	path_beside(path, "libgcmodule.so");
 	return dlopen(path, RTLD_NOW | RTLD_LOCAL);
 }
 

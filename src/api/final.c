@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // undergo/heap.h: the end of objects.
+//
+// A thread without a P may wait for a lock, and be stopped there, when all that is left of the
+// object in hand is the number of its slot. So each function keeps p until it is done.
 #include "gc/special.h"
 #include "sched/sched.h"
 #include "undergo/heap.h"
@@ -11,6 +14,7 @@ go_set_finalizer(void *p, void (*fn)(void *p, void *arg), void *arg)
 		return GO_ENOMEM;
 	sched_enter();
 	int err = special_set_finalizer(p, POINTS_TO_BEGINNING, fn, arg);
+	go_keep_alive(p);
 	sched_leave();
 	return err;
 }
@@ -26,6 +30,7 @@ go_add_cleanup(void *p, void (*fn)(void *arg), void *arg)
 		fatal("runtime.AddCleanup: ptr is equal to arg, cleanup will never run");
 	sched_enter();
 	uint64_t id = special_add_cleanup(p, fn, arg);
+	go_keep_alive(p);
 	sched_leave();
 	return id;
 }
@@ -37,6 +42,7 @@ go_cleanup_stop(void *p, go_cleanup c)
 		return false;
 	sched_enter();
 	bool stopped = special_stop_cleanup(p, c);
+	go_keep_alive(p);
 	sched_leave();
 	return stopped;
 }
@@ -48,6 +54,7 @@ go_weak_new(void *p)
 		return NULL;
 	sched_enter();
 	go_weak *w = special_weak_new(p);
+	go_keep_alive(p);
 	sched_leave();
 	return w;
 }

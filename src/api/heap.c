@@ -124,7 +124,8 @@ go_free(void *p)
 	if (p == NULL)
 		return;
 	sched_enter();
-	gc_free(p);
+	gc_free(p); // a thread may have to wait in it, with nothing but numbers in hand
+	go_keep_alive(p);
 	sched_leave();
 }
 
@@ -153,14 +154,18 @@ void *
 go_object(const void *p)
 {
 	Slot s = slot_around(p);
-	return s.info != NULL ? slot_addr(s) : NULL;
+	void *object = s.info != NULL ? slot_addr(s) : NULL;
+	go_keep_alive(p);
+	return object;
 }
 
 size_t
 go_object_size(const void *p)
 {
 	Slot s = slot_around(p);
-	return s.info != NULL ? slot_bytes(s) : 0;
+	size_t bytes = s.info != NULL ? slot_bytes(s) : 0;
+	go_keep_alive(p);
+	return bytes;
 }
 
 // --- roots ---------------------------------------------------------------------------------------

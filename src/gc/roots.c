@@ -164,6 +164,16 @@ mapping_of(uintptr_t addr)
 
 // --- thread-locals ------------------------------------------------------------------------------
 
+// The blocks beside tp and the thread's record, as far as they can be read: in a program that is
+// linked statically those of the first thread begin where the program's break does, and there is
+// nothing before them.
+static void
+beside(uintptr_t tp, uintptr_t *lo, uintptr_t *hi)
+{
+	*lo = os_readable_down(tp - g.mods.tls_below, tp);
+	*hi = os_readable_up(tp, tp + g.mods.tls_above);
+}
+
 // What pthread_setspecific keeps. In the record that glibc has of each thread, beside the thread
 // pointer, stand the values of the first 32 keys, of two words each, and then pointers to as many
 // tables for 32 keys each. The others lie in memory from malloc, but the first one points to those
@@ -174,7 +184,8 @@ enum { KEY_TABLES = 32, KEY_TABLE_BYTES = 512 };
 READS_ANYTHING static void
 find_key_tables(uintptr_t tp)
 {
-	uintptr_t lo = tp - g.mods.tls_below, hi = tp + g.mods.tls_above;
+	uintptr_t lo, hi;
+	beside(tp, &lo, &hi);
 	for (uintptr_t at = lo + KEY_TABLE_BYTES; at + sizeof(uintptr_t[KEY_TABLES]) <= hi;
 	     at += sizeof(uintptr_t))
 		if (*(const uintptr_t *)at == at - KEY_TABLE_BYTES) {
@@ -201,7 +212,8 @@ add_thread_locals(uintptr_t tp)
 {
 	if (tp == 0)
 		return;
-	uintptr_t lo = tp - g.mods.tls_below, hi = tp + g.mods.tls_above;
+	uintptr_t lo, hi;
+	beside(tp, &lo, &hi);
 	add(lo, hi);
 	for (uint32_t i = 0; i < g.mods.n_tls; i++) {
 		uintptr_t at = os_tls_block(tp, &g.mods.tls[i]);

@@ -498,6 +498,41 @@ chains_on_thread(void *v)
 	return NULL;
 }
 
+static void
+free_at_once(void *unused)
+{
+	(void)unused;
+	while (count_of(&died) == 0)
+		go_free(go_alloc(5000));
+	count_add(&owners_done);
+}
+
+static void *
+free_on_thread(void *unused)
+{
+	free_at_once(unused);
+	return NULL;
+}
+
+// A thread that frees may wait for a collection when all that it has of the object in hand is where
+// it lies: nobody else may get it meanwhile.
+GO_TEST(heap_freed_on_threads, 2)
+{
+	enum { THREADS = 2, GOROUTINES = 4 };
+	pthread_t t[THREADS];
+	expect(go_alloc(1) != NULL);
+	for (int i = 0; i < GOROUTINES; i++)
+		expect_eq(go_spawn(free_at_once, NULL), 0);
+	for (int i = 0; i < THREADS; i++)
+		expect_eq(pthread_create(&t[i], NULL, free_on_thread, NULL), 0);
+	for (long i = test_scale(100); i > 0; i--)
+		go_gc();
+	count_add(&died);
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(t[i], NULL);
+	until(count_of(&owners_done) == THREADS + GOROUTINES);
+}
+
 // Threads without a P, before the runtime has been started by anybody else.
 void
 test_heap_of_threads(void)

@@ -359,3 +359,22 @@ GO_TEST(gcstop_without_signals, 2)
 	atomic_store(&stop, true);
 	pthread_join(t, NULL);
 }
+
+// Threads' records and thread-locals lie elsewhere in a program without a loader: below the first
+// thread's there may be nothing at all. Where depends on chance.
+GO_TEST(gcstop_static_program, 1)
+{
+	char path[1024];
+	char *argv[] = {path, NULL};
+	extern char **environ;
+	path_beside(path, "gcstatic");
+	if (access(path, X_OK) != 0)
+		skip("nothing can be linked statically here");
+	for (int i = 0; i < 5; i++) {
+		pid_t pid;
+		int status = -1;
+		expect_eq(posix_spawn(&pid, path, NULL, NULL, argv, environ), 0);
+		expect_eq(waitpid(pid, &status, 0), pid);
+		expect_eq(status, 0);
+	}
+}
