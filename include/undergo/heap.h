@@ -316,8 +316,8 @@ typedef void go_pressure_fn(const go_pressure *p, void *arg);
  * or more, in use.
  *
  * On a goroutine of its own, in the order of go_pressure_add. It may do all that a goroutine may:
- * free caches, refuse work. While it runs nobody is called again; collections that pass meanwhile
- * are skipped. Without a limit nobody is called.
+ * free caches, refuse work. While one runs no other does; when collections pass meanwhile, all are
+ * called once more afterwards. Without a limit nobody is called.
  * Errors:    GO_EINVAL: fn NULL, or percent negative. GO_ENOMEM.
  * Owns:      arg is kept alive until go_pressure_remove.
  * Blocks:    no.

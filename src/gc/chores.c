@@ -11,8 +11,6 @@
 // Invariants:
 //   H1  next is the earliest of force_at and scavenge_at, which change under the lock alone. Who
 //       makes it earlier tells the monitor.
-//   H2  The goroutine is not counted as one while it waits: it keeps nobody from seeing a deadlock,
-//       and is none itself. It waits in `parked`, or looks at `asked` once more.
 // Locks:  chores.lock, rank leaf. Never taken while the world is stopped, but by the monitor.
 #include "gc/chores.h"
 
@@ -20,6 +18,7 @@
 #include "gc/goal.h"
 #include "gc/limit.h"
 #include "gc/pace.h"
+#include "gc/service.h"
 #include "sched/sched.h"
 #include "sched/sched_up.h"
 
@@ -32,17 +31,13 @@ enum {
 };
 static const int64_t FORCE_NS = 120 * GO_SEC, LOOK_NS = GO_SEC;
 
-enum { ASKED_COLLECT = 1, ASKED_PRESSURE = 2, ASKED_FINALIZERS = 4 };
-
 static struct {
 	Mutex lock;
 	int64_t force_at;    // lock
 	int64_t scavenge_at; // lock
 	ATOMIC_I64 next;     // lock writes; H1
 	ATOMIC_BOOL looking; // the monitor looks each second; lock writes
-	uint32_t asked;      // lock
-	G *parked;           // lock; H2
-	ATOMIC_U32 begun;    // claimed by who starts the goroutine
+	bool asked;          // lock: for a collection
 	// the monitor:
 	KeepWindow window;
 	int64_t look_at;     // when to look at the window again
@@ -53,6 +48,16 @@ static struct {
 	.force_at = INT64_MAX,
 	.scavenge_at = INT64_MAX,
 	.next = ATOMIC_INIT(INT64_MAX),
+};
+
+static void do_chores(void);
+static bool nothing_asked(void);
+static Service service = {
+	.name = "gc",
+	.why = WAIT_force_gc,
+	.work = do_chores,
+	.idle = nothing_asked,
+	.lock = &chores.lock,
 };
 
 // --- when ----------------------------------------------------------------------------------------
@@ -165,76 +170,39 @@ scavenge(int64_t now)
 
 // --- the goroutine -------------------------------------------------------------------------------
 
+static bool
+nothing_asked(void)
+{
+	return !chores.asked;
+}
+
 static void
-ask(uint32_t what)
+do_chores(void)
 {
 	mutex_lock(&chores.lock);
-	chores.asked |= what;
-	G *gp = chores.parked;
-	chores.parked = NULL;
+	bool asked = chores.asked;
+	chores.asked = false;
 	mutex_unlock(&chores.lock);
-	if (gp != NULL)
-		sched_ready(gp);
+	if (asked && pace_may_collect())
+		gc_collect(GC_PERIODIC);
 }
 
-void
-chores_pressure(void)
-{
-	ask(ASKED_PRESSURE);
-}
-
-void
-chores_finalizers(void)
-{
-	ask(ASKED_FINALIZERS);
-}
-
-// After: it waits, unless something was asked for meanwhile.
 static void
-wait_for_chores(void *gp)
+ask(void)
 {
 	mutex_lock(&chores.lock);
-	bool waits = chores.asked == 0;
-	if (waits)
-		chores.parked = gp;
-	mutex_unlock(&chores.lock);
-	if (!waits)
-		sched_ready(gp);
-}
-
-static void
-do_chores(void *unused)
-{
-	(void)unused;
-	sched_enter();
-	for (;;) {
-		mutex_lock(&chores.lock);
-		uint32_t asked = chores.asked;
-		chores.asked = 0;
-		mutex_unlock(&chores.lock);
-		if (asked == 0)
-			sched_park_uncounted(WAIT_force_gc, wait_for_chores, sched_g()); // H2
-		if ((asked & ASKED_COLLECT) != 0 && pace_may_collect())
-			gc_collect(GC_PERIODIC);
-		if ((asked & ASKED_PRESSURE) != 0)
-			pressure_run();
-		if ((asked & ASKED_FINALIZERS) != 0)
-			specials_wake();
-	}
+	chores.asked = true;
+	service_unlock_wake(&service);
 }
 
 COLD static void
 begin(void)
 {
-	uint32_t zero = 0;
-	if (!cas_rlx(&chores.begun, &zero, 1)) // order: claim, no data rides on it
-		return;
-	if (sched_spawn(do_chores, NULL, 0, "gc") == NULL) {
-		store_rlx(&chores.begun, 0); // order: the next who allocates tries again
-		return;
-	}
+	if (!service_start(&service))
+		return; // the next who allocates tries again
 	mutex_lock(&chores.lock);
-	chores.force_at = os_nanotime() + FORCE_NS;
+	if (chores.force_at == INT64_MAX)
+		chores.force_at = os_nanotime() + FORCE_NS;
 	bool earlier = set_next();
 	mutex_unlock(&chores.lock);
 	if (earlier)
@@ -244,7 +212,7 @@ begin(void)
 void
 chores_begin(void)
 {
-	if (unlikely(load_rlx(&chores.begun) == 0)) // order: hint
+	if (unlikely(!service_started(&service)))
 		begin();
 }
 
@@ -264,7 +232,7 @@ up_monitor_looks(int64_t now)
 		chores.scavenge_at = INT64_MAX;
 	mutex_unlock(&chores.lock);
 	if (force)
-		ask(ASKED_COLLECT);
+		ask();
 	int64_t then = scavenges ? scavenge(now) : INT64_MAX;
 	mutex_lock(&chores.lock);
 	if (then < chores.scavenge_at)

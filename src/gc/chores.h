@@ -12,16 +12,9 @@ void chores_begin(void);
 void chores_freed(void);
 // The next cycle by the clock shall come so long from now.
 void chores_cycle(int64_t now);
-// Calls those who asked to be told about memory pressure.  Locks: takes leaf, sched.
-void chores_pressure(void);
-// Has specials_wake called on a goroutine.  Locks: takes leaf, sched.
-void chores_finalizers(void);
-
 // pressure.c: memory is so much of the limit now; whoever asked for it is told, on a goroutine.
-// Who holds gc.busy, or sweeps.
+// Who holds gc.busy, or sweeps.  Locks: takes leaf, sched.
 void pressure_check(int64_t memory, int64_t limit);
-// Calls them. Runs on the goroutine that does chores, inside the runtime.
-void pressure_run(void);
 
 struct go_pressure;
 typedef void PressureFn(const struct go_pressure *p, void *arg);

@@ -14,14 +14,14 @@
 // Invariants:
 //   F1  Entries at or above a block's count are zero.
 //   F2  An entry below the count holds an object and an argument that must live, until its call has
-//       returned. Its fn becomes 0 when the call begins: should the call never return, as the
-//       goroutine ended in it, the next runner passes the entry over.
+//       returned. Its fn becomes 0 when the call begins: should the call never return, as it ended
+//       the goroutine, the runner begins again and passes the entry over.
 //   F3  Blocks have room for all calls that are reserved or queued, and for one block more: so much
 //       may be lost in the runner's one block that is not full. Queueing needs no memory.
-//   F4  A runner that waits is not counted as a goroutine: it keeps nobody from seeing a deadlock,
-//       and is none itself. `parked` or the runner itself looks at what is queued, or bell is set.
+//   F4  There is a runner before anything can be queued, and for ever. Either it will look at what
+//       is queued, or bell is set.
 //   F5  calls is odd while a call is running.
-// Locks:  special_lock. The runner parks without it and looks at the queue once more off its stack.
+// Locks:  special_lock.
 // Order:  O1  An entry is complete, then counted (release); the marker reads the count (acquire),
 //             then entries. An entry is cleared, then the count falls (release): who fills the
 //             block next has the lock, so what the marker reads below a count is never from an
@@ -33,7 +33,7 @@
 
 #include "arch/arch.h"
 #include "base/line.h"
-#include "gc/chores.h"
+#include "gc/service.h"
 #include "sched/sched.h"
 
 typedef struct Entry {
@@ -66,16 +66,22 @@ static struct {
 	size_t slab_left;    // special_lock: bytes of it
 	uint64_t room;       // special_lock: entries of all blocks
 	uint64_t promised;   // special_lock: calls reserved, queued, and in blocks of the runner
-	G *parked;           // special_lock: the runner, while it waits
 	ATOMIC_BOOL bell;    // special_lock writes: calls are queued and nobody was told
-	ATOMIC(G *) runner;  // who claimed starting writes; NULL: there has been none
-	ATOMIC_U64 runner_id; // the same; stored before runner
-	ATOMIC_U32 starting; // claimed by who starts a runner
 	ATOMIC_U64 calls;    // the runner writes: begun and ended; F5
 	uint64_t seen;       // who holds gc.busy: calls when it last changed, as far as he knows
 	int64_t seen_at;     // the same: since when
 	bool said;           // the same: that this call takes long
 } final;
+
+static void run_queued(void);
+static bool queue_is_empty(void);
+static Service runner = {
+	.name = "finalizers",
+	.why = WAIT_finalizer_wait,
+	.work = run_queued,
+	.idle = queue_is_empty,
+	.lock = &special_lock,
+};
 
 static const int64_t LONG_NS = 10 * GO_SEC;
 
@@ -137,16 +143,6 @@ block_to_fill(void)
 	return b;
 }
 
-// Whether the runner has ended: go_exit was called in a finalizer. Records of Gs are never freed,
-// and a new use of one has another id.
-__attribute__((no_sanitize("thread"))) static bool
-runner_gone(void)
-{
-	G *gp = load_acq(&final.runner); // order: observe <- final_start
-	return gp == NULL || load_rlx(&gp->status) == Gdead || // order: hint
-	       gp->id != load_rlx(&final.runner_id); // order: stored before runner
-}
-
 void
 final_queue(uintptr_t fn, uintptr_t p, uintptr_t arg)
 {
@@ -158,7 +154,7 @@ final_queue(uintptr_t fn, uintptr_t p, uintptr_t arg)
 	store_rel(&e->p, p);              // order: publish -> final_mark, O2
 	store_rel(&e->arg, arg);          // order: publish -> final_mark, O2
 	store_rel(&b->count, n + 1);      // order: publish -> final_mark, O1
-	if (final.parked != NULL || runner_gone())
+	if (runner.parked != NULL)
 		store_rlx(&final.bell, true); // order: hint, F4
 }
 
@@ -257,33 +253,18 @@ next_block(Block *done)
 	return final.running;
 }
 
-// After: the runner waits, unless something was queued meanwhile.
-static void
-wait_for_queue(void *v)
+static bool
+queue_is_empty(void)
 {
-	mutex_lock(&special_lock);
-	bool waits = final.queue == NULL;
-	if (waits)
-		final.parked = v;
-	mutex_unlock(&special_lock);
-	if (!waits)
-		sched_ready(v);
+	return final.queue == NULL;
 }
 
 static void
-run_all(void *unused)
+run_queued(void)
 {
-	(void)unused;
-	Block *b = NULL;
-	sched_enter();
-	if (load_rlx(&final.calls) % 2 != 0) // order: own. The last runner ended in a call; F5
+	if (load_rlx(&final.calls) % 2 != 0) // order: own. A call has ended the goroutine; F5
 		own_add(&final.calls, 1);
-	for (;;) {
-		b = next_block(b);
-		if (b == NULL) {
-			sched_park_uncounted(WAIT_finalizer_wait, wait_for_queue, sched_g()); // F4
-			continue;
-		}
+	for (Block *b = next_block(NULL); b != NULL; b = next_block(b)) {
 		sched_leave();
 		run_block(b);
 		sched_enter();
@@ -313,7 +294,7 @@ say_long(int64_t ns)
 	line_str(&l, "runtime: a finalizer or cleanup has been running for ");
 	line_u64(&l, (uint64_t)(ns / GO_SEC));
 	line_str(&l, " seconds, in goroutine ");
-	line_u64(&l, load_rlx(&final.runner_id)); // order: hint
+	line_u64(&l, load_acq(&runner.g)->id); // order: observe <- service_start
 	line_str(&l, "; ");
 	line_u64(&l, waiting());
 	line_str(&l, " wait for its end");
@@ -328,39 +309,18 @@ final_watch(int64_t now)
 		final.seen = calls;
 		final.seen_at = now;
 		final.said = false;
-	} else if (!final.said && now - final.seen_at >= LONG_NS && !runner_gone()) {
+	} else if (!final.said && now - final.seen_at >= LONG_NS) {
 		final.said = true;
 		say_long(now - final.seen_at);
 	}
 }
 
-// --- starting a runner ---------------------------------------------------------------------------
-
-static bool
-start(void)
-{
-	G *gp = sched_spawn_held(run_all, NULL, 0, "finalizers");
-	if (gp == NULL)
-		return false;
-	store_rlx(&final.runner_id, gp->id); // order: published with runner
-	store_rel(&final.runner, gp);        // order: publish -> runner_gone
-	sched_ready(gp);
-	return true;
-}
+// --- starting and waking the runner --------------------------------------------------------------
 
 bool
 final_start(void)
 {
-	if (likely(!runner_gone()))
-		return true;
-	uint32_t zero = 0;
-	while (!cas_acq(&final.starting, &zero, 1)) { // order: claim
-		zero = 0;
-		os_yield();
-	}
-	bool ok = !runner_gone() || start();
-	store_rel(&final.starting, 0); // order: release
-	return ok;
+	return service_start(&runner);
 }
 
 void
@@ -369,18 +329,6 @@ specials_wake(void)
 	if (likely(!load_rlx(&final.bell))) // order: hint, F4
 		return;
 	mutex_lock(&special_lock);
-	G *gp = final.parked;
-	final.parked = NULL;
-	// A thread without an M cannot start a runner: the next to come does, if only who does the
-	// chores. That goroutine is runnable when we return, so nobody takes all for dead then.
-	bool told = gp != NULL || sched_m() != NULL;
-	if (told)
-		store_rlx(&final.bell, false); // order: hint, under the lock
-	mutex_unlock(&special_lock);
-	if (gp != NULL)
-		sched_ready(gp);
-	else if (told)
-		(void)final_start(); // without memory the next call that is queued rings again
-	else
-		chores_finalizers();
+	store_rlx(&final.bell, false); // order: hint, under the lock
+	service_unlock_wake(&runner);
 }

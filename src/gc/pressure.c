@@ -2,14 +2,15 @@
 // Memory pressure: functions of the program that are called when a collection has left more memory
 // in use than a part of the limit.
 //
-// They run on a goroutine of their own, one after the other, each time from the first: it may
-// block, and may end in a call. While it lives nobody else is called: collections that pass
-// meanwhile are not told of.
+// They run on a goroutine of their own, one after the other. A call may block: of all collections
+// that pass meanwhile, the last is told of afterwards. It may end in go_exit: the round goes on
+// with the next.
 //
 // Locks:  pressure.lock, rank leaf. Never taken while the world is stopped.
 #include "gc/chores.h"
 #include "gc/limit.h"
 #include "gc/pace.h"
+#include "gc/service.h"
 #include "sched/sched.h"
 
 // Pinned memory of the heap, so that arg lives.
@@ -27,9 +28,19 @@ static struct {
 	uint64_t ids;      // lock: given out
 	ATOMIC(int) least; // lock writes: percent of all askers; INT_MAX: there is none
 	ATOMIC(int) now;   // who holds gc.busy, or sweeps, writes: percent of the limit in use
-	G *runner;         // the goroutine that does chores: the last one it started
-	uint64_t runner_id;
+	bool asked;        // lock: a round of calls is to be begun
+	uint64_t told;     // the goroutine: id of the last whose call has begun in this round; or 0
 } pressure = {.lock = MUTEX_INIT(leaf), .least = ATOMIC_INIT(INT32_MAX)};
+
+static void tell_all(void);
+static bool nothing_to_tell(void);
+static Service service = {
+	.name = "memory pressure",
+	.why = WAIT_pressure_wait,
+	.work = tell_all,
+	.idle = nothing_to_tell,
+	.lock = &pressure.lock,
+};
 
 // --- asking --------------------------------------------------------------------------------------
 
@@ -48,6 +59,8 @@ pressure_add(PressureFn *fn, void *arg, int percent)
 {
 	if (fn == NULL || percent < 0)
 		return GO_EINVAL;
+	if (!service_start(&service))
+		return GO_ENOMEM;
 	Asker *a = gc_alloc_pinned(sizeof(*a));
 	if (a == NULL)
 		return GO_ENOMEM;
@@ -88,56 +101,43 @@ pressure_check(int64_t memory, int64_t limit)
 		return;
 	int64_t percent = memory / (limit / 100 + 1);
 	store_rlx(&pressure.now, percent < INT32_MAX ? (int)percent : INT32_MAX - 1); // order: hint
-	if (percent >= load_rlx(&pressure.least)) // order: hint
-		chores_pressure();
+	if (percent < load_rlx(&pressure.least)) // order: hint
+		return;
+	mutex_lock(&pressure.lock);
+	pressure.asked = true;
+	service_unlock_wake(&service);
 }
 
-// A copy of the first asker beyond id whose part of the limit is exceeded; fn NULL: there is none.
+static bool
+nothing_to_tell(void)
+{
+	return !pressure.asked;
+}
+
+// A copy of the next asker in this round whose part of the limit is exceeded; fn NULL: it is over.
 static Asker
-next_asker(uint64_t id)
+next_asker(void)
 {
 	Asker found = {.fn = NULL};
 	mutex_lock(&pressure.lock);
+	if (pressure.told == 0)
+		pressure.asked = false;
 	for (Asker *a = pressure.first; a != NULL && found.fn == NULL; a = a->next)
-		if (a->id > id && a->percent <= load_rlx(&pressure.now)) // order: hint
+		if (a->id > pressure.told && a->percent <= load_rlx(&pressure.now)) // order: hint
 			found = *a;
 	mutex_unlock(&pressure.lock);
+	pressure.told = found.id; // also 0
 	return found;
 }
 
 static void
-tell_all(void *unused)
+tell_all(void)
 {
-	(void)unused;
-	sched_enter();
-	for (Asker a = next_asker(0); a.fn != NULL; a = next_asker(a.id)) {
+	for (Asker a = next_asker(); a.fn != NULL; a = next_asker()) {
 		struct go_pressure p;
 		pace_pressure(&p);
 		sched_leave();
 		a.fn(&p, a.arg);
 		sched_enter();
 	}
-	sched_leave();
-}
-
-// Records of Gs are never freed, and a new use of one has another id.
-__attribute__((no_sanitize("thread"))) static bool
-runner_lives(void)
-{
-	G *gp = pressure.runner;
-	return gp != NULL && load_acq(&gp->status) != Gdead && // order: hint
-	       gp->id == pressure.runner_id;
-}
-
-void
-pressure_run(void)
-{
-	if (runner_lives())
-		return;
-	G *gp = sched_spawn_held(tell_all, NULL, 0, "memory pressure");
-	if (gp == NULL)
-		return; // the next collection tries again
-	pressure.runner = gp;
-	pressure.runner_id = gp->id;
-	sched_ready(gp);
 }

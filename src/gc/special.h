@@ -43,7 +43,7 @@ enum { RECORD_BYTES = 40 };
 void *record_new(void);
 void record_free(void *record);
 
-// Starts the goroutine that runs what is queued, unless there is one. False without memory.
+// Starts the goroutine that runs what is queued, unless it is there. False without memory.
 // Locks: none.
 bool final_start(void);
 // Makes sure that one more call can be queued without memory. False when that cannot be promised.

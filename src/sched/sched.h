@@ -48,6 +48,7 @@ typedef enum WaitReason {
 #undef WAIT
 	WAIT_COUNT
 } WaitReason;
+static_assert(WAIT_COUNT <= UINT8_MAX, "G.wait holds one");
 const char *sched_wait_text(WaitReason r);
 
 // Who ended a wait that several parties may end; see sched_claim.
@@ -75,9 +76,10 @@ struct G {
 	void *arg;           // set before publication
 	uint64_t id;         // set before publication
 	uint64_t parent_id;  // set before publication: who started it
-	ATOMIC_U32 wait;     // WaitReason, while Gwaiting; count for dumps
+	ATOMIC(uint8_t) wait; // WaitReason, while Gwaiting; count for dumps
 	bool thread;         // set before publication: a foreign thread; parks on note, has no P
 	bool keeps_stack;    // owner: its stack is of the default size and stays with it
+	bool begins_again;   // set before publication: after its end fn(arg) is called anew
 	uint16_t open_scopes; // owner: which it opened and has not waited for, modulo 2^16
 	ATOMIC_I64 wait_since; // about when it parked: own of threads, else who looked; 0 not yet
 	ATOMIC_I64 trimmed;  // scan bit: the wait_since of the wait in which its stack was trimmed
@@ -265,7 +267,8 @@ sched_leave(void)
 
 // Starts a goroutine. NULL without memory. stack_bytes 0 is the default.
 G *sched_spawn(void (*fn)(void *), void *arg, size_t stack_bytes, const char *name);
-// The same, not yet runnable: the caller may still set fields, then calls sched_ready.
+// The same, not yet runnable: the caller may still set fields, then calls sched_ready. If it is to
+// begin again when it has ended, arg is not managed memory: nobody marks it then.
 G *sched_spawn_held(void (*fn)(void *), void *arg, size_t stack_bytes, const char *name);
 
 // Names gp, which is the caller's own or not yet runnable; NULL takes the name away.

@@ -271,11 +271,32 @@ sched_gosched(void)
 	leave_cpu(gp, Grunnable, requeue, gp);
 }
 
+// After: a G that begins again is as good as new, but for its number.
+static void
+renew(void *v)
+{
+	G *gp = v;
+	fiber_reset(gp);
+	gp->sp = NULL;
+	gp->onces = NULL;
+	store_rel(&gp->status, Grunnable); // order: publish -> sched_scan_begin, O1
+	requeue(gp);
+}
+
+static COLD NORETURN void
+end_and_begin(G *gp)
+{
+	leave_cpu(gp, Gdead, renew, gp);
+	__builtin_unreachable();
+}
+
 static inline __attribute__((always_inline)) NORETURN void
 end(G *gp)
 {
 	if (unlikely(gp->scope != NULL || gp->locals != NULL || gp->open_scopes != 0))
 		up_g_ends(gp);
+	if (unlikely(gp->begins_again))
+		end_and_begin(gp);
 	P *pp = sched_m()->p;
 	own_add(&pp->ended, 1);
 	leave_cpu(gp, Gdead, g_retire, gp);

@@ -382,22 +382,24 @@ make_exiting(void)
 		expect_eq(go_set_finalizer(node_new(i), run_and_exit, &again), 0);
 }
 
-// A finalizer that ends its goroutine does not end finalizing.
+static void
+make_exiting_among_others(void)
+{
+	for (long i = 0; i < MANY; i++) {
+		if (i % 100 == 0)
+			make_exiting();
+		expect(go_add_cleanup(node_new(i), count_cleanup, NULL) != 0);
+	}
+}
+
+// A finalizer that ends its goroutine ends nothing else: without a further collection all others
+// run, before it and after it.
 GO_TEST(final_exit, 0)
 {
-	for (int i = 0; i < 10; i++) {
-		make_with(make_exiting);
-		go_gc();
-		go_sleep(GO_MSEC);
-	}
-	expect(count_of(&again) > 0 && count_of(&again) <= 100);
-	make_with(make_finalized);
-	for (int i = 0; i < 400 && count_of(&ran) < NEARLY; i++) {
-		make_with(make_exiting);
-		go_gc();
-		go_sleep(GO_MSEC / 4);
-	}
-	expect(count_of(&ran) >= NEARLY);
+	make_with(make_exiting_among_others);
+	go_gc();
+	until(count_of(&again) >= 90 && count_of(&cleaned) >= NEARLY);
+	expect(count_of(&again) <= 100);
 	expect_eq(count_of(&wrong), 0);
 }
 

@@ -18,6 +18,7 @@ static void marked_in_block(const void *b, uint32_t i, uint32_t n, uintptr_t wor
 #define SLAB_BYTES FINAL_SLAB_BYTES
 #define mark_word(m, word) ((void)(m), marked_in_block(b, i, n, (word)))
 #include "gc/final.c"
+#include "gc/service.c"
 #undef mark_word
 #undef SLAB_BYTES
 
@@ -36,7 +37,6 @@ enum {
 	CLASS = SIZE_CLASSES - 1, // the last of all lists, where the search for unswept ones begins
 	KIND = KIND_COUNT - 1,
 	RUNNER = 1,       // the goroutine that runs what is queued
-	SECOND_RUNNER = 2,
 	USED_BLOCKS = 8, // of those in a slab
 };
 
@@ -58,6 +58,8 @@ static int memory[OBJECTS];     // who has the object
 static int ran[OBJECTS];        // calls of its finalizer or cleanup that have begun
 static bool over[OBJECTS];      // the truth: the call has returned
 static bool queued[OBJECTS];
+static bool reused;      // the second filling went into the block of the first
+static bool one_filling; // there is no second one
 static int marked[OBJECTS];     // by the only marker
 static bool wants_runs;         // all that is queued has been run in the end
 
@@ -73,12 +75,6 @@ size_t
 os_page_bytes(void)
 {
 	return 4096;
-}
-
-// Here there are no chores: the next to come has an M.
-void
-chores_finalizers(void)
-{
 }
 
 void
@@ -208,15 +204,15 @@ init(void)
 		gs[i].id = (uint64_t)i + 1;
 		store_rlx(&gs[i].status, Grunning);
 	}
-	store_rlx(&final.runner, &gs[RUNNER]);
-	store_rlx(&final.runner_id, gs[RUNNER].id);
+	runner.parked = NULL;
+	store_rlx(&runner.starting, 0);
+	store_rlx(&runner.g, &gs[RUNNER]);
 	wants_runs = false;
+	reused = one_filling = false;
 }
 
 // --- the queue
 // ----------------------------------------------------------------------------------------
-
-static bool reused; // the second filling went into the block of the first
 
 // Queues the finalizers of objects [from, to).
 static void
@@ -233,6 +229,16 @@ queue(int from, int to)
 		final_queue((uintptr_t)run_finalizer, (uintptr_t)object(i),
 			    (uintptr_t)object(i + 1));
 	}
+	mutex_unlock(&special_lock);
+}
+
+static void
+queue_cleanup(int i, void (*fn)(void *))
+{
+	mutex_lock(&special_lock);
+	EXPLORE_CHECK(final_reserve(), "no memory");
+	queued[i] = true;
+	final_queue((uintptr_t)fn, 0, (uintptr_t)object(i));
 	mutex_unlock(&special_lock);
 }
 
@@ -260,9 +266,9 @@ marked_in_block(const void *b, uint32_t i, uint32_t n, uintptr_t word)
 		explore_plain_read(&memory[number_of(word)]);
 	if (word != 0)
 		marked[number_of(word)]++;
-	if (!reused || n < 2)
+	if (!one_filling && (!reused || n < 2))
 		return;
-	int own = 2 + (int)i;
+	int own = (one_filling ? 0 : 2) + (int)i;
 	if (word == 0)
 		EXPLORE_CHECK(over[own], "a queued call is below the count and was not seen");
 	else
@@ -275,7 +281,7 @@ run_queue(int id)
 {
 	begin(id);
 	explore_may_sleep(true);
-	run_all(NULL);
+	serve(&runner);
 }
 
 static void
@@ -303,6 +309,27 @@ init_running(void)
 	wants_runs = true;
 }
 
+static void
+init_one_filling(void)
+{
+	init_running();
+	one_filling = true;
+}
+
+static void
+fill_once(int id)
+{
+	if (id == RUNNER) {
+		run_queue(id);
+	} else if (id == 0) {
+		begin(id);
+		queue(0, 2);
+		specials_wake();
+	} else {
+		final_mark(NULL);
+	}
+}
+
 // Two who sweep, one of them on a thread that is no M.
 static void
 two_sweepers(int id)
@@ -314,11 +341,7 @@ two_sweepers(int id)
 		queue(0, 1);
 		specials_wake();
 	} else {
-		mutex_lock(&special_lock);
-		EXPLORE_CHECK(final_reserve(), "no memory");
-		queued[4] = true;
-		final_queue((uintptr_t)run_cleanup, 0, (uintptr_t)object(4));
-		mutex_unlock(&special_lock);
+		queue_cleanup(4, run_cleanup);
 		specials_wake();
 	}
 }
@@ -338,28 +361,24 @@ at_end(void)
 // --- a runner that ends
 // ---------------------------------------------------------------------------
 
-static ATOMIC_U32 never;
 static int starts; // of runners
 
+// Ends the goroutine, which begins again.
 static void
 end_runner(void *arg)
 {
-	EXPLORE_CHECK(ran[number_of((uintptr_t)arg)]++ == 0, "a cleanup ran twice");
-	store_rel(&gs[RUNNER].status, Gdead);
-	for (;;)
-		(void)explore_futex_wait(&never, 0, false);
+	run_cleanup(arg);
+	serve(&runner);
 }
 
 G *
 sched_spawn_held(void (*fn)(void *), void *arg, size_t stack_bytes, const char *name)
 {
-	(void)arg;
 	(void)stack_bytes;
 	(void)name;
-	EXPLORE_CHECK(fn == run_all, "not the runner");
-	EXPLORE_CHECK(sched_m() != NULL, "started by a thread that is no M");
+	EXPLORE_CHECK(fn == serve && arg == &runner, "not the runner");
 	PLAIN_WRITE(starts, starts + 1);
-	return &gs[SECOND_RUNNER];
+	return &gs[RUNNER];
 }
 
 static void
@@ -367,45 +386,25 @@ runner_ends(int id)
 {
 	if (id == RUNNER) {
 		run_queue(id);
-	} else if (id == SECOND_RUNNER) {
-		explore_may_sleep(true);
+	} else if (id == 0) {
 		begin(id);
-		sched_park(WAIT_none, NULL, NULL); // until it is made ready: begun
-		run_queue(id);
+		queue_cleanup(0, run_cleanup);
+		queue_cleanup(1, end_runner);
+		specials_wake();
+		queue_cleanup(2, run_cleanup);
+		specials_wake();
 	} else {
-		begin(id);
-		mutex_lock(&special_lock);
-		EXPLORE_CHECK(final_reserve() && final_reserve(), "no memory");
-		queued[0] = queued[1] = true;
-		final_queue((uintptr_t)run_cleanup, 0, (uintptr_t)object(0));
-		final_queue((uintptr_t)end_runner, 0, (uintptr_t)object(1)); // is run first
-		mutex_unlock(&special_lock);
-		specials_wake();
-		while (load_acq(&gs[RUNNER].status) != Gdead)
-			explore_yield();
-		queue(2, 3); // those who come next find that it is gone
-		explore_words.m = NULL;
-		specials_wake();
-		explore_words.m = &ms[id];
-		specials_wake();
+		final_mark(NULL);
 	}
-}
-
-static void
-init_ending(void)
-{
-	init();
-	memset(&never, 0, sizeof(never));
-	starts = 0;
-	wants_runs = true;
 }
 
 // Two find that there is no runner yet.
 static void
 init_starting(void)
 {
-	init_ending();
-	store_rlx(&final.runner, NULL);
+	init();
+	starts = 0;
+	store_rlx(&runner.g, NULL);
 }
 
 static void
@@ -646,6 +645,12 @@ static const struct ExploreTest tests[] = {
      .thread = fill_twice,
      .final = at_end,
      .must = 15},
+    {.name = "fill once, run, mark",
+     .threads = 3,
+     .init = init_one_filling,
+     .thread = fill_once,
+     .final = at_end,
+     .must = 5},
     {.name = "two sweepers",
      .threads = 3,
      .init = init_running,
@@ -654,10 +659,10 @@ static const struct ExploreTest tests[] = {
      .must = 1},
     {.name = "the runner ends",
      .threads = 3,
-     .init = init_ending,
+     .init = init_running,
      .thread = runner_ends,
      .final = at_end,
-     .must = 1},
+     .must = 5},
     {.name = "starts",
      .threads = 2,
      .init = init_starting,
@@ -691,12 +696,11 @@ static const struct ExploreTest tests[] = {
     {0},
 };
 
-static const char *const sources[] = {"gc/special.c", "gc/final.c", NULL};
+static const char *const sources[] = {"gc/special.c", "gc/final.c", "gc/service.c", NULL};
 
 static const struct ExploreAllowed allowed[] = {
-    {"start", "store_rel(&final.runner)", "release",
-     "who reads it looks at the record as a hint, and again under the claim"},
-    {"runner_gone", "load_acq(&final.runner)", "acquire", "the same"},
+    {"start", "store_rel(&s->g)", "release", "it hands over the record, which nobody reads here"},
+    {"service_start", "load_acq(&s->g)", "acquire", "the same"},
     {"block_add", "store_rel(&final.all)", "release",
      "it hands over all_next, a plain field of the source, which the engine does not see"},
     {"final_mark", "load_acq(&final.all)", "acquire", "the same"},
