@@ -244,7 +244,7 @@ may_try_again(Cycle *c)
 	if (!threads_failed() || (c->why != GC_FORCED && c->why != GC_LIMIT))
 		return false;
 	sched_block_begin();
-	os_sleep(threads_again_at() - os_nanotime());
+	os_sleep(threads_again_at() - os_nanotime()); // nothing tells when it can be stopped
 	sched_enter();
 	c->cpu_begin = os_thread_cpu_ns(os_thread_id()); // it may be another thread
 	return true;
