@@ -244,24 +244,26 @@ go_set_gc_percent(int percent)
 	return before;
 }
 
-int64_t
-go_set_memory_limit(int64_t n)
+static int64_t
+set_limit(int64_t (*set)(int64_t n), int64_t n)
 {
 	sched_enter();
 	gc_configure();
-	int64_t before = limit_set(n);
+	int64_t before = set(n);
 	sched_leave();
 	return before;
 }
 
 int64_t
+go_set_memory_limit(int64_t n)
+{
+	return set_limit(limit_set, n);
+}
+
+int64_t
 go_set_memory_max(int64_t n)
 {
-	sched_enter();
-	gc_configure();
-	int64_t before = limit_set_max(n);
-	sched_leave();
-	return before;
+	return set_limit(limit_set_max, n);
 }
 
 int

@@ -338,21 +338,18 @@ doomed(void)
 static Wide *wides;
 
 static void
-make_wides(void *done)
+make_wides(void *unused)
 {
+	(void)unused;
 	wides = go_alloc_typed(&wide_type, 10);
 	for (int i = 0; i < 10; i++)
 		for (int k = 0; k < 100; k++)
 			wides[i].words[k] = doomed();
-	go_wg_done(done);
 }
 
 GO_TEST(heap_types_with_bitmaps, 2)
 {
-	go_waitgroup wg = {0};
-	go_wg_add(&wg, 1);
-	expect_eq(go_spawn(make_wides, &wg), 0);
-	expect_eq(go_wg_wait(&wg, GO_NEVER), 0);
+	run_aside(make_wides, NULL);
 	for (int i = 0; i < 50 && count_of(&died) < 970; i++) {
 		go_gc();
 		go_sleep(GO_MSEC); // what the collection queued runs
