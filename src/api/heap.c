@@ -48,10 +48,13 @@ alloc_or_die(size_t bytes, Kind kind)
 static NOINLINE void *
 alloc_typed_or_die(const go_type *t, size_t n)
 {
-	enter_or_die(t->bytes * n);
+	size_t bytes;
+	if (unlikely(__builtin_mul_overflow(t->bytes, n, &bytes)))
+		bytes = SIZE_MAX;
+	enter_or_die(bytes);
 	void *p = gc_alloc_typed(t, n, KIND_TYPED);
 	if (unlikely(p == NULL))
-		gc_out_of_memory(t->bytes * n);
+		gc_out_of_memory(bytes);
 	return p;
 }
 

@@ -575,7 +575,9 @@ collect_until(Count *count, long n)
 
 GO_TEST(gcprog_keeps_every_seventh, 2)
 {
+	uint64_t bytes = gcprog_bytes();
 	run_aside(fill_big, NULL);
+	expect(gcprog_bytes() >= bytes + WORDS / 8);
 	collect_until(&died, SPARSE - KEPT);
 	expect(count_of(&died) > SPARSE - KEPT - 100);
 	expect_eq(count_of(&died_kept), 0);
