@@ -721,3 +721,61 @@ GO_TEST(alive_below_a_signal_handler, 2)
 	for (int i = 0; i < HOLDERS; i++)
 		pthread_join(t[i], NULL);
 }
+
+static __thread long my_number;
+
+// Takes the node away from the global, so that the frame of the handler alone has it.
+static void
+stay_with_node(int sig)
+{
+	(void)sig;
+	Node *volatile n = globals[my_number];
+	count_add(&in_place);
+	while (!atomic_load(&leave))
+		block_thread_for(GO_MSEC);
+	check_node(n, my_number);
+	count_add(&in_place);
+}
+
+static void *
+raise_on_thread(void *number)
+{
+	stack_t st = {.ss_size = 64 << 10};
+	st.ss_sp = mmap(NULL, st.ss_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			0);
+	expect(st.ss_sp != MAP_FAILED);
+	expect_eq(sigaltstack(&st, NULL), 0);
+	my_number = (long)number;
+	raise(SIGUSR2);
+	expect_eq(sigaltstack(&(stack_t){.ss_flags = SS_DISABLE}, NULL), 0);
+	munmap(st.ss_sp, st.ss_size);
+	return NULL;
+}
+
+static void
+raise_on_goroutine(void *number)
+{
+	my_number = (long)number;
+	raise(SIGUSR2);
+}
+
+GO_TEST(alive_on_a_signal_stack, 2)
+{
+	pthread_t t[HOLDERS];
+	struct sigaction sa = {.sa_handler = stay_with_node, .sa_flags = SA_ONSTACK};
+	sigaction(SIGUSR2, &sa, NULL);
+	run_aside(put_nodes, globals);
+	for (long i = 0; i < HOLDERS; i++) {
+		expect_eq(pthread_create(&t[i], NULL, raise_on_thread, (void *)i), 0);
+		expect_eq(go_spawn(raise_on_goroutine, (void *)(HOLDERS + i)), 0);
+	}
+	until(count_of(&in_place) == 2 * HOLDERS);
+	for (int i = 2 * HOLDERS; i < MANY; i++)
+		globals[i]->may_die = true;
+	memset(globals, 0, sizeof(globals));
+	expect_held();
+	atomic_store(&leave, true);
+	until(count_of(&in_place) == 4 * HOLDERS);
+	for (int i = 0; i < HOLDERS; i++)
+		pthread_join(t[i], NULL);
+}
