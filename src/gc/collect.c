@@ -311,7 +311,7 @@ collect(GcWhy why)
 	pace_begin(&c, why);
 	store_rel(&gc.begun, load_rlx(&gc.begun) + 1); // order: own
 	c.procs = sched_procs().n;
-	if (!workers_start(pace_expected()) || !cycle(&c))
+	if (!workers_start(pace_expected() + (int64_t)roots.stack_bytes) || !cycle(&c))
 		return; // as if it had found nothing
 	shrink_plan(why);
 	bool helped = workers_sweep();
