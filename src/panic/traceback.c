@@ -213,20 +213,10 @@ see_own_folder(void *data, uintptr_t pc, const char *file, int line, const char 
 	return 1;
 }
 
-// The folder is the one that debug information names for this file, or the one that the compiler
-// was told: clang describes source files by the first, and headers by the second.
-static bool
-in_own_folder(const Naming *nm, const char *file)
-{
-	static const char told[] = __FILE__;
-	size_t bytes = sizeof(told) - sizeof("panic/traceback.c");
-	return strncmp(file, told, bytes) == 0 || strncmp(file, nm->own, nm->own_bytes) == 0;
-}
-
 static bool
 is_own(const Naming *nm, const char *file, const char *function)
 {
-	return nm->own_bytes != 0 && file != NULL && in_own_folder(nm, file) &&
+	return nm->own_bytes != 0 && file != NULL && strncmp(file, nm->own, nm->own_bytes) == 0 &&
 	       (function == NULL || strncmp(function, "go_", 3) != 0);
 }
 
