@@ -51,10 +51,11 @@ __tsan_default_options(void)
 	return "exitcode=66:second_deadlock_stack=1";
 }
 
+// clang's library catches fatal signals unless it is told otherwise, which are ours to handle.
 const char *
 __ubsan_default_options(void)
 {
-	return "print_stacktrace=1";
+	return "print_stacktrace=1:handle_segv=0:handle_sigbus=0:handle_sigfpe=0";
 }
 
 static void

@@ -261,7 +261,8 @@ gone(const Mspan *s, uint32_t i, uint64_t garbage)
 	}
 }
 
-// Turns what is neither marked nor free into free slots. Returns how many slots are free now.
+// Turns what is neither marked nor free into free slots. Returns how many slots are free now. When
+// all are, the pages go back: what those did who freed by hand comes before that.
 static uint32_t
 free_unmarked(Mspan *s)
 {
@@ -270,12 +271,12 @@ free_unmarked(Mspan *s)
 	uint32_t n = 0;
 	for (uint32_t i = 0; i < span_words(pi); i++) {
 		uint64_t marked = load_rlx(&heap.marks[at + i]); // order: the mark is over
-		uint64_t before = load_rlx(&heap.frees[at + i]); // order: claimed below
+		uint64_t before = load_acq(&heap.frees[at + i]); // order: observe <- set_free
 		uint64_t garbage = ~marked & ~before;
 		if (garbage != 0) {
 			gone(s, i, garbage);
 			store_rlx(&s->needzero, true); // order: published by the bits
-			before = garbage | or_ar(&heap.frees[at + i], garbage); // order: heap_free
+			before = garbage | or_ar(&heap.frees[at + i], garbage); // order: the same
 		}
 		n += (uint32_t)__builtin_popcountll(before);
 	}
@@ -412,7 +413,7 @@ central_put(Mspan *s)
 
 // --- freeing by hand -----------------------------------------------------------------------------
 
-// order: publish -> who takes it. False: it was free before.
+// order: publish -> who takes it, and free_unmarked. False: it was free before.
 static bool
 set_free(Slot slot)
 {

@@ -126,7 +126,7 @@ static void
 thread_park(G *gp, WaitReason why, void (*after)(void *), void *arg)
 {
 	note_clear(&gp->note);
-	store_rlx(&gp->wait, why);        // order: count
+	store_rlx(&gp->wait, (uint8_t)why); // order: count
 	store_rlx(&gp->wait_since, os_nanotime()); // order: count
 	foreign_parks(gp);
 	store_rel(&gp->status, Gwaiting); // order: publish -> dumps
@@ -145,7 +145,7 @@ sched_park(WaitReason why, void (*after)(void *), void *arg)
 		thread_park(gp, why, after, arg);
 		return;
 	}
-	store_rlx(&gp->wait, why);     // order: count
+	store_rlx(&gp->wait, (uint8_t)why); // order: count
 	store_rlx(&gp->wait_since, 0); // order: count
 	leave_cpu(gp, Gwaiting, after, arg);
 }

@@ -160,7 +160,7 @@ thread_wait(Wait *w, WaitReason why, void (*after)(void *), void *arg)
 {
 	G *gp = w->gp;
 	note_clear(&gp->note);
-	store_rlx(&gp->wait, why);           // order: count
+	store_rlx(&gp->wait, (uint8_t)why);  // order: count
 	store_rlx(&gp->wait_since, os_nanotime()); // order: count
 	store_rel(&gp->status, Gwaiting);    // order: publish -> dumps
 	foreign_parks(gp);

@@ -469,3 +469,31 @@ test_gotraceback_levels(void)
 	expect_death(traced_panic, .signal = SIGABRT, .env = "GOTRACEBACK=crash", PANIC_TEXT,
 		     .err_has = {"panic(...)", "close_twice_in_dump", "wait_in_dump"});
 }
+
+// --- a program whose folder is called as ours is ------------------------------------------------
+
+static int wait_in_src(void *unused);
+
+DEATH(traced_from_src)
+{
+	go_run(wait_in_src, NULL);
+}
+
+void
+test_dump_of_a_folder_called_src(void)
+{
+	expect_death(traced_from_src, .status = 2,
+		     .err_has = {"go_chan_recv(...)\n", "wait_in_src(...)\n\t../src/main.c:6 +0x"});
+}
+
+// As Meson calls a program's own sources. To the end of the file.
+#line 1 "../src/main.c"
+static int
+wait_in_src(void *unused)
+{
+	int v;
+	(void)unused;
+	go_chan_recv(go_chan_new(sizeof(int), 0), &v, GO_NEVER);
+	KEEP_FRAME();
+	return 0;
+}

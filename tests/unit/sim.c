@@ -152,6 +152,7 @@ test_sim_finds_a_race(void)
 static int own_value; // stands for a thread-local
 static uint64_t ids;
 static int exits;
+static size_t stack_bytes;
 
 static void
 thread_exits(void *value)
@@ -172,6 +173,7 @@ is_a_thread(void *arg)
 	ids |= UINT64_C(1) << os_thread_id();
 	os_thread_stack(&lo, &hi);
 	expect((char *)arch_sp() > (char *)lo && (char *)arch_sp() < (char *)hi);
+	stack_bytes = (size_t)((char *)hi - (char *)lo);
 	for (int i = 0; i < 20; i++) {
 		os_yield();
 		os_sleep(10);
@@ -179,6 +181,17 @@ is_a_thread(void *arg)
 		expect_eq(errno, self);
 	}
 	os_thread_exit_set(&own_value);
+}
+
+// Where stacks of threads lay that have ended the next mapping may lie, and be used as any other.
+static void
+map_anew(void)
+{
+	for (int i = 0; i < THREADS; i++) {
+		char *p = os_map(stack_bytes, os_page_bytes());
+		expect(p != NULL);
+		memset(p, 1, stack_bytes);
+	}
 }
 
 // Threads have an id, a stack, an errno and registered objects of their own, and end like threads.
@@ -196,6 +209,7 @@ threads_are_threads(void)
 	expect_eq(ids, 0x3c);
 	while (os_thread_count() > 1)
 		os_yield();
+	map_anew();
 	expect_eq(os_thread_cpu_ns(2), -1);
 	expect_eq(os_thread_cpu_ns(1), 0);
 	expect_eq(os_cpu_count(), 4);
