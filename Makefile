@@ -26,7 +26,7 @@ override DESTDIR := $(abspath $(DESTDIR))
 export CC
 unexport PREFIX DESTDIR
 
-BUILDS := build build-debug build-stress build-clang build-address build-thread \
+BUILDS := build build-debug build-stress build-clang build-fuzz build-address build-thread \
 	build-undefined build-aarch64
 
 .PHONY: build run check stress bench install clean
