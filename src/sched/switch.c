@@ -284,7 +284,7 @@ renew(void *v)
 }
 
 static COLD NORETURN void
-end_and_begin(G *gp)
+end_to_begin_again(G *gp)
 {
 	leave_cpu(gp, Gdead, renew, gp);
 	__builtin_unreachable();
@@ -296,7 +296,7 @@ end(G *gp)
 	if (unlikely(gp->scope != NULL || gp->locals != NULL || gp->open_scopes != 0))
 		up_g_ends(gp);
 	if (unlikely(gp->begins_again))
-		end_and_begin(gp);
+		end_to_begin_again(gp);
 	P *pp = sched_m()->p;
 	own_add(&pp->ended, 1);
 	leave_cpu(gp, Gdead, g_retire, gp);

@@ -20,6 +20,12 @@ fiber_arrived(void)
 {
 }
 
+static inline void
+fiber_reset(G *gp)
+{
+	(void)gp;
+}
+
 #include "sched/queue.c"
 #include "sched/runq.c"
 #include "sched/switch.c"
