@@ -93,4 +93,14 @@ child_run(ChildEnd *end, const char *name, char *const env[], int limit_ms)
 	end->text[end->bytes] = '\0';
 }
 
+// How many lines of what it wrote begin so.
+static inline int
+child_lines(const ChildEnd *end, const char *begin)
+{
+	int n = 0;
+	for (const char *at = end->text; (at = strstr(at, begin)) != NULL; at++)
+		n += at == end->text || at[-1] == '\n';
+	return n;
+}
+
 #endif

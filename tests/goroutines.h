@@ -40,6 +40,31 @@
 			go_sleep(GO_MSEC); \
 	} while (0)
 
+typedef struct Aside {
+	void (*fn)(void *);
+	void *arg;
+	go_waitgroup wg;
+} Aside;
+
+static inline void
+aside_main(void *v)
+{
+	Aside *a = v;
+	a->fn(a->arg);
+	go_wg_done(&a->wg);
+}
+
+// Calls fn(arg) on a goroutine of its own and waits: its stack is gone then and keeps nothing.
+static inline void
+run_aside(void (*fn)(void *), void *arg)
+{
+	Aside a = {.fn = fn, .arg = arg};
+	go_wg_add(&a.wg, 1);
+	expect_eq(go_spawn(aside_main, &a), 0);
+	expect_eq(go_wg_wait(&a.wg, GO_NEVER), 0);
+	go_yield();
+}
+
 // Counters that several goroutines share.
 typedef atomic_long Count;
 

@@ -389,6 +389,7 @@ GO_API go_weak *go_weak_new(void *p);
  * object is unreachable.
  *
  * NULL from the moment its finalizer is queued, even should that revive it.
+ * Fatal:     "go_weak_get: the weak pointer was freed" (found while nothing else has its memory).
  * Blocks:    no.
  * Call from: a goroutine or a thread.
  */
@@ -396,6 +397,7 @@ GO_API void *go_weak_get(go_weak *w);
 
 /* go_weak_free - one weak pointer less. NULL is allowed.
  *
+ * Fatal:     "go_weak_free: the weak pointer was freed already" (found as above).
  * Blocks:    no.
  * Call from: a goroutine or a thread.
  */

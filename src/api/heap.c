@@ -48,10 +48,13 @@ alloc_or_die(size_t bytes, Kind kind)
 static NOINLINE void *
 alloc_typed_or_die(const go_type *t, size_t n)
 {
-	enter_or_die(t->bytes * n);
+	size_t bytes;
+	if (unlikely(__builtin_mul_overflow(t->bytes, n, &bytes)))
+		bytes = SIZE_MAX;
+	enter_or_die(bytes);
 	void *p = gc_alloc_typed(t, n, KIND_TYPED);
 	if (unlikely(p == NULL))
-		gc_out_of_memory(t->bytes * n);
+		gc_out_of_memory(bytes);
 	return p;
 }
 
@@ -244,24 +247,26 @@ go_set_gc_percent(int percent)
 	return before;
 }
 
-int64_t
-go_set_memory_limit(int64_t n)
+static int64_t
+set_limit(int64_t (*set)(int64_t n), int64_t n)
 {
 	sched_enter();
 	gc_configure();
-	int64_t before = limit_set(n);
+	int64_t before = set(n);
 	sched_leave();
 	return before;
 }
 
 int64_t
+go_set_memory_limit(int64_t n)
+{
+	return set_limit(limit_set, n);
+}
+
+int64_t
 go_set_memory_max(int64_t n)
 {
-	sched_enter();
-	gc_configure();
-	int64_t before = limit_set_max(n);
-	sched_leave();
-	return before;
+	return set_limit(limit_set_max, n);
 }
 
 int

@@ -171,10 +171,12 @@ alloc_large(Mcache *c, const Want *w)
 	if (w->bytes > PTRDIFF_MAX - SMALL_MAX)
 		return NULL;
 	size_t bytes = (w->bytes + 7) & ~(size_t)7;
-	char *p = heap_alloc_large(bytes, w->align, w->kind, w->t, w->elems);
+	bool zeroed = true;
+	char *p = heap_alloc_large(bytes, w->align, w->kind, w->t, w->elems, &zeroed);
 	if (p != NULL) {
 		pace_allocated((int64_t)bytes, 1);
 		sched_m()->sampled = mcache_sample_large(c, bytes);
+		sched_m()->unzeroed = zeroed ? 0 : bytes;
 	}
 	return p;
 }
@@ -294,6 +296,19 @@ note_site(void *p, const HeapType *t)
 		objsites_note(p, t);
 }
 
+// Zeroes what has so many bytes, outside of the runtime: inside, nobody could take over what waits
+// for our P, or stop the world, for as long as it takes. A mark that passes meanwhile finds words
+// of an earlier object in it, and asks what they point to as of any others.
+static char *
+zero_outside(char *p, size_t bytes)
+{
+	sched_m()->unzeroed = 0;
+	sched_leave();
+	memset(p, 0, bytes);
+	sched_enter();
+	return p;
+}
+
 // May collect first, may sweep.
 NOINLINE static char *
 alloc_slow(const Want *w)
@@ -310,7 +325,8 @@ alloc_slow(const Want *w)
 	if (p != NULL && unlikely(sched_m()->sampled || heap.watched))
 		note_site(p, w->t);
 	specials_wake();
-	return p;
+	size_t unzeroed = sched_m()->unzeroed;
+	return likely(unzeroed == 0) ? p : zero_outside(p, unzeroed);
 }
 
 NOINLINE static char *
@@ -462,7 +478,11 @@ gc_alloc_pinned(size_t bytes)
 {
 	Want w = {.bytes = bytes, .align = SLOT_MIN, .kind = KIND_PINNED};
 	void *p = alloc_any(&w);
-	sched_m()->sampled = false; // somebody may hold locks
+	M *mp = sched_m();
+	mp->sampled = false; // somebody may hold locks
+	if (unlikely(mp->unzeroed != 0))
+		memset(p, 0, mp->unzeroed);
+	mp->unzeroed = 0;
 	return p;
 }
 

@@ -244,7 +244,7 @@ may_try_again(Cycle *c)
 	if (!threads_failed() || (c->why != GC_FORCED && c->why != GC_LIMIT))
 		return false;
 	sched_block_begin();
-	os_sleep(threads_again_at() - os_nanotime());
+	os_sleep(threads_again_at() - os_nanotime()); // nothing tells when it can be stopped
 	sched_enter();
 	c->cpu_begin = os_thread_cpu_ns(os_thread_id()); // it may be another thread
 	return true;
@@ -311,7 +311,7 @@ collect(GcWhy why)
 	pace_begin(&c, why);
 	store_rel(&gc.begun, load_rlx(&gc.begun) + 1); // order: own
 	c.procs = sched_procs().n;
-	if (!workers_start(pace_expected()) || !cycle(&c))
+	if (!workers_start(pace_expected() + (int64_t)roots.stack_bytes) || !cycle(&c))
 		return; // as if it had found nothing
 	shrink_plan(why);
 	bool helped = workers_sweep();

@@ -393,15 +393,25 @@ lives(Slot s)
 	return span_swept(&heap.spans[s.page]) || slot_marked(s);
 }
 
+// What was given back is known for as long as nothing else has its record.
+static bool
+is_weak(const Record *r)
+{
+	return r->kind == RECORD_WEAK && r->count != 0;
+}
+
 void *
 special_weak_get(struct go_weak *w)
 {
 	Record *r = &w->record;
 	void *p = NULL;
 	enter();
-	if (!r->cleared && lives(heap_slot(r->what)))
+	bool weak = is_weak(r);
+	if (likely(weak) && !r->cleared && lives(heap_slot(r->what)))
 		p = (void *)r->what; // here: after leave a thread may be halted, and r is no root
 	leave();
+	if (unlikely(!weak))
+		fatal("go_weak_get: the weak pointer was freed");
 	return p;
 }
 
@@ -410,13 +420,16 @@ special_weak_free(struct go_weak *w)
 {
 	Record *r = &w->record;
 	enter();
-	if (--r->count == 0) {
+	bool weak = is_weak(r);
+	if (likely(weak) && --r->count == 0) {
 		Slot s = heap_slot(r->what);
 		if (!r->cleared)
 			(void)detach(s, look(s, RECORD_WEAK, r->what));
 		record_free(r);
 	}
 	leave();
+	if (unlikely(!weak))
+		fatal("go_weak_free: the weak pointer was freed already");
 }
 
 // --- the end of objects --------------------------------------------------------------------------

@@ -295,7 +295,7 @@ threads_stop(void)
 			store_rlx(&again_at, 0); // order: hint
 			return HALTED;
 		}
-		os_sleep(GO_MSEC);
+		os_sleep(GO_MSEC); // the thread that was late runs, and takes its signal
 		if (patience_ns < PATIENCE_MAX_NS)
 			patience_ns *= 2;
 	}

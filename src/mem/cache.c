@@ -201,15 +201,15 @@ mcache_flush(Mcache *c)
 }
 
 char *
-heap_alloc_large(size_t bytes, size_t align, Kind kind, const HeapType *type, size_t elems)
+heap_alloc_large(size_t bytes, size_t align, Kind kind, const HeapType *type, size_t elems,
+		 bool *zeroed)
 {
 	Mspan *s = span_new_large(bytes, align, kind);
 	if (s == NULL)
 		return NULL;
 	char *p = heap_page_addr(span_page(s)) + s->lead;
 	watch_made(p, bytes);
-	if (load_rlx(&s->needzero)) // order: own
-		memset(p, 0, bytes);
+	*zeroed = !load_rlx(&s->needzero); // order: own
 	s->type = type;
 	s->elems = elems;
 	central_put(s);

@@ -155,12 +155,14 @@ typedef struct ProgType {
 	HeapType of;          // constant: what was at `at`
 	const HeapType *at;   // constant
 	struct ProgType *next; // constant
+	size_t bytes;         // constant: of this
 	uint64_t bitmap[];    // constant
 } ProgType;
 
 enum { CHAINS = 256 };
 typedef ATOMIC(ProgType *) Chain;
 static Chain table[CHAINS]; // O1
+static ATOMIC_U64 table_bytes; // of its entries
 
 static Chain *
 chain_of(const HeapType *t)
@@ -198,9 +200,11 @@ entry_new(const HeapType *t)
 {
 	size_t keep = (t->scan_bytes + 7) / 8;
 	assert(keep != 0);
-	ProgType *e = os_alloc(sizeof(ProgType) + (keep + 63) / 64 * sizeof(uint64_t));
+	size_t bytes = sizeof(ProgType) + (keep + 63) / 64 * sizeof(uint64_t);
+	ProgType *e = os_alloc(bytes);
 	if (e == NULL)
 		return NULL;
+	e->bytes = bytes;
 	if (!unroll(e, t, keep))
 		fatal("go_alloc_typed: the program of a type is malformed");
 	e->at = t;
@@ -225,8 +229,10 @@ enter(ProgType *e)
 			return other;
 		}
 		e->next = head;
-		if (cas_ar(chain, &head, e)) // order: publish -> gcprog_type, observe <- enter
+		if (cas_ar(chain, &head, e)) { // order: publish -> gcprog_type, observe <- enter
+			add_rlx(&table_bytes, e->bytes); // order: count
 			return &e->type;
+		}
 	}
 }
 
@@ -238,4 +244,10 @@ gcprog_type(const HeapType *t)
 		return known;
 	ProgType *e = entry_new(t);
 	return e != NULL ? enter(e) : NULL;
+}
+
+uint64_t
+gcprog_bytes(void)
+{
+	return load_rlx(&table_bytes); // order: count
 }

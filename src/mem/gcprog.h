@@ -19,5 +19,7 @@ bool gcprog_unroll(ProgBits to, const uint8_t *program, size_t bytes);
 // A type with a bitmap for one that has a program: the same one each time, for ever. NULL without
 // memory.  Locks: none.  Fatal: the program is malformed.
 const HeapType *gcprog_type(const HeapType *t);
+// Bytes of all that were unrolled.
+uint64_t gcprog_bytes(void);
 
 #endif

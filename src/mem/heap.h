@@ -324,9 +324,11 @@ slot_is_tiny(Slot s)
 	return heap.spans[s.page].class == CLASS_TINY;
 }
 
-// A zeroed object of its own span, bytes > SMALL_MAX or aligned to more than its class; NULL
-// without memory. type may be NULL unless the kind is typed.
-char *heap_alloc_large(size_t bytes, size_t align, Kind kind, const HeapType *type, size_t elems);
+// An object of its own span, bytes > SMALL_MAX or aligned to more than its class; NULL without
+// memory. type may be NULL unless the kind is typed. *zeroed false: the caller has to zero it,
+// which may take long; until then it is scanned as it is.
+char *heap_alloc_large(size_t bytes, size_t align, Kind kind, const HeapType *type, size_t elems,
+		       bool *zeroed);
 
 // Gives the slot back, which is allocated and no longer used. False: it was free.
 bool heap_free(Slot s);

@@ -30,7 +30,7 @@ enum {
 	GUARD_MOST_BYTES = 64 << 10,
 	SORTED_MAX = 2000, // goroutines that are printed by rising number
 	EXIT_DUMPED = 2,
-	BUSY_LOOK_NS = 1000000, // between looks whether another dump has ended
+	TURN_LOOK_NS = 1000000, // between looks whether another has ended
 };
 #define NS_PER_MINUTE INT64_C(60000000000)
 
@@ -47,8 +47,8 @@ typedef struct Dump {
 static char death_stack[DUMP_STACK_BYTES] __attribute__((aligned(64)));
 static char death_signal_stack[SIGNAL_STACK_BYTES] __attribute__((aligned(64)));
 static char dump_stack[DUMP_STACK_BYTES] __attribute__((aligned(64)));
-static ATOMIC_BOOL dump_busy; // dump_stack is in use
-static TraceLevel level;      // set by dump_init, then constant
+static Turn dump_turn;   // dump_stack is in use
+static TraceLevel level; // set by dump_init, then constant
 
 // --- what a goroutine is doing ------------------------------------------------------------------
 
@@ -358,16 +358,28 @@ dump_and_exit(const TraceStart *start)
 	os_exit(EXIT_DUMPED);
 }
 
+void
+turn_take(Turn *t)
+{
+	while (xchg_acq(&t->taken, true)) // order: claim
+		os_sleep(TURN_LOOK_NS);   // what is waited for takes milliseconds or more
+}
+
+void
+turn_give(Turn *t)
+{
+	store_rel(&t->taken, false); // order: release
+}
+
 bool
 dump_stack_run(int fd, void (*fn)(void *), void *arg)
 {
-	while (xchg_acq(&dump_busy, true)) // order: claim
-		os_sleep(BUSY_LOOK_NS);
+	turn_take(&dump_turn);
 	int before = print_to(fd);
 	arch_call_on(dump_stack + sizeof(dump_stack), fn, arg);
 	bool ok = !print_failed();
 	print_to(before);
-	store_rel(&dump_busy, false); // order: release
+	turn_give(&dump_turn);
 	return ok;
 }
 

@@ -20,8 +20,7 @@
 
 enum { GROUPS_SHOWN = 200 };
 
-static ATOMIC_BOOL report_busy; // somebody gathers or prints
-enum { BUSY_LOOK_NS = 1000000 };
+static Turn report_turn; // somebody gathers or prints
 
 static void
 print_site(const Site *site)
@@ -105,15 +104,14 @@ int
 panic_heap_report(int fd)
 {
 	LiveReport r;
-	while (xchg_acq(&report_busy, true)) // order: claim
-		os_sleep(BUSY_LOOK_NS);
+	turn_take(&report_turn);
 	sched_enter();
 	int err = live_report(&r) ? 0 : GO_ENOMEM;
 	sched_leave();
 	if (err == 0 && !dump_stack_run(fd, print_report, &r))
 		err = GO_EIO;
 	live_report_free(&r);
-	store_rel(&report_busy, false); // order: release
+	turn_give(&report_turn);
 	return err;
 }
 

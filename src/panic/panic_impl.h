@@ -64,6 +64,15 @@ void trace_name(uintptr_t pc, NameFn *fn, void *ctx);
 // --- dump.c -----------------------------------------------------------------------------------
 
 void dump_init(void);
+
+// A turn at what takes long and is seldom wanted. No lock of a rank: who has it may park, and who
+// waits may be anybody, a thread that no runtime knows included. He looks each millisecond.
+typedef struct Turn {
+	ATOMIC_BOOL taken;
+} Turn;
+void turn_take(Turn *t); // Blocks: M
+void turn_give(Turn *t);
+
 // Runs fn on the stack that go_dump has, printing to fd. False: not all of it was written.
 // Blocks: M, while another one has it.
 bool dump_stack_run(int fd, void (*fn)(void *), void *arg);

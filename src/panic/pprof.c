@@ -96,9 +96,8 @@ typedef struct Profile {
 	int fd;
 } Profile;
 
-static Profile prof; // who has profile_busy
-static ATOMIC_BOOL profile_busy;
-enum { BUSY_LOOK_NS = 1000000 };
+static Turn profile_turn;
+static Profile prof; // who has profile_turn
 
 // --- buffers ------------------------------------------------------------------------------------
 
@@ -466,8 +465,7 @@ drop_all(void)
 int
 panic_heap_profile(int fd)
 {
-	while (xchg_acq(&profile_busy, true)) // order: claim
-		os_sleep(BUSY_LOOK_NS);
+	turn_take(&profile_turn);
 	sched_enter(); // the runtime has begun
 	sched_leave();
 	int err = GO_ENOMEM;
@@ -484,6 +482,6 @@ panic_heap_profile(int fd)
 		(void)dump_stack_run(fd, make_profile, &err); // which prints nothing
 	}
 	drop_all();
-	store_rel(&profile_busy, false); // order: release
+	turn_give(&profile_turn);
 	return err;
 }

@@ -179,6 +179,7 @@ struct M {
 	void *stack_lo;      // own: bounds of the thread's stack
 	void *stack_hi;      // own
 	bool sampled;        // own: gc's: what was allocated just now is a sample
+	size_t unzeroed;     // own: gc's: and so much of it is not zero yet
 	uintptr_t stands_at; // gc's, while threads are stopped: its stack pointer; 0: nowhere
 	bool held_resting;   // gc's, the same: it rested when it was looked at, and goes nowhere
 	G *thread_g;         // foreign: the thread's own G

@@ -62,30 +62,6 @@ node_new(long number)
 	return n;
 }
 
-typedef struct Maker {
-	void (*fn)(void *);
-	void *arg;
-	go_waitgroup wg;
-} Maker;
-
-static void
-maker(void *v)
-{
-	Maker *m = v;
-	m->fn(m->arg);
-	go_wg_done(&m->wg);
-}
-
-static void
-make_with(void (*fn)(void *), void *arg)
-{
-	Maker m = {.fn = fn, .arg = arg};
-	go_wg_add(&m.wg, 1);
-	expect_eq(go_spawn(maker, &m), 0);
-	expect_eq(go_wg_wait(&m.wg, GO_NEVER), 0);
-	go_yield();
-}
-
 static void
 collect_until(Count *c, long n)
 {
@@ -114,7 +90,7 @@ may_die(void)
 static void
 expect_held(void)
 {
-	make_with(make_others, NULL);
+	run_aside(make_others, NULL);
 	collect_until(&died, NEARLY);
 	for (int i = 0; i < 3; i++)
 		go_gc();
@@ -157,9 +133,9 @@ static void
 held_in_channel(size_t cap)
 {
 	go_chan *c = go_chan_new(sizeof(Node *), cap);
-	make_with(fill, c);
+	run_aside(fill, c);
 	expect_held();
-	make_with(drain, c);
+	run_aside(drain, c);
 	expect_let_go();
 	go_chan_free(c);
 }
@@ -179,7 +155,7 @@ GO_TEST(alive_not_in_a_freed_channel, 2)
 {
 	go_chan *c = go_chan_new(sizeof(Node *), MANY);
 	may_die();
-	make_with(fill, c);
+	run_aside(fill, c);
 	go_chan_free(c);
 	expect_let_go();
 }
@@ -209,7 +185,7 @@ GO_TEST(alive_with_a_parked_sender, 2)
 	for (int i = 0; i < MANY; i++)
 		expect_eq(go_spawn(send_one, c), 0);
 	expect_held();
-	make_with(receive_any, c);
+	run_aside(receive_any, c);
 	expect_let_go();
 }
 
@@ -231,7 +207,7 @@ GO_TEST(alive_with_a_parked_select, 2)
 	for (int i = 0; i < MANY; i++)
 		expect_eq(go_spawn(select_one, c), 0);
 	expect_held();
-	make_with(receive_any, c[1]);
+	run_aside(receive_any, c[1]);
 	expect_let_go();
 }
 
@@ -260,7 +236,7 @@ spawn_many(void *unused)
 
 GO_TEST(alive_as_an_argument, 1)
 {
-	make_with(spawn_many, NULL);
+	run_aside(spawn_many, NULL);
 	until(count_of(&began) == MANY);
 	expect_let_go();
 }
@@ -302,7 +278,7 @@ spawn_in_scope(void *unused)
 
 GO_TEST(alive_as_an_argument_in_a_scope, 1)
 {
-	make_with(spawn_in_scope, NULL);
+	run_aside(spawn_in_scope, NULL);
 	expect_eq(count_of(&began), MANY);
 	expect_eq(count_of(&lost), 0);
 	expect_let_go();
@@ -333,7 +309,7 @@ stop_timers(void)
 GO_TEST(alive_with_a_timer, 2)
 {
 	static int64_t hour = 3600 * GO_SEC;
-	make_with(set_timers, &hour);
+	run_aside(set_timers, &hour);
 	expect_held();
 	stop_timers();
 	expect_eq(count_of(&began), 0);
@@ -343,7 +319,7 @@ GO_TEST(alive_with_a_timer, 2)
 GO_TEST(alive_until_a_timer_fires, 2)
 {
 	static int64_t soon = 30 * GO_MSEC;
-	make_with(set_timers, &soon);
+	run_aside(set_timers, &soon);
 	for (int i = 0; i < 20; i++) {
 		go_gc();
 		expect_eq(count_of(&lost), 0);
@@ -375,9 +351,9 @@ check_contexts(void *key)
 GO_TEST(alive_in_a_context, 2)
 {
 	static int key;
-	make_with(make_contexts, &key);
+	run_aside(make_contexts, &key);
 	expect_held();
-	make_with(check_contexts, &key);
+	run_aside(check_contexts, &key);
 	for (int i = MANY; i-- > 0;)
 		go_ctx_unref(contexts[i]);
 	expect_let_go();
@@ -438,9 +414,9 @@ check_nodes(void *array)
 
 GO_TEST(alive_in_a_global, 2)
 {
-	make_with(put_nodes, globals);
+	run_aside(put_nodes, globals);
 	expect_held();
-	make_with(check_nodes, globals);
+	run_aside(check_nodes, globals);
 	expect_let_go();
 }
 
@@ -448,9 +424,9 @@ static void
 in_heap_array(Node **array)
 {
 	heap_array = array;
-	make_with(put_nodes, heap_array);
+	run_aside(put_nodes, heap_array);
 	expect_held();
-	make_with(check_nodes, heap_array);
+	run_aside(check_nodes, heap_array);
 	heap_array = NULL;
 	expect_let_go();
 }
@@ -472,9 +448,9 @@ GO_TEST(alive_in_a_pinned_object, 2)
 {
 	static uintptr_t hidden;
 	hidden = ~(uintptr_t)go_try_alloc(MANY * sizeof(Node *), 0, GO_ALLOC_PINNED);
-	make_with(put_nodes, (void *)~hidden);
+	run_aside(put_nodes, (void *)~hidden);
 	expect_held();
-	make_with(check_nodes, (void *)~hidden);
+	run_aside(check_nodes, (void *)~hidden);
 	expect_let_go();
 	go_free((void *)~hidden);
 }
@@ -483,11 +459,11 @@ GO_TEST(alive_in_what_was_added, 2)
 {
 	added_array = calloc(MANY, sizeof(Node *));
 	expect_eq(go_root_add(added_array, MANY * sizeof(Node *)), 0);
-	make_with(put_nodes, added_array);
+	run_aside(put_nodes, added_array);
 	expect_held();
-	make_with(check_nodes, added_array);
+	run_aside(check_nodes, added_array);
 	expect_let_go();
-	make_with(put_nodes, added_array);
+	run_aside(put_nodes, added_array);
 	expect_eq(go_root_remove(added_array), 0);
 	collect_until(&let_go_died, MANY + NEARLY);
 }
@@ -497,7 +473,7 @@ GO_TEST(alive_not_in_plain_memory, 2)
 {
 	plain_array = calloc(MANY, sizeof(Node *));
 	may_die();
-	make_with(put_nodes, plain_array);
+	run_aside(put_nodes, plain_array);
 	expect_let_go();
 	free(plain_array);
 }
@@ -506,7 +482,7 @@ GO_TEST(alive_not_in_data, 2)
 {
 	heap_array = go_alloc_data(MANY * sizeof(Node *));
 	may_die();
-	make_with(put_nodes, heap_array);
+	run_aside(put_nodes, heap_array);
 	expect_let_go();
 	go_keep_alive(heap_array);
 }
@@ -551,10 +527,10 @@ check_typed(void *n)
 static void
 in_typed(size_t n)
 {
-	make_with(make_typed, &n);
+	run_aside(make_typed, &n);
 	collect_until(&died, NEARLY);
 	expect_held();
-	make_with(check_typed, &n);
+	run_aside(check_typed, &n);
 	expect_let_go();
 }
 
@@ -584,7 +560,7 @@ put_one_each(void *unused)
 
 GO_TEST(alive_in_small_typed_objects, 2)
 {
-	make_with(put_one_each, NULL);
+	run_aside(put_one_each, NULL);
 	collect_until(&died, NEARLY);
 	expect_held();
 	memset(singles, 0, sizeof(singles));
@@ -613,7 +589,7 @@ put_ways(void *v)
 
 GO_TEST(alive_by_inner_pointers, 2)
 {
-	make_with(put_ways, globals);
+	run_aside(put_ways, globals);
 	expect_held();
 	memset(globals, 0, sizeof(globals));
 	expect_let_go();
@@ -632,7 +608,7 @@ put_chain(void *v)
 
 GO_TEST(alive_in_a_chain, 2)
 {
-	make_with(put_chain, &globals[0]);
+	run_aside(put_chain, &globals[0]);
 	expect_held();
 	globals[0] = NULL;
 	// The last one made is finalized first; the next is found by the next collection.
@@ -739,6 +715,64 @@ GO_TEST(alive_below_a_signal_handler, 2)
 		expect_eq(go_spawn(hold_below_a_handler, (void *)(HOLDERS + i)), 0);
 	}
 	until(count_of(&in_place) == 2 * HOLDERS);
+	expect_held();
+	atomic_store(&leave, true);
+	until(count_of(&in_place) == 4 * HOLDERS);
+	for (int i = 0; i < HOLDERS; i++)
+		pthread_join(t[i], NULL);
+}
+
+static __thread long my_number;
+
+// Takes the node away from the global, so that the frame of the handler alone has it.
+static void
+stay_with_node(int sig)
+{
+	(void)sig;
+	Node *volatile n = globals[my_number];
+	count_add(&in_place);
+	while (!atomic_load(&leave))
+		block_thread_for(GO_MSEC);
+	check_node(n, my_number);
+	count_add(&in_place);
+}
+
+static void *
+raise_on_thread(void *number)
+{
+	stack_t st = {.ss_size = 64 << 10};
+	st.ss_sp = mmap(NULL, st.ss_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			0);
+	expect(st.ss_sp != MAP_FAILED);
+	expect_eq(sigaltstack(&st, NULL), 0);
+	my_number = (long)number;
+	raise(SIGUSR2);
+	expect_eq(sigaltstack(&(stack_t){.ss_flags = SS_DISABLE}, NULL), 0);
+	munmap(st.ss_sp, st.ss_size);
+	return NULL;
+}
+
+static void
+raise_on_goroutine(void *number)
+{
+	my_number = (long)number;
+	raise(SIGUSR2);
+}
+
+GO_TEST(alive_on_a_signal_stack, 2)
+{
+	pthread_t t[HOLDERS];
+	struct sigaction sa = {.sa_handler = stay_with_node, .sa_flags = SA_ONSTACK};
+	sigaction(SIGUSR2, &sa, NULL);
+	run_aside(put_nodes, globals);
+	for (long i = 0; i < HOLDERS; i++) {
+		expect_eq(pthread_create(&t[i], NULL, raise_on_thread, (void *)i), 0);
+		expect_eq(go_spawn(raise_on_goroutine, (void *)(HOLDERS + i)), 0);
+	}
+	until(count_of(&in_place) == 2 * HOLDERS);
+	for (int i = 2 * HOLDERS; i < MANY; i++)
+		globals[i]->may_die = true;
+	memset(globals, 0, sizeof(globals));
 	expect_held();
 	atomic_store(&leave, true);
 	until(count_of(&in_place) == 4 * HOLDERS);

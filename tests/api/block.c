@@ -138,7 +138,7 @@ spawn_beside(void *fd)
 {
 	while (count_of(&begun) == 0)
 		usleep(100);
-	usleep(5000);
+	usleep(5000); // its thread is in the read by now, and has lost the P
 	expect_eq(go_spawn(count_one, &spawned), 0);
 	while (count_of(&spawned) == 0 || count_of(&timed) == 0)
 		usleep(100);

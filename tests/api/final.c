@@ -58,26 +58,20 @@ count_cleanup(void *arg)
 
 typedef struct Maker {
 	void (*fn)(void);
-	go_waitgroup wg;
 } Maker;
 
 static void
-maker(void *v)
+maker(void *m)
 {
-	Maker *m = v;
-	m->fn();
-	go_wg_done(&m->wg);
+	((Maker *)m)->fn();
 }
 
 // Runs fn in a goroutine of its own, whose stack nobody looks at afterwards.
 static void
 make_with(void (*fn)(void))
 {
-	Maker m = {.fn = fn};
-	go_wg_add(&m.wg, 1);
-	expect_eq(go_spawn(maker, &m), 0);
-	expect_eq(go_wg_wait(&m.wg, GO_NEVER), 0);
-	go_yield();
+	Maker m = {fn};
+	run_aside(maker, &m);
 }
 
 static void
@@ -85,7 +79,7 @@ collect_until(Count *c, long n)
 {
 	for (int i = 0; i < 50 && count_of(c) < n; i++) {
 		go_gc();
-		go_sleep(GO_MSEC);
+		go_sleep(GO_MSEC); // what the collection queued runs
 	}
 	expect(count_of(c) >= n);
 }
@@ -95,7 +89,7 @@ collect_some(void)
 {
 	for (int i = 0; i < 4; i++) {
 		go_gc();
-		go_sleep(GO_MSEC);
+		go_sleep(GO_MSEC); // the same
 	}
 }
 
@@ -355,7 +349,7 @@ GO_TEST(final_queued_is_kept, 0)
 	go_sem_init(&gate, 0);
 	make_with(make_waiting);
 	go_gc();
-	go_sleep(GO_MSEC);
+	go_sleep(GO_MSEC); // the first call waits at the gate, most likely
 	make_with(make_with_args);
 	for (int i = 0; i < 5; i++) {
 		go_gc();
@@ -458,7 +452,7 @@ GO_TEST(final_goroutine_is_not_counted, 0)
 	make_with(make_finalized);
 	collect_until(&ran, NEARLY);
 	do {
-		go_sleep(GO_MSEC);
+		go_sleep(GO_MSEC); // it is about to park
 		go_stats_read(&after);
 	} while (after.goroutines != before.goroutines);
 }
@@ -545,7 +539,7 @@ ping_until(go_chan *c, long n)
 			go_gc();
 		int64_t took = test_now_ns() - sent;
 		worst = took > worst ? took : worst;
-		go_sleep(GO_MSEC / 4);
+		go_sleep(GO_MSEC / 4); // the pace of the messages that are timed
 	}
 	expect(count_of(&ran) >= n);
 	return worst;
@@ -894,7 +888,7 @@ GO_TEST(weak_get_races, 0)
 	int64_t end = test_now_ns() + 300 * GO_MSEC;
 	while (test_now_ns() < end) {
 		go_gc();
-		go_sleep(GO_MSEC);
+		go_sleep(GO_MSEC); // leaves the Ps to the others
 	}
 	atomic_store(&stop_all, true);
 	expect_eq(go_wg_wait(&wg, GO_NEVER), 0);

@@ -295,7 +295,7 @@ GO_TEST(heap_freed_while_swept, 2)
 	expect_eq(pthread_create(&t, NULL, own_on_thread, &owners[0]), 0);
 	while (count_of(&owners_done) < OWNERS) {
 		go_gc();
-		go_sleep(2 * GO_MSEC);
+		go_sleep(2 * GO_MSEC); // leaves the Ps to the owners
 	}
 	pthread_join(t, NULL);
 	go_gc();
@@ -338,24 +338,21 @@ doomed(void)
 static Wide *wides;
 
 static void
-make_wides(void *done)
+make_wides(void *unused)
 {
+	(void)unused;
 	wides = go_alloc_typed(&wide_type, 10);
 	for (int i = 0; i < 10; i++)
 		for (int k = 0; k < 100; k++)
 			wides[i].words[k] = doomed();
-	go_wg_done(done);
 }
 
 GO_TEST(heap_types_with_bitmaps, 2)
 {
-	go_waitgroup wg = {0};
-	go_wg_add(&wg, 1);
-	expect_eq(go_spawn(make_wides, &wg), 0);
-	expect_eq(go_wg_wait(&wg, GO_NEVER), 0);
+	run_aside(make_wides, NULL);
 	for (int i = 0; i < 50 && count_of(&died) < 970; i++) {
 		go_gc();
-		go_sleep(GO_MSEC);
+		go_sleep(GO_MSEC); // what the collection queued runs
 	}
 	expect(count_of(&died) >= 900 && count_of(&died) <= 970); // all but 3 of each 100
 	go_keep_alive(wides);
@@ -557,7 +554,7 @@ GO_TEST(heap_of_all, 2)
 		expect_eq(go_spawn(chains, (void *)i), 0);
 	for (int i = 0; count_of(&died) < 9; i++) {
 		go_gomaxprocs(1 + i % 5);
-		go_sleep(500 * GO_USEC);
+		go_sleep(500 * GO_USEC); // so many Ps for a while
 	}
 	for (int i = 0; i < 3; i++)
 		pthread_join(t[i], NULL);

@@ -228,7 +228,7 @@ expect_given_back(void)
 	int64_t bound = live + live * 3 / 10 + 64 * (int64_t)MIB;
 	while (test_now_ns() < end &&
 	       (rss_bytes() > bound || stats().free_bytes > stats().spans_bytes / 8 + 4 * MIB))
-		go_sleep(100 * GO_MSEC);
+		go_sleep(100 * GO_MSEC); // the monitor gives back by the clock
 	expect(rss_bytes() <= bound);
 	expect(stats().free_bytes <= stats().spans_bytes / 8 + 4 * MIB);
 }
@@ -450,7 +450,7 @@ GO_TEST(no_objects_no_collector, 0)
 	expect_eq(before.goroutines, 101);
 	go_chan_close(c);
 	do {
-		go_sleep(GO_MSEC);
+		go_sleep(GO_MSEC); // they are about to end
 		go_stats_read(&after);
 	} while (after.goroutines > 1);
 	expect_eq(after.spawned, 101);
@@ -472,7 +472,7 @@ GO_TEST(no_objects_no_heap, 0)
 {
 	for (int i = 0; i < 100; i++)
 		expect_eq(go_spawn(nothing, NULL), 0);
-	go_sleep(GO_MSEC);
+	go_sleep(GO_MSEC); // time to do something, if something would
 	expect_eq(stats().reserved_bytes, 0);
 	expect_eq(stats().collections, 0);
 	expect_eq(collector_threads(), 0);

@@ -198,15 +198,22 @@ profile_makes_large(void)
 	kept = go_alloc(99999);
 }
 
-static int
-exact(void *unused)
+static void *
+make_leaves_and_buffers(void)
 {
 	void *leaf = NULL;
-	(void)unused;
 	for (int i = 0; i < LEAVES; i++)
 		leaf = profile_makes_leaf(leaf);
 	for (int i = 0; i < BUFFERS; i++)
 		profile_makes_buffer();
+	return leaf;
+}
+
+static int
+exact(void *unused)
+{
+	(void)unused;
+	void *leaf = make_leaves_and_buffers();
 	profile_makes_large();
 	go_gc();
 	read_back(go_heap_profile);
@@ -308,12 +315,8 @@ test_profile_of_nothing(void)
 static int
 report(void *unused)
 {
-	void *leaf = NULL;
 	(void)unused;
-	for (int i = 0; i < LEAVES; i++)
-		leaf = profile_makes_leaf(leaf);
-	for (int i = 0; i < BUFFERS; i++)
-		profile_makes_buffer();
+	void *leaf = make_leaves_and_buffers();
 	read_back(go_heap_report);
 	go_keep_alive(leaf);
 	return 0;

@@ -120,6 +120,37 @@ DEATH(cleanup_of_global)
 	go_run(cleanup_of_global, NULL);
 }
 
+static int
+use_freed_weak(void *free_it)
+{
+	go_weak *w = go_weak_new(go_alloc(100));
+	go_weak_free(w);
+	if (free_it != NULL)
+		go_weak_free(w);
+	else
+		go_weak_get(w);
+	return 0;
+}
+
+DEATH(weak_get_freed)
+{
+	go_run(use_freed_weak, NULL);
+}
+
+DEATH(weak_free_twice)
+{
+	go_run(use_freed_weak, "");
+}
+
+void
+test_fatal_weak(void)
+{
+	expect_death(weak_get_freed, .status = 2,
+		     .err = "fatal error: go_weak_get: the weak pointer was freed\n");
+	expect_death(weak_free_twice, .status = 2,
+		     .err = "fatal error: go_weak_free: the weak pointer was freed already\n");
+}
+
 void
 test_fatal_final(void)
 {

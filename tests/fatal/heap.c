@@ -158,6 +158,19 @@ DEATH(heap_array_unaligned)
 	go_run(array_unaligned, NULL);
 }
 
+static int
+array_overflow(void *unused)
+{
+	static const go_type pair = {.bytes = 16, .scan_bytes = 16, .mask = 3, .name = "pair"};
+	(void)unused;
+	return go_alloc_typed(&pair, SIZE_MAX / 16 + 2) == NULL;
+}
+
+DEATH(heap_array_overflow)
+{
+	go_run(array_overflow, NULL);
+}
+
 DEATH(heap_free_inside)
 {
 	go_run(free_inside, NULL);
@@ -181,6 +194,9 @@ test_fatal_free(void)
 	expect_death(heap_free_global, .status = 2, .err = inside);
 	expect_death(heap_array_unaligned, .status = 2,
 		     .err_has = {"go_alloc_typed: pointers of an array would not be aligned"});
+	expect_death(heap_array_overflow, .status = 2,
+		     .err_has = {"cannot allocate 18446744073709551615-byte block",
+				 "fatal error: runtime: out of memory\n"});
 	expect_death(heap_free_twice, .status = 2,
 		     .err = "fatal error: go_free: object is free already\n");
 }

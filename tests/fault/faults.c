@@ -158,24 +158,14 @@ run_with(const char *program, const char *plan)
 	return plan;
 }
 
-// How many lines begin so.
-static int
-lines_with(const char *begin)
-{
-	int n = 0;
-	for (const char *at = end.text; (at = strstr(at, begin)) != NULL; at++)
-		n += at == end.text || at[-1] == '\n';
-	return n;
-}
-
 static void
 judge(const char *plan, bool must_succeed)
 {
-	bool fine = end.status == 0 && lines_with("done") == 1;
+	bool fine = end.status == 0 && child_lines(&end, "done") == 1;
 	if (!must_succeed) {
-		fine = fine || (end.status == EXIT_TOLD && lines_with("told: ") == 1);
+		fine = fine || (end.status == EXIT_TOLD && child_lines(&end, "told: ") == 1);
 		// out of memory or threads: said once, and what the runtime checks never fails
-		fine = fine || (end.status == 2 && lines_with("fatal error: ") == 1);
+		fine = fine || (end.status == 2 && child_lines(&end, "fatal error: ") == 1);
 	}
 	if (fine)
 		return;
@@ -236,7 +226,7 @@ test_fault_first_calls(void)
 			snprintf(plan, sizeof(plan), "alloc:%d:ENOMEM", n);
 			run_with(programs[i], plan);
 			if (end.status != 0)
-				expect_eq(lines_with("told: "), 1);
+				expect_eq(child_lines(&end, "told: "), 1);
 		}
 }
 
@@ -246,7 +236,7 @@ test_fault_first_call_dies(void)
 {
 	run_with("fault_first_yield", "alloc:*:ENOMEM");
 	expect_eq(end.status, 2);
-	expect_eq(lines_with("fatal error: no memory or no thread to start with"), 1);
+	expect_eq(child_lines(&end, "fatal error: no memory or no thread to start with"), 1);
 }
 
 void

@@ -214,16 +214,6 @@ static ChildEnd end;
 
 typedef enum Verdict { MUST_SUCCEED, MAY_BE_REFUSED, MAY_DIE } Verdict;
 
-// How many lines begin so.
-static int
-lines_with(const char *begin)
-{
-	int n = 0;
-	for (const char *at = end.text; (at = strstr(at, begin)) != NULL; at++)
-		n += at == end.text || at[-1] == '\n';
-	return n;
-}
-
 static void
 run_with(const char *child, const char *plan)
 {
@@ -238,18 +228,18 @@ run_with(const char *child, const char *plan)
 static bool
 died_well(void)
 {
-	return end.status == 2 && lines_with("fatal error: ") == 1 &&
-	       lines_with("fatal error: runtime: out of memory\n") == 1;
+	return end.status == 2 && child_lines(&end, "fatal error: ") == 1 &&
+	       child_lines(&end, "fatal error: runtime: out of memory\n") == 1;
 }
 
 static void
 judge(const char *child, const char *plan, Verdict verdict)
 {
 	run_with(child, plan);
-	bool fine = end.status == 0 && lines_with("done 0") == 1;
+	bool fine = end.status == 0 && child_lines(&end, "done 0") == 1;
 	if (verdict != MUST_SUCCEED) {
-		fine = fine || (end.status == 0 && lines_with("done ") == 1);
-		fine = fine || (end.status == EXIT_TOLD && lines_with("told: ") == 1);
+		fine = fine || (end.status == 0 && child_lines(&end, "done ") == 1);
+		fine = fine || (end.status == EXIT_TOLD && child_lines(&end, "told: ") == 1);
 	}
 	if (verdict == MAY_DIE)
 		fine = fine || died_well();

@@ -536,8 +536,9 @@ count_died(void *count)
 }
 
 static void
-fill_big(void *done)
+fill_big(void *unused)
 {
+	(void)unused;
 	static const uint8_t code[] = {7, 1, 0x87, 0xa3, 0x92, 0x49, 4, 1, 0};
 	static const go_type big_type = {
 		.bytes = (size_t)WORDS * 8,
@@ -553,25 +554,14 @@ fill_big(void *done)
 		big[i * APART] = p;
 		expect(go_add_cleanup(p, count_died, i % 7 == 0 ? &died_kept : &died) != 0);
 	}
-	go_wg_done(done);
 }
 
 static void
-check_big(void *done)
+check_big(void *unused)
 {
+	(void)unused;
 	for (long i = 0; i < SPARSE; i += 7)
 		expect_eq(*(long *)big[i * APART], i);
-	go_wg_done(done);
-}
-
-// On a stack that is gone afterwards.
-static void
-run_alone(void (*fn)(void *))
-{
-	go_waitgroup wg = {0};
-	go_wg_add(&wg, 1);
-	expect_eq(go_spawn(fn, &wg), 0);
-	expect_eq(go_wg_wait(&wg, GO_NEVER), 0);
 }
 
 static void
@@ -585,11 +575,13 @@ collect_until(Count *count, long n)
 
 GO_TEST(gcprog_keeps_every_seventh, 2)
 {
-	run_alone(fill_big);
+	uint64_t bytes = gcprog_bytes();
+	run_aside(fill_big, NULL);
+	expect(gcprog_bytes() >= bytes + WORDS / 8);
 	collect_until(&died, SPARSE - KEPT);
 	expect(count_of(&died) > SPARSE - KEPT - 100);
 	expect_eq(count_of(&died_kept), 0);
-	run_alone(check_big);
+	run_aside(check_big, NULL);
 	big = NULL;
 	collect_until(&died_kept, KEPT);
 	expect(count_of(&died_kept) > KEPT - 20);

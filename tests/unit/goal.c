@@ -107,6 +107,13 @@ test_goal_cap(void)
 	expect_eq(cap.debt_ns, 400);
 }
 
+// With what is kept beyond what is wanted.
+static int64_t
+kept(int64_t wanted_mib)
+{
+	return wanted_mib * MIB / 16 * 17;
+}
+
 void
 test_goal_keep(void)
 {
@@ -114,27 +121,26 @@ test_goal_keep(void)
 	int64_t none = INT64_MAX;
 	expect(keep_settled(&w));
 	expect_eq(keep_bytes(&w, 0, 0, 0, 0, none), MIB);
-	expect_eq(keep_bytes(&w, 100 * MIB, 100 * MIB, 0, 0, none), 110 * MIB);
+	expect_eq(keep_bytes(&w, 100 * MIB, 100 * MIB, 0, 0, none), kept(100));
 
 	keep_note(&w, 200 * MIB);
 	expect(!keep_settled(&w));
 	for (int i = 1; i < KEEP_SECONDS; i++) {
-		expect_eq(keep_bytes(&w, 100 * MIB, 100 * MIB, 0, 0, none), 220 * MIB);
+		expect_eq(keep_bytes(&w, 100 * MIB, 100 * MIB, 0, 0, none), kept(200));
 		keep_note(&w, 100 * MIB);
 	}
-	expect_eq(keep_bytes(&w, 100 * MIB, 100 * MIB, 0, 0, none), 220 * MIB);
+	expect_eq(keep_bytes(&w, 100 * MIB, 100 * MIB, 0, 0, none), kept(200));
 	keep_note(&w, 100 * MIB); // the peak is out of the window
 	expect(keep_settled(&w));
-	expect_eq(keep_bytes(&w, 100 * MIB, 100 * MIB, 0, 0, none), 110 * MIB);
+	expect_eq(keep_bytes(&w, 100 * MIB, 100 * MIB, 0, 0, none), kept(100));
 
 	// What will be allocated is kept, up to the next cycle.
-	expect_eq(keep_bytes(&w, 100 * MIB, 100 * MIB, MIB, 1000 * MIB, none),
-		  108 * MIB + 108 * MIB / 10);
-	expect_eq(keep_bytes(&w, 100 * MIB, 100 * MIB, 500 * MIB, 100 * MIB, none), 220 * MIB);
-	expect_eq(keep_bytes(&w, 100 * MIB, 100 * MIB, 500 * MIB, -5, none), 110 * MIB);
+	expect_eq(keep_bytes(&w, 100 * MIB, 100 * MIB, MIB, 1000 * MIB, none), kept(108));
+	expect_eq(keep_bytes(&w, 100 * MIB, 100 * MIB, 500 * MIB, 100 * MIB, none), kept(200));
+	expect_eq(keep_bytes(&w, 100 * MIB, 100 * MIB, 500 * MIB, -5, none), kept(100));
 	// First in the slots that are free.
-	expect_eq(keep_bytes(&w, 100 * MIB, 90 * MIB, MIB, 1000 * MIB, none), 110 * MIB);
-	expect_eq(keep_bytes(&w, 100 * MIB, 60 * MIB, 10 * MIB, 1000 * MIB, none), 154 * MIB);
+	expect_eq(keep_bytes(&w, 100 * MIB, 90 * MIB, MIB, 1000 * MIB, none), kept(100));
+	expect_eq(keep_bytes(&w, 100 * MIB, 60 * MIB, 10 * MIB, 1000 * MIB, none), kept(140));
 	expect_eq(keep_bytes(&w, 100 * MIB, 100 * MIB, INT64_MAX, INT64_MAX, none), INT64_MAX);
 
 	// Not beyond the limit, and never less than is in use.

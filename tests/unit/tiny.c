@@ -137,8 +137,9 @@ count_died(void *arg)
 }
 
 static void
-make_blocks(void *done)
+make_blocks(void *unused)
 {
+	(void)unused;
 	for (int i = 0; i < BLOCKS; i++) {
 		char *first = tiny(8), *second = tiny(5);
 		for (; block_of(first) != block_of(second); second = tiny(5))
@@ -149,7 +150,6 @@ make_blocks(void *done)
 		sched_leave();
 		seconds[i] = i % 2 == 0 ? second : NULL;
 	}
-	go_wg_done(done);
 }
 
 static void
@@ -164,10 +164,7 @@ collect_until(long n)
 // What a pointer to the second object of a block keeps.
 GO_TEST(tiny_lives_by_its_second, 1)
 {
-	go_waitgroup wg = {0};
-	go_wg_add(&wg, 1);
-	expect_eq(go_spawn(make_blocks, &wg), 0);
-	expect_eq(go_wg_wait(&wg, GO_NEVER), 0);
+	run_aside(make_blocks, NULL);
 	collect_until(BLOCKS / 2);
 	expect(count_of(&died) >= BLOCKS / 2 - 5 && count_of(&died) <= BLOCKS / 2);
 	for (int i = 0; i < BLOCKS; i += 2)
@@ -251,8 +248,9 @@ static struct go_weak *weak;
 
 // Three objects in a block; the second one's finalizer is taken away again.
 static void
-make_finalized(void *done)
+make_finalized(void *unused)
 {
+	(void)unused;
 	char *p[3] = {tiny(4), tiny(4), tiny(4)};
 	while (block_of(p[0]) != block_of(p[2])) {
 		p[0] = p[1];
@@ -270,32 +268,22 @@ make_finalized(void *done)
 	weak = special_weak_new(p[1]);
 	expect(special_weak_get(weak) == p[1]);
 	sched_leave();
-	go_wg_done(done);
 }
 
 // Stacks of goroutines that are gone keep nothing.
 static void
-spoil_stack(void *done)
+spoil_stack(void *unused)
 {
+	(void)unused;
 	volatile char spoil[2000];
 	memset((char *)spoil, 0, sizeof(spoil));
-	go_wg_done(done);
-}
-
-static void
-run_alone(void (*fn)(void *))
-{
-	go_waitgroup wg = {0};
-	go_wg_add(&wg, 1);
-	expect_eq(go_spawn(fn, &wg), 0);
-	expect_eq(go_wg_wait(&wg, GO_NEVER), 0);
 }
 
 // Each object has a finalizer of its own; they are all called when the block is dead.
 GO_TEST(tiny_finalizers, 1)
 {
-	run_alone(make_finalized);
-	run_alone(spoil_stack);
+	run_aside(make_finalized, NULL);
+	run_aside(spoil_stack, NULL);
 	for (int i = 0; i < 50 && atomic_load(&n_finalized) < 2; i++) {
 		go_gc();
 		go_sleep(GO_MSEC);
