@@ -163,7 +163,7 @@ specials_drop_empty(Special *ss)
 	ss->all_prev->all_next = ss->all_next;
 	if (ss->all_next != NULL)
 		ss->all_next->all_prev = ss->all_prev;
-	store_rlx(&ss->span->specials, NULL); // order: own, under the lock
+	store_rel(&ss->span->specials, NULL); // order: publish -> span_sweep
 	record_free(ss);
 }
 
@@ -415,6 +415,13 @@ special_weak_get(struct go_weak *w)
 	return p;
 }
 
+static void
+weak_detach(const Record *r)
+{
+	Slot s = heap_slot(r->what);
+	(void)detach(s, look(s, RECORD_WEAK, r->what));
+}
+
 void
 special_weak_free(struct go_weak *w)
 {
@@ -422,9 +429,8 @@ special_weak_free(struct go_weak *w)
 	enter();
 	bool weak = is_weak(r);
 	if (likely(weak) && --r->count == 0) {
-		Slot s = heap_slot(r->what);
 		if (!r->cleared)
-			(void)detach(s, look(s, RECORD_WEAK, r->what));
+			weak_detach(r); // else the page may be somebody else's by now
 		record_free(r);
 	}
 	leave();

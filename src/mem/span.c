@@ -287,7 +287,8 @@ free_unmarked(Mspan *s)
 static bool
 span_sweep(Mspan *s)
 {
-	if (unlikely(load_rlx(&s->specials) != NULL)) // order: hint; dead objects get no more
+	// order: observe <- specials_drop_empty; dead objects get no more
+	if (unlikely(load_acq(&s->specials) != NULL))
 		up_sweep_specials(s);
 	uint32_t nelems = info_of(s)->nelems;
 	uint32_t nfree = free_unmarked(s);

@@ -581,7 +581,8 @@ os_sim_point_slow(void)
 #ifdef UNDERGO_STRESS
 // Every atomic operation of a stress build comes here, the first ones before os_init, or while
 // another thread is in it: not for ThreadSanitizer's eyes. In a simulation there is no other
-// thread, and otherwise os_init leaves os_simulated as it was.
+// thread, and otherwise os_init leaves os_simulated as it was. Threads that are halted come here,
+// too, and one may be the sanitizer's own, which must not run what is instrumented.
 __attribute__((no_sanitize("thread"))) void
 base_switch_point(void)
 {

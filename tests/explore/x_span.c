@@ -513,6 +513,8 @@ static const struct ExploreAllowed allowed[] = {
      "who sweeps has the span to itself; its list's lock hands it over"},
     {"slots_return", "or_ar(f)", "acquire", "as in set_free"},
     {"slots_return", "or_ar(f)", "release", "the list's lock hands the span over"},
+    {"span_sweep", "load_acq(&s->specials)", "acquire",
+     "nothing is attached to objects here; x_special notices"},
     {"span_free", "store_rel(&heap.info[page + i].state)", "release",
      "the pages' lock hands them over; who sees that there is no span reads nothing else"},
     {0},

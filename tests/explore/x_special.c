@@ -22,8 +22,18 @@ static void marked_in_block(const void *b, uint32_t i, uint32_t n, uintptr_t wor
 #undef mark_word
 #undef SLAB_BYTES
 
+// Who asks for a slot reads what is known about its page.
+static Slot
+slot_looked_at(uintptr_t addr)
+{
+	explore_plain_read(&heap.info[heap_page(addr)]);
+	return heap_slot(addr);
+}
+
 #define all all_specials
+#define heap_slot slot_looked_at
 #include "gc/special.c"
+#undef heap_slot
 #undef all
 
 #include "mem/span.c"
@@ -98,11 +108,12 @@ chunk_each_span(size_t chunk, void (*fn)(void *ctx, Mspan *s), void *ctx)
 	explore_fail("nobody walks spans here");
 }
 
+// Who takes them next writes what is known about them.
 void
 pages_free(size_t page, size_t npages)
 {
-	(void)page;
 	(void)npages;
+	explore_plain_write(&infos[page]);
 }
 
 PageRun
@@ -432,7 +443,7 @@ static uint64_t cleanup;
 // Page 0 is a span with three objects that have something attached, of which the mark found one; of
 // the others one has a finalizer.
 static void
-init_sweep(void)
+init_span(void)
 {
 	init();
 	begin(0);
@@ -449,14 +460,26 @@ init_sweep(void)
 	store_rlx(&free_bits[0], bit(OBJECTS) - 1 - bit(DEAD) - bit(LIVE) - bit(REVIVED));
 	file_span(&centrals[KIND][CLASS], s);
 	weak = special_weak_new(object(DEAD));
+}
+
+static void
+marked_but_for(uint64_t bits)
+{
+	store_rlx(&mark_bits[0], ~bits); // M2
+	heap_start_sweep();
+	store_rlx(&sweep_next, CENTRALS - 1);
+	explore_words.m = NULL;
+}
+
+static void
+init_sweep(void)
+{
+	init_span();
 	cleanup = special_add_cleanup(object(DEAD), run_cleanup, object(DEAD));
 	(void)special_add_cleanup(object(LIVE), run_cleanup, object(LIVE));
 	(void)special_set_finalizer(object(REVIVED), POINTS_TO_BEGINNING, run_finalizer,
 				    object(REVIVED + 1));
-	store_rlx(&mark_bits[0], ~bit(DEAD) & ~bit(REVIVED)); // M2
-	heap_start_sweep();
-	store_rlx(&sweep_next, CENTRALS - 1);
-	explore_words.m = NULL;
+	marked_but_for(bit(DEAD) | bit(REVIVED));
 }
 
 static void
@@ -500,6 +523,33 @@ never_got(void)
 {
 	EXPLORE_CHECK(!got, "a weak pointer gave a dead object");
 	EXPLORE_CHECK(EXPLORE_RAW(&final.bell) == 0, "nobody has parked");
+	explore_outcome(0);
+}
+
+// Nothing but a weak pointer keeps who sweeps from giving the page back.
+static void
+init_last(void)
+{
+	init_span();
+	store_rlx(&free_bits[0], bit(OBJECTS) - 1 - bit(DEAD));
+	marked_but_for(bit(DEAD));
+}
+
+static void
+last_against_sweep(int id)
+{
+	if (id == 0) {
+		sweep_all();
+	} else {
+		begin(id);
+		special_weak_free(weak);
+	}
+}
+
+static void
+page_gone(void)
+{
+	EXPLORE_CHECK(EXPLORE_RAW(&infos[0].state) == SPAN_NONE, "the page is kept");
 	explore_outcome(0);
 }
 
@@ -674,6 +724,12 @@ static const struct ExploreTest tests[] = {
      .init = init_sweep,
      .thread = weak_against_sweep,
      .final = never_got,
+     .must = 1},
+    {.name = "last weak pointer and sweep",
+     .threads = 2,
+     .init = init_last,
+     .thread = last_against_sweep,
+     .final = page_gone,
      .must = 1},
     {.name = "stop, free and sweep",
      .threads = 3,
