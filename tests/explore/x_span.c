@@ -177,8 +177,11 @@ begin(uint32_t with_pages)
 	memset(page_touched, 0, sizeof(page_touched));
 	memset(content, 0, sizeof(content));
 	memset(live, 0, sizeof(live));
-	for (int i = 0; i < CACHES; i++)
+	for (int i = 0; i < CACHES; i++) { // a schedule that failed may have left something in hand
 		memset(&caches[i].slots[KIND][CLASS], 0, sizeof(CacheSlots));
+		caches[i].spans[KIND][CLASS] = NULL;
+		caches[i].later[KIND][CLASS] = 0;
+	}
 	n_pages = with_pages;
 	heap = (Heap){
 		.base = (uintptr_t)pages,
