@@ -243,11 +243,19 @@ alloc_any(const Want *w)
 	return fenced() ? alloc_fenced(w) : alloc_once(w);
 }
 
+// What is larger than all of the heap is no reason to collect; and before there is a heap, nothing
+// is. Somebody else may be starting it just now.
+static inline bool
+could_fit(const Want *w)
+{
+	return likely(gc_started()) && w->bytes < heap.limit;
+}
+
 // Pages that an object is about to take for itself.
 static inline size_t
 own_pages(const Want *w)
 {
-	return w->bytes > SMALL_MAX && w->bytes < heap.limit ? w->bytes : 0;
+	return w->bytes > SMALL_MAX && could_fit(w) ? w->bytes : 0;
 }
 
 // While no cycle can stop the world.
@@ -318,7 +326,7 @@ alloc_slow(const Want *w)
 	chores_begin();
 	prepare(own_pages(w));
 	char *p = alloc_any(w);
-	if (unlikely(p == NULL) && w->bytes < heap.limit) {
+	if (unlikely(p == NULL) && could_fit(w)) {
 		gc_collect(GC_LIMIT); // memory has run out: one more try
 		p = alloc_any(w);
 	}

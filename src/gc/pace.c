@@ -23,7 +23,6 @@
 #include "gc/limit.h"
 #include "gc/shrink.h"
 #include "gc/worker.h"
-#include "mem/gcprog.h"
 #include "sched/sched.h"
 
 enum { PERCENT_DEFAULT = 100 }; // Go's
@@ -300,7 +299,7 @@ memory_stats(struct go_heap_stats *st)
 	st->free_bytes = c.free;
 	st->released_bytes = c.released;
 	st->reserved_bytes = c.reserved;
-	st->meta_bytes = c.meta + gcprog_bytes();
+	st->meta_bytes = c.meta;
 	st->stack_bytes = (uint64_t)lim.stack_bytes;
 	st->memory_bytes = (uint64_t)limit_memory();
 	st->limit_bytes = lim.limit;

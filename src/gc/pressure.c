@@ -114,15 +114,17 @@ nothing_to_tell(void)
 	return !pressure.asked;
 }
 
-// A copy of the next asker in this round whose part of the limit is exceeded; fn NULL: it is over.
+// A copy of the next asker in this round whose part of the limit is exceeded; fn NULL: it is over,
+// or there is none, as when the goroutine begins.
 static Asker
 next_asker(void)
 {
 	Asker found = {.fn = NULL};
 	mutex_lock(&pressure.lock);
+	bool begun = pressure.told != 0 || pressure.asked;
 	if (pressure.told == 0)
 		pressure.asked = false;
-	for (Asker *a = pressure.first; a != NULL && found.fn == NULL; a = a->next)
+	for (Asker *a = begun ? pressure.first : NULL; a != NULL && found.fn == NULL; a = a->next)
 		if (a->id > pressure.told && a->percent <= load_rlx(&pressure.now)) // order: hint
 			found = *a;
 	mutex_unlock(&pressure.lock);

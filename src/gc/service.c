@@ -24,7 +24,7 @@ static void
 serve(void *v)
 {
 	Service *s = v;
-	sched_enter();
+	sched_set_name(sched_enter(), s->name); // what the work called may have changed it
 	for (;;) {
 		s->work();
 		sched_park_uncounted(s->why, wait_for_work, s);

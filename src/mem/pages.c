@@ -15,6 +15,7 @@
 //         most SCAVENGE_PAGES at a time.
 #include <string.h>
 
+#include "mem/gcprog.h"
 #include "mem/heap_impl.h"
 
 enum {
@@ -447,7 +448,7 @@ heap_counts(HeapCounts *c)
 		.in_use = used * HEAP_PAGE,
 		.free = free * HEAP_PAGE,
 		.released = released * HEAP_PAGE,
-		.meta = load_rlx(&pages_most) * META_BYTES,
+		.meta = load_rlx(&pages_most) * META_BYTES + gcprog_bytes(),
 	};
 }
 

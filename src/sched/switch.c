@@ -271,7 +271,7 @@ sched_gosched(void)
 	leave_cpu(gp, Grunnable, requeue, gp);
 }
 
-// After: a G that begins again is as good as new, but for its number.
+// After: a G that begins again is as good as new, but for its number, name and creator.
 static void
 renew(void *v)
 {

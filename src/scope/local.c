@@ -19,8 +19,11 @@ enum {
 };
 
 struct Locals {
-	uint32_t n;    // owner: keys up to n have a place
-	void *value[]; // owner
+	uint32_t n;      // owner: keys up to n have a place
+	uint32_t rounds; // owner: of destroying, that are over
+	uint32_t at;     // owner: the place that this round comes to next
+	bool ran;        // owner: a destructor has run in it
+	void *value[];   // owner
 };
 
 static void (*destructor[LOCAL_KEYS])(void *); // O1
@@ -59,7 +62,7 @@ grow(G *gp, uint32_t i)
 	if (l == NULL)
 		return NULL;
 	if (old != NULL)
-		memcpy(l->value, old->value, old->n * sizeof(l->value[0]));
+		memcpy(l, old, sizeof(*l) + old->n * sizeof(l->value[0]));
 	gc_free_pinned(old);
 	l->n = n;
 	gp->locals = l;
@@ -85,29 +88,33 @@ local_set(G *gp, uint32_t key, void *value)
 }
 
 // One round; true when a destructor has run. Each value is taken out before its destructor sees it,
-// which runs as the program's code does: outside the runtime.
+// which runs as the program's code does: outside the runtime. It may end the goroutine once more:
+// then the round goes on from there, above its frame, and this call never returns.
 static bool
 destroy_round(G *gp)
 {
-	bool ran = false;
-	for (uint32_t i = 0; i < gp->locals->n; i++) {
+	while (gp->locals->at < gp->locals->n) {
+		uint32_t i = gp->locals->at++;
 		void *value = gp->locals->value[i];
 		gp->locals->value[i] = NULL;
 		if (value == NULL || destructor[i] == NULL)
 			continue;
+		gp->locals->ran = true;
 		sched_leave();
 		destructor[i](value);
 		sched_enter();
-		ran = true;
 	}
+	bool ran = gp->locals->ran;
+	gp->locals->at = 0;
+	gp->locals->ran = false;
 	return ran;
 }
 
 void
 local_end(G *gp)
 {
-	for (int round = 0; round < ROUNDS && destroy_round(gp); round++)
-		;
+	while (gp->locals->rounds < ROUNDS && destroy_round(gp))
+		gp->locals->rounds++;
 	gc_free_pinned(gp->locals);
 	gp->locals = NULL;
 }

@@ -365,6 +365,8 @@ static void
 run_and_exit(void *p, void *arg)
 {
 	check_node(p);
+	expect_str(go_name(), "finalizers");
+	go_name_set("of one call");
 	count_add(arg);
 	go_exit();
 }

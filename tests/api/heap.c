@@ -544,6 +544,31 @@ test_heap_of_threads(void)
 	expect(stats().collections > 0);
 }
 
+static void *
+large_at_once(void *arrived)
+{
+	go_yield(); // the thread is known
+	count_add(arrived);
+	while (count_of(arrived) < 4)
+		go_yield();
+	char *p = go_alloc(100000);
+	for (int i = 0; i < 100000; i++)
+		expect_eq(p[i], 0);
+	return NULL;
+}
+
+// The heap begins with large objects, of several at the same time.
+void
+test_heap_begins_with_large(void)
+{
+	static Count arrived;
+	pthread_t t[4];
+	for (int i = 0; i < 4; i++)
+		expect_eq(pthread_create(&t[i], NULL, large_at_once, &arrived), 0);
+	for (int i = 0; i < 4; i++)
+		pthread_join(t[i], NULL);
+}
+
 // Goroutines and threads, while the number of Ps changes.
 GO_TEST(heap_of_all, 2)
 {

@@ -348,6 +348,30 @@ GO_TEST(pressure_is_told, 0)
 	expect_eq(count_of(&bad), 0);
 }
 
+static void
+count_told(const go_pressure *p, void *c)
+{
+	(void)p;
+	count_add(c);
+}
+
+// Adding is no reason to call, nor is what a collection found when there was a limit.
+GO_TEST(pressure_waits_for_a_collection, 0)
+{
+	static Count told;
+	go_set_memory_limit(64 * MIB);
+	go_gc();
+	go_set_memory_limit(INT64_MAX);
+	expect_eq(go_pressure_add(count_told, &told, 0), 0);
+	go_gc();
+	go_sleep(20 * GO_MSEC); // time to be called, if somebody is
+	expect_eq(count_of(&told), 0);
+	go_set_memory_limit(64 * MIB);
+	keep(MIB);
+	go_gc();
+	until(count_of(&told) > 0);
+}
+
 GO_TEST(pressure_is_removed, 0)
 {
 	static Count told, told_still;

@@ -135,6 +135,53 @@ test_local_destructor_rounds(void)
 }
 
 static void
+set_again_and_exit(void *value)
+{
+	atomic_fetch_add(&rounds, 1);
+	expect_eq(go_local_set(key, value), 0);
+	go_exit();
+}
+
+static void
+count_other(void *value)
+{
+	atomic_fetch_add((atomic_int *)value, 1);
+	go_exit();
+}
+
+static int
+set_both(void *others)
+{
+	expect_eq(go_local_set(key, others), 0);
+	expect_eq(go_local_set(other_key, others), 0);
+	return 0;
+}
+
+static int
+exiting(void *unused)
+{
+	(void)unused;
+	go_scope s;
+	atomic_int others = 0;
+	expect_eq(go_local_key_new(&key, set_again_and_exit), 0);
+	expect_eq(go_local_key_new(&other_key, count_other), 0);
+	go_scope_open(&s, GO_NEVER);
+	expect_eq(go_scope_spawn(&s, set_both, &others), 0);
+	expect_eq(go_scope_wait(&s), 0);
+	int n = atomic_load(&rounds);
+	expect(n >= 2 && n <= 16);
+	expect_eq(atomic_load(&others), 1);
+	return 0;
+}
+
+// The same when each ends the goroutine once more; those behind it are called all the same.
+void
+test_local_destructors_that_exit(void)
+{
+	expect_eq(go_run(exiting, NULL), 0);
+}
+
+static void
 count_destroyed(void *value)
 {
 	(void)value;

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# Some thousand inputs of each fuzz target; `make stress` goes on for longer, with other seeds.
+# A hundred inputs of each fuzz target; `make stress` goes on for longer, with other seeds.
 set -uo pipefail
 
 exec scripts/run-fuzz

@@ -373,6 +373,26 @@ GO_TEST(gcprog_types, 1)
 	sched_leave();
 }
 
+// What a bitmap takes is told, and counts against the limit.
+GO_TEST(gcprog_counts, 1)
+{
+	enum { WORDS = 1 << 20 };
+	static const uint8_t code[] = {1, 1, 0x81, 0xff, 0xff, 0x3f, 0};
+	static const go_type type = {
+		.bytes = WORDS * 8,
+		.scan_bytes = WORDS * 8,
+		.name = "large",
+		.program = code,
+		.program_bytes = sizeof(code),
+	};
+	go_heap_stats before, after;
+	go_heap_stats_read(&before);
+	expect(gcprog_type(&type) != NULL);
+	go_heap_stats_read(&after);
+	expect(after.meta_bytes - before.meta_bytes >= WORDS / 8);
+	expect(after.memory_bytes - before.memory_bytes >= WORDS / 8);
+}
+
 // Without pointers the program is not even looked at.
 GO_TEST(gcprog_of_nothing, 1)
 {
