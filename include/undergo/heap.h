@@ -341,6 +341,7 @@ GO_API int go_pressure_remove(go_pressure_fn *fn, void *arg);
  * Objects that point to each other are finalized from the outside in; those of a cycle never are.
  * fn NULL takes the finalizer away. One goroutine runs all finalizers: start another for what takes
  * long. One that has run for ten seconds is told of on standard error, at the next collection.
+ * Goroutine-local values that a finalizer leaves are there for the next one.
  * Fatal:     "runtime.SetFinalizer: pointer not at beginning of allocated block",
  *            "runtime.SetFinalizer: pointer not in heap", "runtime.SetFinalizer: finalizer already
  *            set".

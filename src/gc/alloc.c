@@ -310,7 +310,6 @@ note_site(void *p, const HeapType *t)
 static char *
 zero_outside(char *p, size_t bytes)
 {
-	sched_m()->unzeroed = 0;
 	sched_leave();
 	memset(p, 0, bytes);
 	sched_enter();
@@ -330,10 +329,12 @@ alloc_slow(const Want *w)
 		gc_collect(GC_LIMIT); // memory has run out: one more try
 		p = alloc_any(w);
 	}
-	if (p != NULL && unlikely(sched_m()->sampled || heap.watched))
+	M *mp = sched_m();
+	size_t unzeroed = mp->unzeroed;
+	mp->unzeroed = 0;
+	if (p != NULL && unlikely(mp->sampled || heap.watched))
 		note_site(p, w->t);
 	specials_wake();
-	size_t unzeroed = sched_m()->unzeroed;
 	return likely(unzeroed == 0) ? p : zero_outside(p, unzeroed);
 }
 
