@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Looking up.
+#include "map/find.h"
+#include "map/misuse.h"
+
+// The slot of a key, NULL when there is none.
+FRONT char *
+get(const MapType *t, const Map *m, go_map_key kind, Key k)
+{
+	if (unlikely(m == NULL))
+		return NULL;
+	reading(m, MISUSE_READ);
+	if (unlikely(m->count == 0))
+		return NULL;
+	return find(t, m, kind, k, key_hash(t, kind, k, m->seed));
+}
+
+static inline void *
+elem_of(const Map *m, char *slot)
+{
+	return slot != NULL ? slot_elem(m, slot) : NULL;
+}
+
+void *
+map_get_32(const Map *m, uint32_t key)
+{
+	return elem_of(m, get(NULL, m, GO_MAP_KEY_32, (Key){.word = key}));
+}
+
+void *
+map_get_64(const Map *m, uint64_t key)
+{
+	return elem_of(m, get(NULL, m, GO_MAP_KEY_64, (Key){.word = key}));
+}
+
+void *
+map_get_string(const Map *m, const char *p, size_t n)
+{
+	return elem_of(m, get(NULL, m, GO_MAP_KEY_STRING, (Key){.p = p, .n = n}));
+}
+
+static NOINLINE char *
+get_bytes(const MapType *t, const Map *m, Key k)
+{
+	return get(t, m, GO_MAP_KEY_BYTES, k);
+}
+
+// Some hash functions panic, and shall do so for an empty map, too.
+static NOINLINE char *
+get_call(const MapType *t, const Map *m, Key k)
+{
+	if ((m == NULL || m->count == 0) && (t->flags & GO_MAP_HASH_PANICS) != 0)
+		(void)key_hash_call(t, k.p, 0);
+	return get(t, m, GO_MAP_KEY_CALLS, k);
+}
+
+static char *
+get_any(const MapType *t, const Map *m, const void *key)
+{
+	Key k = key_at(t->key_kind, key);
+	switch (t->key_kind) {
+	case GO_MAP_KEY_32:
+		return get(t, m, GO_MAP_KEY_32, k);
+	case GO_MAP_KEY_64:
+		return get(t, m, GO_MAP_KEY_64, k);
+	case GO_MAP_KEY_STRING:
+		return get(t, m, GO_MAP_KEY_STRING, k);
+	case GO_MAP_KEY_BYTES:
+		return get_bytes(t, m, k);
+	default:
+		return get_call(t, m, k);
+	}
+}
+
+void *
+map_get(const MapType *t, const Map *m, const void *key)
+{
+	return elem_of(m, get_any(t, m, key));
+}
+
+void *
+map_get_key(const MapType *t, const Map *m, const void *key, const void **its_key)
+{
+	char *slot = get_any(t, m, key);
+	if (slot == NULL)
+		return NULL;
+	*its_key = slot_key(m, slot);
+	return slot_elem(m, slot);
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Whether all holds that must hold in a map: the numbers of map_impl.h and dir.c.
+#include "map/find.h"
+
+static size_t
+verify_table(const MapType *t, const Map *m, char *table, uint64_t prefix)
+{
+	const Tail *tail = tail_of(m, table);
+	uint32_t over = 0, dead = 0, live = 0;
+	for (uint32_t g = 0; g < m->groups; g++) {
+		char *group = group_at(m, table, g);
+		for (uint32_t i = 0; i < GROUP_SLOTS; i++) {
+			uint8_t c = (uint8_t)group[i];
+			char *slot = slot_at(m, group, i);
+			check(c == CTRL_EMPTY || c == CTRL_DELETED || c >= CTRL_FULL, "map: control byte");
+			dead += c == CTRL_DELETED;
+			if (c < CTRL_FULL) {
+				for (uint32_t b = 0; b < m->slot_bytes; b++)
+					check(slot[b] == 0, "map: a free slot is not zero");
+				continue;
+			}
+			live++;
+			Key k = key_at(t->key_kind, slot_key(m, slot));
+			if (!key_equal(t, t->key_kind, k, slot_key(m, slot)))
+				continue;
+			uint64_t hash = key_hash(t, t->key_kind, k, m->seed);
+			check(tag_of(hash) == c, "map: tag");
+			if (tail->depth != 0)
+				check(((hash ^ prefix) >> (SEED_BITS - tail->depth)) == 0, "map: prefix");
+			over += group_of(hash, m->groups) != g;
+			check(find(t, m, t->key_kind, k, hash) == slot, "map: a key is not found");
+		}
+	}
+	check(dead == tail->dead, "map: deleted slots");
+	if ((t->flags & GO_MAP_KEY_UNEQUAL) == 0)
+		check(over == tail->over, "map: entries in other groups");
+	return live;
+}
+
+void
+map_verify(const MapType *t, const Map *m)
+{
+	size_t n = 0, live = 0, tables = 0, deepest = 0;
+	if (m == NULL || m->dir == NULL) {
+		check(map_len(m) == 0, "map: entries without tables");
+		return;
+	}
+	uint32_t bits = dir_bits(m);
+	for (size_t i = 0; i < (size_t)1 << bits; i += n) {
+		char *table = m->dir[i];
+		uint32_t depth = tail_of(m, table)->depth;
+		check(depth <= bits, "map: depth");
+		n = (size_t)1 << (bits - depth);
+		check(i % n == 0, "map: where a table begins");
+		for (size_t j = 0; j < n; j++)
+			check(m->dir[i + j] == table, "map: directory");
+		for (size_t j = i; m->next_dir != NULL && j < i + n && j < m->next_done; j++)
+			check(m->next_dir[2 * j] == table && m->next_dir[2 * j + 1] == table,
+			      "map: next directory");
+		live += verify_table(t, m, table, (uint64_t)i << (SEED_BITS - bits));
+		tables++;
+		deepest += depth == bits;
+	}
+	check(live == m->count, "map: count");
+	check(tables == m->tables, "map: number of tables");
+	check(deepest == m->deepest, "map: deepest tables");
+}
