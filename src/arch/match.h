@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Eight bytes at once. The contract that <cpu>/match_cpu.h keeps:
 //
-//   Match                      a set of bytes: a bit for each, MATCH_STEP bits apart
-//   match_byte(bytes, want)    those equal to want, and perhaps some above such a one
-//   match_top(bytes)           exactly those whose top bit is set
+//   Match                         a set of bytes: a bit for each, MATCH_STEP bits apart
+//   match_byte(bytes, want)       those equal to want, and perhaps some above such a one
+//   match_byte_high(bytes, want)  the same, faster; the top bit of want is set
+//   match_top(bytes)              exactly those whose top bit is set
 //
 // Byte 0 is the lowest of the word.
 #ifndef UNDERGO_ARCH_MATCH_H

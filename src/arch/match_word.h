@@ -22,6 +22,12 @@ match_byte(uint64_t bytes, uint8_t want)
 	return (x - MATCH_ONES) & ~x & MATCH_TOPS;
 }
 
+static inline Match
+match_byte_high(uint64_t bytes, uint8_t want)
+{
+	return match_byte(bytes, want);
+}
+
 // Those whose top bit is set.
 static inline Match
 match_top(uint64_t bytes)

@@ -4,24 +4,10 @@
 // Keys that are words, strings or bytes are compared by the runtime alone, and the mark of who
 // writes is set all the time. Others are searched for without the mark, since their functions may
 // not return; what they or others did to the map meanwhile shows in Map.changes.
-#include "gc/gc.h"
 #include "map/find.h"
 #include "map/misuse.h"
 
 // --- what lies apart -----------------------------------------------------------------------------
-
-static void *
-apart_new(size_t bytes, const HeapType *t, uint32_t mask)
-{
-	sched_enter();
-	void *p;
-	if (t != NULL)
-		p = gc_alloc_typed(t, 1, KIND_TYPED);
-	else
-		p = gc_alloc(bytes, mask != 0 ? KIND_SCAN : KIND_NOSCAN);
-	sched_leave();
-	return p;
-}
 
 // What an entry needs beside its slot.
 typedef struct Apart {
@@ -34,10 +20,10 @@ apart_make(const MapType *t, const Map *m, Apart *a)
 {
 	*a = (Apart){NULL, NULL};
 	if ((m->flags & MAP_KEY_APART) != 0 &&
-	    (a->key = apart_new(t->key_bytes, t->key_type, t->key_mask)) == NULL)
+	    (a->key = map_memory_apart(t->key_bytes, t->key_type, t->key_mask)) == NULL)
 		return false;
 	if ((m->flags & MAP_ELEM_APART) != 0 &&
-	    (a->elem = apart_new(t->elem_bytes, t->elem_type, t->elem_mask)) == NULL)
+	    (a->elem = map_memory_apart(t->elem_bytes, t->elem_type, t->elem_mask)) == NULL)
 		return false;
 	return true;
 }
@@ -94,7 +80,7 @@ typedef enum Found { FOUND_OLD, FOUND_ROOM, FOUND_NO_MEMORY } Found;
 FRONT Found
 search(const MapType *t, Map *m, go_map_key kind, Key k, uint64_t hash, Place *at)
 {
-	if (unlikely(m->dir == NULL) && !map_begin(t, m))
+	if (unlikely(m->tables == 0) && !map_begin(t, m))
 		return FOUND_NO_MEMORY;
 	for (;;) {
 		if (find_place(t, m, kind, k, hash, at))
@@ -118,7 +104,7 @@ settle(const MapType *t, Map *m, go_map_key kind, Key k, uint64_t hash, const Pl
 	if (found == FOUND_OLD) {
 		slot = slot_at(m, at->group, at->i);
 		if (unlikely((t->flags & GO_MAP_KEY_RENEWED) != 0))
-			store_key(t, kind, k, (char *)(uintptr_t)slot_key(m, slot));
+			store_key(t, kind, k, (char *)(uintptr_t)slot_key(m, kind, slot));
 		return slot_elem(m, slot);
 	}
 	slot = occupy(m, at, hash);
@@ -128,7 +114,7 @@ settle(const MapType *t, Map *m, go_map_key kind, Key k, uint64_t hash, const Pl
 		if (apart->elem != NULL)
 			*(char **)(void *)(slot + m->elem_at) = apart->elem;
 	}
-	store_key(t, kind, k, (char *)(uintptr_t)slot_key(m, slot));
+	store_key(t, kind, k, (char *)(uintptr_t)slot_key(m, kind, slot));
 	return slot_elem(m, slot);
 }
 
@@ -193,8 +179,7 @@ assign_call(const MapType *t, Map *m, Key k)
 		uint64_t hash = key_hash(t, GO_MAP_KEY_CALLS, k, m->seed);
 		uint32_t changes = m->changes;
 		found = search(t, m, GO_MAP_KEY_CALLS, k, hash, &at);
-		if (found == FOUND_NO_MEMORY ||
-		    (found == FOUND_ROOM && !apart_make(t, m, &apart)))
+		if (found == FOUND_NO_MEMORY || (found == FOUND_ROOM && !apart_make(t, m, &apart)))
 			return NULL;
 		self = writing_begin(m);
 		// A step of growing raises it too: then the place is looked for once more.

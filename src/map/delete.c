@@ -10,7 +10,7 @@ enum {
 #ifdef UNDERGO_STRESS
 	LOOK_EVERY = 1,
 #else
-	LOOK_EVERY = 16, // deletes, while there are few entries, of which one looks for tables to merge
+	LOOK_EVERY = 16, // deletes of which one looks for tables to merge, while entries are few
 #endif
 };
 

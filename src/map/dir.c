@@ -9,7 +9,6 @@
 //   I2  next_dir, unless NULL: entries 2 i and 2 i + 1 are dir[i], for each i below next_done.
 // Order: whoever uses the map while it must not may see a new directory beside the old length, but
 // not the reverse while it grows: dir, then shift with release.
-#include "gc/gc.h"
 #include "map/map_impl.h"
 
 enum {
@@ -23,15 +22,28 @@ enum {
 };
 
 static const HeapType pointer_type = {
-	.bytes = sizeof(void *), .scan_bytes = sizeof(void *), .mask = 1, .name = "map directory"};
+    .bytes = sizeof(void *), .scan_bytes = sizeof(void *), .mask = 1, .name = "map directory"};
+
+// An empty group, as far as searches look at it.
+static const uint64_t empty_group = 0;
+#define EMPTY_TABLE ((char *)(uintptr_t)&empty_group)
+char *const dir_empty[2] = {EMPTY_TABLE, EMPTY_TABLE};
+
+void
+dir_none(Map *m)
+{
+	m->dir = (char **)(uintptr_t)dir_empty;
+	m->groups = 1;
+	m->tables = m->deepest = 0;
+	m->one[0] = m->one[1] = NULL;
+	m->next_dir = NULL;
+	store_rel(&m->shift, SEED_BITS - 1); // order: publish -> table_of
+}
 
 char **
 dir_alloc(size_t n)
 {
-	sched_enter();
-	char **dir = gc_alloc_typed(&pointer_type, n, KIND_TYPED);
-	sched_leave();
-	return dir;
+	return map_memory_typed(&pointer_type, n);
 }
 
 static void
@@ -79,8 +91,7 @@ dir_advance(Map *m)
 	size_t n = (size_t)1 << dir_bits(m);
 	if (n < AHEAD_LEAST)
 		return;
-	if (m->next_dir == NULL &&
-	    (m->count < n * m->groups * (GROUP_SLOTS / 2) || !next_begin(m)))
+	if (m->next_dir == NULL && (m->count < n * m->groups * (GROUP_SLOTS / 2) || !next_begin(m)))
 		return;
 	copy_ahead(m, PIECE);
 }

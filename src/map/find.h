@@ -21,7 +21,7 @@ typedef struct Place {
 
 enum { NO_SLOT = GROUP_SLOTS };
 
-// The slot of a key in a map that is not empty; NULL: it has none.
+// The slot of a key; NULL: it has none.
 FRONT char *
 find(const MapType *t, const Map *m, go_map_key kind, Key k, uint64_t hash)
 {
@@ -32,12 +32,10 @@ find(const MapType *t, const Map *m, go_map_key kind, Key k, uint64_t hash)
 		uint64_t ctrl = group_ctrl(group);
 		for (Match hit = match_tag(ctrl, hash); hit != 0; hit &= hit - 1) {
 			char *slot = slot_at(m, group, match_first(hit));
-			if (likely(key_equal(t, kind, k, slot_key(m, slot))))
+			if (likely(key_equal(t, kind, k, slot_key(m, kind, slot))))
 				return slot;
 		}
-		if (likely(match_empty(ctrl) != 0))
-			return NULL;
-		if (unlikely(--left == 0))
+		if (likely(match_empty(ctrl) != 0) || unlikely(--left == 0))
 			return NULL;
 		g = g + 1 == groups ? 0 : g + 1;
 	}
@@ -55,7 +53,7 @@ find_place(const MapType *t, const Map *m, go_map_key kind, Key k, uint64_t hash
 		uint64_t ctrl = group_ctrl(group);
 		for (Match hit = match_tag(ctrl, hash); hit != 0; hit &= hit - 1) {
 			char *slot = slot_at(m, group, match_first(hit));
-			if (likely(key_equal(t, kind, k, slot_key(m, slot)))) {
+			if (likely(key_equal(t, kind, k, slot_key(m, kind, slot)))) {
 				*at = (Place){table, group, g, at->home, match_first(hit)};
 				return true;
 			}

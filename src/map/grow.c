@@ -20,7 +20,8 @@ typedef struct Move {
 static uint64_t
 slot_hash(const MapType *t, const Map *m, const char *slot)
 {
-	return key_hash(t, t->key_kind, key_at(t->key_kind, slot_key(m, slot)), m->seed);
+	return key_hash(t, t->key_kind, key_at(t->key_kind, slot_key(m, t->key_kind, slot)),
+			m->seed);
 }
 
 static inline __attribute__((always_inline)) void
@@ -58,7 +59,8 @@ move_all(Move *mv, char *from)
 			char *next = group_at(m, from, ahead);
 			Match its = match_full(group_ctrl(next));
 			for (; its != 0; its &= its - 1)
-				__builtin_prefetch(*(char **)(void *)slot_at(m, next, match_first(its)));
+				__builtin_prefetch(
+				    *(char **)(void *)slot_at(m, next, match_first(its)));
 		}
 		for (; full != 0; full &= full - 1)
 			move_slot(mv, slot_at(m, group, match_first(full)));
@@ -205,10 +207,7 @@ map_grow(const MapType *t, Map *m, uint64_t hash)
 void
 map_forget(Map *m)
 {
-	m->dir = NULL;
-	m->one[0] = m->one[1] = NULL;
-	m->next_dir = NULL;
-	m->tables = m->deepest = 0;
+	dir_none(m);
 	m->epoch++;
 }
 
@@ -217,7 +216,8 @@ map_begin(const MapType *t, Map *m)
 {
 	map_lay_out(t, m);
 	uint32_t bits = m->hint_bits, depth = bits > 1 ? bits : 0;
-	m->groups = m->hint_groups != 0 ? m->hint_groups : layout_groups(m, m->stride + sizeof(Tail));
+	m->groups = m->hint_groups != 0 ? m->hint_groups
+					: layout_groups(m, m->stride + sizeof(Tail));
 	if (!dir_make(m, bits > 1 ? bits : 1))
 		goto fail;
 	size_t n = (size_t)1 << depth;

@@ -2,7 +2,7 @@
 // Hashes: the secret of the process, and long rows of bytes.
 #include "map/hash.h"
 
-#include "map/hash_aes.h"
+#include "arch/aes.h"
 #include "os/os.h"
 
 static uint64_t hash_long_first(const char *p, size_t n, uint64_t seed);
@@ -12,13 +12,19 @@ uint64_t (*hash_long)(const char *p, size_t n, uint64_t seed) = hash_long_first;
 
 static ATOMIC_U32 state; // 0 nobody yet, 1 somebody is at it, 2 done
 
+static uint64_t
+hash_long_aes(const char *p, size_t n, uint64_t seed)
+{
+	return aes_hash(p, n, seed, hash_secret);
+}
+
 static void
 choose(void)
 {
 	uint64_t x = base_mix(base_seed ^ UINT64_C(0x6d6170));
 	for (size_t i = 0; i < countof(hash_secret); i++)
 		hash_secret[i] = base_rand(&x) | 1;
-	hash_long = hash_aes_usable() ? hash_long_aes : hash_long_portable;
+	hash_long = aes_usable() ? hash_long_aes : hash_long_portable;
 }
 
 void

@@ -3,7 +3,7 @@
 //
 // A word is hashed by multiplying twice, with both halves of the product folded together. Bytes are
 // too, up to HASH_SHORT of them; longer ones go through the processor's AES rounds where it has
-// them (<cpu>/hash_aes.c) and else through more products. All ways to a key's hash agree, whichever
+// them (arch/aes.h) and else through more products. All ways to a key's hash agree, whichever
 // fast path asks, so which one is chosen depends on the bytes and the processor alone.
 #ifndef UNDERGO_MAP_HASH_H
 #define UNDERGO_MAP_HASH_H

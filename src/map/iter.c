@@ -27,8 +27,8 @@ enum {
 
 // What is in a MapIter.
 typedef struct Iter {
-	const char *key; // known to: gccgo
-	char *elem;      // known to: gccgo
+	const char *key;  // known to: gccgo
+	char *elem;       // known to: gccgo
 	const MapType *t; // known to: reflect of gccgo: not NULL once it was begun
 	Map *m;
 	char *table;
@@ -171,7 +171,7 @@ static bool
 meet(Iter *it, char *slot)
 {
 	const Map *m = it->m;
-	const char *key = slot_key(m, slot);
+	const char *key = slot_key(m, it->t->key_kind, slot);
 	it->key = key;
 	it->elem = slot_elem(m, slot);
 	if (likely(it->flags == 0))
@@ -215,7 +215,8 @@ map_iter_next(MapIter *iter)
 		uint32_t i = ((uint32_t)__builtin_ctz(it->todo) + it->turn) % GROUP_SLOTS;
 		it->todo &= (uint8_t)(it->todo - 1);
 		char *group = iter_group(it);
-		if (likely(((uint8_t)group[i] & CTRL_FULL) != 0) && meet(it, slot_at(it->m, group, i)))
+		if (likely(((uint8_t)group[i] & CTRL_FULL) != 0) &&
+		    meet(it, slot_at(it->m, group, i)))
 			return;
 	}
 }

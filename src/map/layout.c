@@ -59,7 +59,8 @@ layout_new(const Map *m, uint32_t groups, uint64_t key)
 		return NULL;
 	uint64_t *bitmap = (uint64_t *)(void *)(l + 1);
 	for (size_t i = 0; i < (size_t)groups * GROUP_SLOTS; i++) {
-		size_t at = i / GROUP_SLOTS * m->stride + m->first + i % GROUP_SLOTS * m->slot_bytes;
+		size_t at = i / GROUP_SLOTS * m->stride + m->first +
+			    i % GROUP_SLOTS * m->slot_bytes;
 		for (uint32_t left = m->mask; left != 0; left &= left - 1)
 			set_bit(l, bitmap, at / WORD + (size_t)__builtin_ctz(left));
 	}
@@ -106,7 +107,6 @@ set_places(const MapType *t, Map *m)
 {
 	uint32_t key = t->key_bytes, elem = t->elem_bytes;
 	uint32_t key_align = max(t->key_align, 1), elem_align = max(t->elem_align, 1);
-	m->flags = 0;
 	if (key > APART_BYTES) {
 		m->flags |= MAP_KEY_APART;
 		key = key_align = WORD;
@@ -116,7 +116,8 @@ set_places(const MapType *t, Map *m)
 		elem = elem_align = WORD;
 	}
 	uint32_t align = max(key_align, elem_align);
-	bool words = t->key_mask != 0 || t->elem_mask != 0 || m->flags != 0;
+	bool words = t->key_mask != 0 || t->elem_mask != 0 ||
+		     (m->flags & (MAP_KEY_APART | MAP_ELEM_APART)) != 0;
 	m->elem_at = (uint16_t)round_up(key, elem_align);
 	m->slot_bytes = (uint16_t)round_up(m->elem_at + elem, words ? max(align, WORD) : align);
 	m->first = (uint8_t)max(align, GROUP_SLOTS);

@@ -1,25 +1,22 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Whole maps: making, clearing, copying.
-#include "gc/gc.h"
+#include "base/godebug.h"
 #include "map/misuse.h"
 
 #define MAP_WORD(f) ((uint64_t)1 << (offsetof(Map, f) / sizeof(void *)))
 
 static const HeapType map_object = {
-	.bytes = sizeof(Map),
-	.scan_bytes = sizeof(Map),
-	.mask = MAP_WORD(dir) | MAP_WORD(one[0]) | MAP_WORD(one[1]) | MAP_WORD(next_dir),
-	.name = "map",
+    .bytes = sizeof(Map),
+    .scan_bytes = sizeof(Map),
+    .mask = MAP_WORD(dir) | MAP_WORD(one[0]) | MAP_WORD(one[1]) | MAP_WORD(next_dir),
+    .name = "map",
 };
 
 static Map *
 map_alloc(void)
 {
 	hash_init();
-	sched_enter();
-	Map *m = gc_alloc_typed(&map_object, 1, KIND_TYPED);
-	sched_leave();
-	return m;
+	return map_memory_typed(&map_object, 1);
 }
 
 // --- making --------------------------------------------------------------------------------------
@@ -53,6 +50,8 @@ map_new(const MapType *t, size_t hint)
 	if (m == NULL)
 		return NULL;
 	m->seed = base_rand(&sched_m()->rand);
+	m->flags = godebug.mapcheck != 0 ? MAP_CHECKED : 0;
+	dir_none(m);
 	if (hint <= GROUP_SLOTS)
 		return m;
 	take_hint(t, m, hint);
@@ -81,7 +80,7 @@ map_clear(const MapType *t, Map *m)
 	m->clears++;
 	m->epoch++;
 	m->changes++;
-	if (m->dir != NULL) {
+	if (m->tables != 0) {
 		if (m->count >= m->tables * m->groups)
 			wipe_all(m);
 		else
@@ -98,10 +97,7 @@ static bool
 copy_apart(const HeapType *type, size_t bytes, uint32_t mask, char *slot_word)
 {
 	char **word = (char **)(void *)slot_word;
-	sched_enter();
-	char *copy = type != NULL ? gc_alloc_typed(type, 1, KIND_TYPED)
-				  : gc_alloc(bytes, mask != 0 ? KIND_SCAN : KIND_NOSCAN);
-	sched_leave();
+	char *copy = map_memory_apart(bytes, type, mask);
 	if (copy == NULL)
 		return false;
 	memcpy(copy, *word, bytes);
@@ -123,8 +119,8 @@ copy_slot(void *ctx, char *slot)
 	if ((c->m->flags & MAP_KEY_APART) != 0)
 		c->ok = c->ok && copy_apart(t->key_type, t->key_bytes, t->key_mask, slot);
 	if ((c->m->flags & MAP_ELEM_APART) != 0)
-		c->ok = c->ok && copy_apart(t->elem_type, t->elem_bytes, t->elem_mask,
-					    slot + c->m->elem_at);
+		c->ok = c->ok &&
+			copy_apart(t->elem_type, t->elem_bytes, t->elem_mask, slot + c->m->elem_at);
 }
 
 static char *
@@ -164,12 +160,11 @@ map_clone(const MapType *t, const Map *from)
 		return NULL;
 	memcpy((void *)m, from, sizeof(*m));
 	init_plain(&m->writer, NULL);
-	uint32_t bits = from->dir != NULL ? dir_bits(from) : 0;
-	map_forget(m);
-	m->seed = from->seed;
-	if (from->dir == NULL)
+	dir_none(m);
+	if (from->tables == 0)
 		return m;
-	if (!dir_make(m, bits) || !copy_tables(t, m, from->dir))
+	m->groups = from->groups;
+	if (!dir_make(m, dir_bits(from)) || !copy_tables(t, m, from->dir))
 		return NULL;
 	m->tables = from->tables;
 	m->deepest = from->deepest;

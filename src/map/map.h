@@ -22,7 +22,8 @@ map_len(const Map *m)
 	return m != NULL ? *(const size_t *)(const void *)m : 0;
 }
 
-// The element of a key, NULL when there is none. The word fast paths are for keys of these kinds.
+// The element of a key, NULL when there is none. Those with _32, _64 and _string are for keys of
+// these kinds and elements of at most 128 bytes, as are the ones below.
 void *map_get(const MapType *t, const Map *m, const void *key);
 void *map_get_32(const Map *m, uint32_t key);
 void *map_get_64(const Map *m, uint64_t key);

@@ -31,7 +31,8 @@
 //   I4  An empty or deleted slot of a map with pointers, and the element part of one of any map,
 //       is zero.
 //   I5  Two tables become one only when each of their keys equals itself: see iter.c.
-//   I6  dir is NULL and count 0 until the first entry; with one table dir is `one`, both of it.
+//   I6  Until the first entry comes dir leads to an empty group that all maps share, and tables is
+//       0. With one table dir is `one`, both of it.
 // Who may touch a map: whoever the program lets. The mark finds out about some who should not:
 // misuse.h.
 #ifndef UNDERGO_MAP_MAP_IMPL_H
@@ -48,7 +49,7 @@ enum {
 	APART_BYTES = 128, // longer keys and elements lie apart, in objects of their own
 	CTRL_EMPTY = 0,    // fresh memory is a table without entries
 	CTRL_DELETED = 1,
-	CTRL_FULL = 0x80,  // and the tag
+	CTRL_FULL = 0x80, // and the tag
 	SEED_BITS = 64,
 #ifdef UNDERGO_STRESS
 	TABLE_BYTES = 1024,
@@ -62,21 +63,21 @@ enum {
 
 struct go_map {
 	// What a search needs.
-	size_t count;         // known to: gccgo
-	ATOMIC(G *) writer;   // who changes the map now; see misuse.h
-	char **dir;           // a table for each value of the top bits of a hash
+	size_t count;       // known to: gccgo
+	ATOMIC(G *) writer; // who changes the map now; see misuse.h
+	char **dir;         // a table for each value of the top bits of a hash
 	uint64_t seed;
-	uint32_t groups;      // of each table
-	uint32_t stride;      // bytes from group to group
+	uint32_t groups; // of each table
+	uint32_t stride; // bytes from group to group
 	uint16_t slot_bytes;
-	uint16_t elem_at;     // in a slot
-	uint8_t first;        // in a group: the first slot
-	uint8_t flags;        // MAP_ bits
+	uint16_t elem_at;      // in a slot
+	uint8_t first;         // in a group: the first slot
+	uint8_t flags;         // MAP_ bits
 	ATOMIC(uint8_t) shift; // 64 minus the directory's bits, of which there is at least one
-	uint8_t hint_bits;    // directory bits to begin with
-	uint32_t epoch;       // rises when a table is replaced
-	uint32_t clears;      // rises when all entries go at once
-	size_t low;           // with fewer entries tables are merged
+	uint8_t hint_bits;     // directory bits to begin with
+	uint32_t epoch;        // rises when a table is replaced
+	uint32_t clears;       // rises when all entries go at once
+	size_t low;            // with fewer entries tables are merged
 	// The rest.
 	char *one[2];
 	uint32_t mask;        // bit i: word i of a slot is a pointer
@@ -85,7 +86,7 @@ struct go_map {
 	size_t next_done;     // so many entries of dir are in it
 	size_t deepest;       // tables that have as many bits as the directory
 	size_t tables;
-	uint32_t changes;     // rises with each change by the slow path, for keys with functions
+	uint32_t changes; // rises with each change by the slow path, for keys with functions
 };
 static_assert(offsetof(Map, count) == 0, "compiled Go code reads len here");
 
@@ -93,6 +94,7 @@ enum {
 	MAP_KEY_APART = 1,
 	MAP_ELEM_APART = 2,
 	MAP_LAID_OUT = 4, // the fields of the layout are set
+	MAP_CHECKED = 8,  // GODEBUG=mapcheck
 };
 
 // Behind the last group of a table.
@@ -114,6 +116,8 @@ dir_bits(const Map *m)
 {
 	return SEED_BITS - load_rlx(&m->shift); // order: own
 }
+
+extern char *const dir_empty[2]; // I6
 
 // Entries of the map that may be in other groups than their own. With groups filled to 7 of 8
 // slots on the average about so many are.
@@ -140,7 +144,7 @@ tag_of(uint64_t hash)
 static inline Match
 match_tag(uint64_t ctrl, uint64_t hash)
 {
-	return match_byte(ctrl, tag_of(hash));
+	return match_byte_high(ctrl, tag_of(hash));
 }
 
 static inline Match
@@ -200,9 +204,12 @@ typedef struct Key {
 
 // Where an entry's key is, given its slot.
 static inline const char *
-slot_key(const Map *m, const char *slot)
+slot_key(const Map *m, go_map_key kind, const char *slot)
 {
-	return unlikely((m->flags & MAP_KEY_APART) != 0) ? *(char *const *)(const void *)slot : slot;
+	bool may_be_apart = kind == GO_MAP_KEY_BYTES || kind == GO_MAP_KEY_CALLS;
+	return may_be_apart && unlikely((m->flags & MAP_KEY_APART) != 0)
+		   ? *(char *const *)(const void *)slot
+		   : slot;
 }
 
 static inline char *
@@ -286,10 +293,16 @@ key_equal(const MapType *t, go_map_key kind, Key k, const char *at)
 
 // --- what one file has and others use ------------------------------------------------------------
 
+// memory.c. NULL without memory.
+void *map_memory(size_t bytes, uint32_t mask); // mask 0: no pointers inside
+void *map_memory_typed(const HeapType *t, size_t elems);
+void *map_memory_apart(size_t bytes, const HeapType *t, uint32_t mask); // t may be NULL
+extern ATOMIC_U32 map_memory_ends; // for tests: so many allocations from now on one fails
+
 // layout.c
-void map_lay_out(const MapType *t, Map *m); // sets the fields of the layout, once
-uint32_t layout_groups(const Map *m, size_t bytes); // in a table of about so many bytes
-uint32_t layout_groups_most(const Map *m);          // before tables are split instead
+void map_lay_out(const MapType *t, Map *m);                 // sets the fields of the layout, once
+uint32_t layout_groups(const Map *m, size_t bytes);         // in a table of about so many bytes
+uint32_t layout_groups_most(const Map *m);                  // before tables are split instead
 const HeapType *layout_type(const Map *m, uint32_t groups); // of a table; NULL without memory
 
 // table.c
@@ -298,8 +311,8 @@ char *table_new(const Map *m, uint32_t groups, uint32_t depth); // NULL without 
 // one. The table has so many groups.
 char *table_put(const Map *m, char *table, uint32_t groups, uint64_t hash);
 uint32_t table_live(const Map *m, const char *table);
-void table_each(const Map *m, char *table, uint32_t groups,
-		void (*fn)(void *ctx, char *slot), void *ctx);
+void table_each(const Map *m, char *table, uint32_t groups, void (*fn)(void *ctx, char *slot),
+		void *ctx);
 void table_wipe(const Map *m, char *table);
 
 // grow.c. Makes the first tables, or more room where the hash leads. Without memory nothing has
@@ -317,7 +330,8 @@ bool map_merge(const MapType *t, Map *m, uint64_t hash);
 void map_forget(Map *m); // all tables
 
 // dir.c
-char **dir_alloc(size_t n); // NULL without memory
+char **dir_alloc(size_t n);           // NULL without memory
+void dir_none(Map *m);                // the one without tables
 bool dir_make(Map *m, uint32_t bits); // all entries NULL
 bool dir_double(Map *m);
 void dir_advance(Map *m); // a part of the next doubling

@@ -32,8 +32,9 @@ static void
 wait_for(const Map *m, G *gp)
 {
 	G *there = gp;
-	if (gp == NULL || gp == sched_g() || !cas_rlx(&((Map *)(uintptr_t)m)->writer, &there, CAUGHT))
-		return; // order: hint
+	Map *its = (Map *)(uintptr_t)m;
+	if (gp == NULL || gp == sched_g() || !cas_rlx(&its->writer, &there, CAUGHT)) // order: hint
+		return;
 	int64_t until = os_nanotime() + PATIENCE_NS;
 	while (load_rlx(&gp->status) != Gwaiting && os_nanotime() < until) // order: hint
 		os_sleep(LOOK_NS);

@@ -15,7 +15,6 @@
 #ifndef UNDERGO_MAP_MISUSE_H
 #define UNDERGO_MAP_MISUSE_H
 
-#include "base/godebug.h"
 #include "map/map_impl.h"
 
 typedef enum Misuse {
@@ -27,17 +26,23 @@ typedef enum Misuse {
 
 // Dies, of what the caller did while gp wrote; NULL: nobody knows who.
 COLD NORETURN void misuse_fatal(const Map *m, Misuse what, G *gp);
-COLD void misuse_linger(void); // GODEBUG=mapcheck: while the mark is set
+COLD void misuse_linger(void);                         // GODEBUG=mapcheck: while the mark is set
 COLD void misuse_look_long(const Map *m, Misuse what); // and while somebody reads
 
-// To be called before the map is looked at.
+// To be called before the map is looked at; the first where every instruction counts.
 static inline void
-reading(const Map *m, Misuse what)
+reading_front(const Map *m, Misuse what)
 {
 	G *gp = load_rlx(&m->writer); // order: hint
 	if (unlikely(gp != NULL))
 		misuse_fatal(m, what, gp);
-	if (unlikely(godebug.mapcheck != 0))
+}
+
+static inline void
+reading(const Map *m, Misuse what)
+{
+	reading_front(m, what);
+	if (unlikely((m->flags & MAP_CHECKED) != 0))
 		misuse_look_long(m, what);
 }
 
@@ -49,7 +54,7 @@ writing_begin(Map *m)
 		misuse_fatal(m, MISUSE_WRITES, gp);
 	G *self = sched_g();
 	store_rlx(&m->writer, self); // order: hint
-	if (unlikely(godebug.mapcheck != 0))
+	if (unlikely((m->flags & MAP_CHECKED) != 0))
 		misuse_linger();
 	return self;
 }

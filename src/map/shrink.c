@@ -29,7 +29,7 @@ static void
 look_at(void *ctx, char *slot)
 {
 	Look *l = ctx;
-	const char *key = slot_key(l->m, slot);
+	const char *key = slot_key(l->m, l->t->key_kind, slot);
 	l->unequal |= !key_equal(l->t, l->t->key_kind, key_at(l->t->key_kind, key), key);
 }
 
@@ -42,14 +42,25 @@ all_equal(const MapType *t, const Map *m, char *table)
 	return !l.unequal;
 }
 
+// A hash whose table was split from one together with another table as it is: from this one
+// on to the neighbour as long as that has been split more often.
+static uint64_t
+pair_near(const Map *m, uint64_t hash)
+{
+	for (;;) {
+		uint32_t depth = tail_of(m, table_of(m, hash))->depth;
+		uint64_t other = hash ^ (uint64_t)1 << (SEED_BITS - depth);
+		if (tail_of(m, table_of(m, other))->depth == depth)
+			return hash;
+		hash = other;
+	}
+}
+
 static bool
 may_merge(const MapType *t, const Map *m, uint64_t hash)
 {
 	char *a = table_of(m, hash);
-	uint32_t depth = tail_of(m, a)->depth;
-	char *b = table_of(m, hash ^ (uint64_t)1 << (SEED_BITS - depth));
-	if (tail_of(m, b)->depth != depth)
-		return false;
+	char *b = table_of(m, hash ^ (uint64_t)1 << (SEED_BITS - tail_of(m, a)->depth));
 	if (table_live(m, a) + table_live(m, b) > m->groups * GROUP_SLOTS / 2)
 		return false;
 	return all_equal(t, m, a) && all_equal(t, m, b);
@@ -59,6 +70,7 @@ void
 map_shrink(const MapType *t, Map *m, uint64_t hash)
 {
 	if (m->tables > 1) {
+		hash = pair_near(m, hash);
 		if (!may_merge(t, m, hash) || !map_merge(t, m, hash))
 			return;
 		while (m->deepest == 0 && dir_bits(m) > 1)

@@ -2,8 +2,6 @@
 // One table: making it, putting entries into a new one, looking at all of them.
 #include "map/find.h"
 
-#include "gc/gc.h"
-
 static Tail *
 tail_at(const Map *m, char *table, uint32_t groups)
 {
@@ -14,17 +12,15 @@ static char *
 table_alloc(const Map *m, uint32_t groups)
 {
 	if (m->mask == 0)
-		return gc_alloc((size_t)groups * m->stride + sizeof(Tail), KIND_NOSCAN);
+		return map_memory((size_t)groups * m->stride + sizeof(Tail), 0);
 	const HeapType *type = layout_type(m, groups);
-	return type != NULL ? gc_alloc_typed(type, 1, KIND_TYPED) : NULL;
+	return type != NULL ? map_memory_typed(type, 1) : NULL;
 }
 
 char *
 table_new(const Map *m, uint32_t groups, uint32_t depth)
 {
-	sched_enter();
 	char *table = table_alloc(m, groups);
-	sched_leave();
 	if (table != NULL)
 		tail_at(m, table, groups)->depth = depth;
 	return table;
@@ -58,8 +54,7 @@ table_live(const Map *m, const char *table)
 }
 
 void
-table_each(const Map *m, char *table, uint32_t groups, void (*fn)(void *ctx, char *slot),
-	   void *ctx)
+table_each(const Map *m, char *table, uint32_t groups, void (*fn)(void *ctx, char *slot), void *ctx)
 {
 	for (uint32_t g = 0; g < groups; g++) {
 		char *group = group_at(m, table, g);

@@ -12,7 +12,8 @@ verify_table(const MapType *t, const Map *m, char *table, uint64_t prefix)
 		for (uint32_t i = 0; i < GROUP_SLOTS; i++) {
 			uint8_t c = (uint8_t)group[i];
 			char *slot = slot_at(m, group, i);
-			check(c == CTRL_EMPTY || c == CTRL_DELETED || c >= CTRL_FULL, "map: control byte");
+			check(c == CTRL_EMPTY || c == CTRL_DELETED || c >= CTRL_FULL,
+			      "map: control byte");
 			dead += c == CTRL_DELETED;
 			if (c < CTRL_FULL) {
 				for (uint32_t b = 0; b < m->slot_bytes; b++)
@@ -20,13 +21,14 @@ verify_table(const MapType *t, const Map *m, char *table, uint64_t prefix)
 				continue;
 			}
 			live++;
-			Key k = key_at(t->key_kind, slot_key(m, slot));
-			if (!key_equal(t, t->key_kind, k, slot_key(m, slot)))
+			Key k = key_at(t->key_kind, slot_key(m, t->key_kind, slot));
+			if (!key_equal(t, t->key_kind, k, slot_key(m, t->key_kind, slot)))
 				continue;
 			uint64_t hash = key_hash(t, t->key_kind, k, m->seed);
 			check(tag_of(hash) == c, "map: tag");
 			if (tail->depth != 0)
-				check(((hash ^ prefix) >> (SEED_BITS - tail->depth)) == 0, "map: prefix");
+				check(((hash ^ prefix) >> (SEED_BITS - tail->depth)) == 0,
+				      "map: prefix");
 			over += group_of(hash, m->groups) != g;
 			check(find(t, m, t->key_kind, k, hash) == slot, "map: a key is not found");
 		}
@@ -41,7 +43,7 @@ void
 map_verify(const MapType *t, const Map *m)
 {
 	size_t n = 0, live = 0, tables = 0, deepest = 0;
-	if (m == NULL || m->dir == NULL) {
+	if (m == NULL || m->tables == 0) {
 		check(map_len(m) == 0, "map: entries without tables");
 		return;
 	}

@@ -147,30 +147,29 @@ pointer_equal(const void *a, const void *b, const MapType *t)
 	return **(uint32_t *const *)a == **(uint32_t *const *)b;
 }
 
+#define SIZES(k, ka, e, ea) .key_bytes = k, .key_align = ka, .elem_bytes = e, .elem_align = ea
+#define UNSURE .flags = GO_MAP_KEY_RENEWED | GO_MAP_KEY_UNEQUAL
+#define CALLS .key_kind = GO_MAP_KEY_CALLS, .hash = pointer_hash, .equal = pointer_equal
+
 // clang-format off
 static const KeyKind key_kinds[] = {
-	{"32 bits", {.key_bytes = 4, .key_align = 4, .elem_bytes = 8, .elem_align = 8,
-	             .key_kind = GO_MAP_KEY_32}, half_make, half_id},
-	{"64 bits", {.key_bytes = 8, .key_align = 8, .elem_bytes = 8, .elem_align = 8,
-	             .key_kind = GO_MAP_KEY_64}, word_make, word_id},
-	{"string", {.key_bytes = 16, .key_align = 8, .elem_bytes = 8, .elem_align = 8,
-	            .key_kind = GO_MAP_KEY_STRING, .key_mask = 1, .flags = GO_MAP_KEY_RENEWED},
+	{"32 bits", {SIZES(4, 4, 8, 8), .key_kind = GO_MAP_KEY_32}, half_make, half_id},
+	{"64 bits", {SIZES(8, 8, 8, 8), .key_kind = GO_MAP_KEY_64}, word_make, word_id},
+	{"string",
+	 {SIZES(16, 8, 8, 8), .key_kind = GO_MAP_KEY_STRING, .key_mask = 1,
+	  .flags = GO_MAP_KEY_RENEWED},
 	 string_make, string_id},
-	{"12 bytes", {.key_bytes = 12, .key_align = 4, .elem_bytes = 12, .elem_align = 4,
-	              .key_kind = GO_MAP_KEY_BYTES}, bytes_make, bytes_id},
-	{"many bytes", {.key_bytes = KEY_BYTES_MOST, .key_align = 8, .elem_bytes = 300,
-	                .elem_align = 16, .key_kind = GO_MAP_KEY_BYTES}, bytes_make, bytes_id},
-	{"128 bytes", {.key_bytes = 128, .key_align = 16, .elem_bytes = 128, .elem_align = 16,
-	                .key_kind = GO_MAP_KEY_BYTES, .elem_mask = 0x8000}, bytes_make, bytes_id},
-	{"double", {.key_bytes = 8, .key_align = 8, .elem_bytes = 8, .elem_align = 8,
-	            .key_kind = GO_MAP_KEY_DOUBLE,
-	            .flags = GO_MAP_KEY_RENEWED | GO_MAP_KEY_UNEQUAL}, double_make, double_id},
-	{"float", {.key_bytes = 4, .key_align = 4, .elem_bytes = 8, .elem_align = 4,
-	           .key_kind = GO_MAP_KEY_FLOAT,
-	           .flags = GO_MAP_KEY_RENEWED | GO_MAP_KEY_UNEQUAL}, float_make, float_id},
-	{"pointer", {.key_bytes = 8, .key_align = 8, .elem_bytes = 8, .elem_align = 8, .key_mask = 1,
-	             .key_kind = GO_MAP_KEY_CALLS, .hash = pointer_hash, .equal = pointer_equal},
-	 pointer_make, pointer_id},
+	{"12 bytes", {SIZES(12, 4, 12, 4), .key_kind = GO_MAP_KEY_BYTES}, bytes_make, bytes_id},
+	{"many bytes",
+	 {SIZES(KEY_BYTES_MOST, 8, 300, 16), .key_kind = GO_MAP_KEY_BYTES},
+	 bytes_make, bytes_id},
+	{"128 bytes",
+	 {SIZES(128, 16, 128, 16), .key_kind = GO_MAP_KEY_BYTES, .elem_mask = 0x8000},
+	 bytes_make, bytes_id},
+	{"double", {SIZES(8, 8, 8, 8), .key_kind = GO_MAP_KEY_DOUBLE, UNSURE},
+	 double_make, double_id},
+	{"float", {SIZES(4, 4, 8, 4), .key_kind = GO_MAP_KEY_FLOAT, UNSURE}, float_make, float_id},
+	{"pointer", {SIZES(8, 8, 8, 8), .key_mask = 1, CALLS}, pointer_make, pointer_id},
 };
 // clang-format on
 enum { KEY_KINDS = sizeof(key_kinds) / sizeof(key_kinds[0]) };

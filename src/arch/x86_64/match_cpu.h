@@ -19,6 +19,14 @@ match_byte(uint64_t bytes, uint8_t want)
 	return (Match)_mm_movemask_epi8(_mm_cmpeq_epi8(have, all)) & 0xff;
 }
 
+// The same of a byte whose top bit is set: the eight zeroes above the word are not equal to it.
+static inline Match
+match_byte_high(uint64_t bytes, uint8_t want)
+{
+	__m128i have = _mm_cvtsi64_si128((long long)bytes);
+	return (Match)_mm_movemask_epi8(_mm_cmpeq_epi8(have, _mm_set1_epi8((char)want)));
+}
+
 // Those whose top bit is set.
 static inline Match
 match_top(uint64_t bytes)

@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Hashing by AES rounds: four rows side by side, 16 bytes each. The round's own mixing is of four
 // bytes at a time, so three more rounds join the rows and spread every byte over all the others.
-#include "map/hash_aes.h"
+#include "arch/aes.h"
 
 #include <immintrin.h>
-
-#include "map/hash.h"
 
 #define AES __attribute__((target("aes,sse4.1")))
 
 bool
-hash_aes_usable(void)
+aes_usable(void)
 {
 	__builtin_cpu_init();
 	return __builtin_cpu_supports("aes") != 0 && __builtin_cpu_supports("sse4.1") != 0;
@@ -25,12 +23,12 @@ take(__m128i row, const char *p, __m128i key)
 
 // What is less than a step is taken twice, in part: its last 16, 32 or 64 bytes.
 AES uint64_t
-hash_long_aes(const char *p, size_t n, uint64_t seed)
+aes_hash(const char *p, size_t n, uint64_t seed, const uint64_t secret[3])
 {
 	enum { ROW = 16, STEP = 4 * ROW };
 	const char *end = p + n;
-	__m128i key = _mm_set_epi64x((long long)hash_secret[0], (long long)hash_secret[1]);
-	__m128i a = _mm_set_epi64x((long long)seed, (long long)(n ^ hash_secret[2]));
+	__m128i key = _mm_set_epi64x((long long)secret[0], (long long)secret[1]);
+	__m128i a = _mm_set_epi64x((long long)seed, (long long)(n ^ secret[2]));
 	__m128i b = _mm_aesenc_si128(a, key), c = _mm_aesenc_si128(b, key);
 	__m128i d = _mm_aesenc_si128(c, key);
 	for (; end - p > STEP; p += STEP) {
@@ -47,7 +45,8 @@ hash_long_aes(const char *p, size_t n, uint64_t seed)
 	d = take(d, end - ROW, key);
 	a = _mm_aesenc_si128(_mm_aesenc_si128(a, b), key);
 	c = _mm_aesenc_si128(_mm_aesenc_si128(c, d), key);
-	a = _mm_aesenc_si128(_mm_aesenc_si128(_mm_xor_si128(a, _mm_shuffle_epi32(c, 0x4e)), c), key);
+	a = _mm_aesenc_si128(_mm_xor_si128(a, _mm_shuffle_epi32(c, 0x4e)), c);
+	a = _mm_aesenc_si128(a, key);
 	a = _mm_aesenc_si128(a, key);
 	return (uint64_t)_mm_cvtsi128_si64(a) ^ (uint64_t)_mm_extract_epi64(a, 1);
 }
