@@ -10,6 +10,6 @@
 // Whether this processor has them.
 bool aes_usable(void);
 // Of at least 32 bytes; the secret is of random numbers.
-uint64_t aes_hash(const char *p, size_t n, uint64_t seed, const uint64_t secret[3]);
+uint64_t aes_hash(const char *p, size_t n, uint64_t seed, const uint64_t secret[4]);
 
 #endif

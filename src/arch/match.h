@@ -3,7 +3,9 @@
 //
 //   Match                         a set of bytes: a bit for each, MATCH_STEP bits apart
 //   match_byte(bytes, want)       those equal to want, and perhaps some above such a one
-//   match_byte_high(bytes, want)  the same, faster; the top bit of want is set
+//   match_bytes_dirty(bytes, wants)  the same of a byte that stands eight times in wants; above the
+//                                 bits of the set others may be: MATCH_CLEAN is without them, and
+//                                 match_first works with them, unless the set is empty
 //   match_top(bytes)              exactly those whose top bit is set
 //
 // Byte 0 is the lowest of the word.

@@ -23,10 +23,13 @@ match_byte(uint64_t bytes, uint8_t want)
 }
 
 static inline Match
-match_byte_high(uint64_t bytes, uint8_t want)
+match_bytes_dirty(uint64_t bytes, uint64_t wants)
 {
-	return match_byte(bytes, want);
+	uint64_t x = bytes ^ wants;
+	return (x - MATCH_ONES) & ~x & MATCH_TOPS;
 }
+
+#define MATCH_CLEAN(m) (m)
 
 // Those whose top bit is set.
 static inline Match

@@ -24,16 +24,38 @@ elem_of(const Map *m, char *slot)
 // The commonest search ends at the first slot with the right tag in its first group, or there is
 // none and an empty one. The rest is out of line and called last, so that this needs few registers
 // and no frame. Elements do not lie apart (map.h).
-typedef struct First {
-	char *group;
-	Match hit;
-} First;
+//
+// Where things lie in a group is worked out at compile time for maps of the usual size of slots,
+// one for each kind of key: multiplying is what this waits for most.
+typedef struct Shape {
+	size_t slot_bytes;
+	size_t elem_at;
+	size_t first;
+	size_t stride;
+} Shape;
 
-FRONT First
-first(const Map *m, uint64_t hash)
+#define SHAPE(slot, at) {slot, at, GROUP_SLOTS, GROUP_SLOTS + GROUP_SLOTS * (slot)}
+static const Shape usual_32 = SHAPE(8, 4), usual_64 = SHAPE(16, 8), usual_string = SHAPE(24, 16);
+
+FRONT Shape
+shape_of(const Map *m)
 {
-	char *group = group_at(m, table_of(m, hash), group_of(hash, m->groups));
-	return (First){group, match_tag(group_ctrl(group), hash)};
+	return (Shape){m->slot_bytes, m->elem_at, m->first, m->stride};
+}
+
+// The first slot that may have the key; NULL: none in this group. *end: the search may end with
+// this group.
+FRONT char *
+first_slot(const Map *m, Shape sh, uint64_t hash, bool *end)
+{
+	char *group = table_of(m, hash) + group_of(hash, m->groups) * sh.stride;
+	uint64_t ctrl = group_ctrl(group);
+	Match dirty = match_bytes_dirty(ctrl, tag_words[hash % TAGS]);
+	if (unlikely(MATCH_CLEAN(dirty) == 0)) {
+		*end = match_empty(ctrl) != 0;
+		return NULL;
+	}
+	return group + sh.first + match_first(dirty) * sh.slot_bytes;
 }
 
 static NOINLINE void *
@@ -42,18 +64,31 @@ rest_32(const Map *m, uint32_t key)
 	return elem_of(m, get(NULL, m, GO_MAP_KEY_32, (Key){.word = key}));
 }
 
+FRONT void *
+get_32(const Map *m, Shape sh, uint32_t key, uint64_t hash)
+{
+	bool end = false;
+	char *slot = first_slot(m, sh, hash, &end);
+	if (likely(slot != NULL))
+		return likely(hash_read4(slot) == key) ? slot + sh.elem_at : rest_32(m, key);
+	return likely(end) ? NULL : rest_32(m, key);
+}
+
+static NOINLINE void *
+unusual_32(const Map *m, uint32_t key)
+{
+	return get_32(m, shape_of(m), key, hash_word(key, m->seed));
+}
+
 void *
 map_get_32(const Map *m, uint32_t key)
 {
 	if (unlikely(m == NULL))
 		return NULL;
 	reading_front(m, MISUSE_READ);
-	First f = first(m, hash_word(key, m->seed));
-	if (likely(f.hit != 0)) {
-		char *slot = slot_at(m, f.group, match_first(f.hit));
-		return likely(hash_read4(slot) == key) ? slot + m->elem_at : rest_32(m, key);
-	}
-	return likely(match_empty(group_ctrl(f.group)) != 0) ? NULL : rest_32(m, key);
+	if (unlikely(m->slot_bytes != usual_32.slot_bytes))
+		return unusual_32(m, key);
+	return get_32(m, usual_32, key, hash_word(key, m->seed));
 }
 
 static NOINLINE void *
@@ -62,18 +97,31 @@ rest_64(const Map *m, uint64_t key)
 	return elem_of(m, get(NULL, m, GO_MAP_KEY_64, (Key){.word = key}));
 }
 
+FRONT void *
+get_64(const Map *m, Shape sh, uint64_t key, uint64_t hash)
+{
+	bool end = false;
+	char *slot = first_slot(m, sh, hash, &end);
+	if (likely(slot != NULL))
+		return likely(hash_read8(slot) == key) ? slot + sh.elem_at : rest_64(m, key);
+	return likely(end) ? NULL : rest_64(m, key);
+}
+
+static NOINLINE void *
+unusual_64(const Map *m, uint64_t key)
+{
+	return get_64(m, shape_of(m), key, hash_word(key, m->seed));
+}
+
 void *
 map_get_64(const Map *m, uint64_t key)
 {
 	if (unlikely(m == NULL))
 		return NULL;
 	reading_front(m, MISUSE_READ);
-	First f = first(m, hash_word(key, m->seed));
-	if (likely(f.hit != 0)) {
-		char *slot = slot_at(m, f.group, match_first(f.hit));
-		return likely(hash_read8(slot) == key) ? slot + m->elem_at : rest_64(m, key);
-	}
-	return likely(match_empty(group_ctrl(f.group)) != 0) ? NULL : rest_64(m, key);
+	if (unlikely(m->slot_bytes != usual_64.slot_bytes))
+		return unusual_64(m, key);
+	return get_64(m, usual_64, key, hash_word(key, m->seed));
 }
 
 static NOINLINE void *
@@ -82,19 +130,32 @@ rest_string(const Map *m, const char *p, size_t n)
 	return elem_of(m, get(NULL, m, GO_MAP_KEY_STRING, (Key){.p = p, .n = n}));
 }
 
+FRONT void *
+get_string(const Map *m, Shape sh, const char *p, size_t n, uint64_t hash)
+{
+	bool end = false;
+	char *slot = first_slot(m, sh, hash, &end);
+	if (unlikely(slot == NULL))
+		return likely(end) ? NULL : rest_string(m, p, n);
+	bool equal = key_equal(NULL, GO_MAP_KEY_STRING, (Key){.p = p, .n = n}, slot);
+	return likely(equal) ? slot + sh.elem_at : rest_string(m, p, n);
+}
+
+static NOINLINE void *
+unusual_string(const Map *m, const char *p, size_t n)
+{
+	return get_string(m, shape_of(m), p, n, hash_bytes(p, n, m->seed));
+}
+
 void *
 map_get_string(const Map *m, const char *p, size_t n)
 {
 	if (unlikely(m == NULL))
 		return NULL;
 	reading_front(m, MISUSE_READ);
-	First f = first(m, hash_bytes(p, n, m->seed));
-	if (likely(f.hit != 0)) {
-		char *slot = slot_at(m, f.group, match_first(f.hit));
-		bool equal = key_equal(NULL, GO_MAP_KEY_STRING, (Key){.p = p, .n = n}, slot);
-		return likely(equal) ? slot + m->elem_at : rest_string(m, p, n);
-	}
-	return likely(match_empty(group_ctrl(f.group)) != 0) ? NULL : rest_string(m, p, n);
+	if (unlikely(m->slot_bytes != usual_string.slot_bytes))
+		return unusual_string(m, p, n);
+	return get_string(m, usual_string, p, n, hash_bytes(p, n, m->seed));
 }
 
 // --- any key -------------------------------------------------------------------------------------

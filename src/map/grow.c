@@ -67,6 +67,14 @@ move_all(Move *mv, char *from)
 	}
 }
 
+// A table that has been replaced.
+static void
+give_back(const MapType *t, const Map *m, char *table)
+{
+	if (t->key_kind != GO_MAP_KEY_CALLS && (m->flags & MAP_ITERATED) == 0)
+		map_memory_back(table);
+}
+
 // --- steps ---------------------------------------------------------------------------------------
 
 // A table that takes the place of the one where the hash leads, with the same entries. The map has
@@ -86,6 +94,7 @@ map_replace(const MapType *t, Map *m, uint64_t hash, uint32_t groups)
 	m->groups = groups;
 	dir_set(m, hash, depth, table);
 	map_changed(m);
+	give_back(t, m, old);
 	return true;
 }
 
@@ -111,6 +120,7 @@ split(const MapType *t, Map *m, uint64_t hash)
 	m->tables++;
 	m->deepest += depth == dir_bits(m) ? 2 : 0;
 	map_changed(m);
+	give_back(t, m, old);
 	dir_advance(m);
 	return true;
 }
@@ -134,6 +144,8 @@ map_merge(const MapType *t, Map *m, uint64_t hash)
 	m->tables--;
 	dir_set(m, hash, depth - 1, table);
 	map_changed(m);
+	give_back(t, m, a);
+	give_back(t, m, b);
 	return true;
 }
 

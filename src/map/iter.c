@@ -236,6 +236,8 @@ map_iter_begin(const MapType *t, Map *m, MapIter *iter)
 	uint64_t chance = base_rand(&sched_m()->rand);
 	char *table = table_of(m, chance);
 	uint32_t depth = tail_of(m, table)->depth;
+	if ((m->flags & MAP_ITERATED) == 0)
+		m->flags |= MAP_ITERATED;
 	it->m = m;
 	it->clears = m->clears;
 	it->start = depth != 0 ? chance >> (SEED_BITS - depth) << (SEED_BITS - depth) : 0;

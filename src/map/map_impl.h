@@ -22,8 +22,8 @@
 // as others. A table of depth d holds the hashes whose top d bits are those of any of its entries.
 //
 // Invariants:
-//   I1  A table that the directory no longer leads to is never written again: an iterator may read
-//       it. All tables of a map have the same number of groups.
+//   I1  A table that the directory no longer leads to is never written again, and given back only
+//       when no iterator may be in it, nor a search that a key's function interrupts. All tables of a map have the same number of groups.
 //   I2  A key is in the group its hash names or in one behind it (the first follows the last), and
 //       no group before that one has an empty slot.
 //   I3  Tail.over is the number of entries that are not in the group their hash names, Tail.dead
@@ -95,6 +95,7 @@ enum {
 	MAP_ELEM_APART = 2,
 	MAP_LAID_OUT = 4, // the fields of the layout are set
 	MAP_CHECKED = 8,  // GODEBUG=mapcheck
+	MAP_ITERATED = 16, // an iterator may be in a table that was replaced
 };
 
 // Behind the last group of a table.
@@ -135,6 +136,10 @@ group_ctrl(const char *group)
 	return hash_read8(group);
 }
 
+// Each tag eight times. One load is faster than making eight of one.
+enum { TAGS = 128 };
+extern const uint64_t tag_words[TAGS];
+
 static inline uint8_t
 tag_of(uint64_t hash)
 {
@@ -144,7 +149,7 @@ tag_of(uint64_t hash)
 static inline Match
 match_tag(uint64_t ctrl, uint64_t hash)
 {
-	return match_byte_high(ctrl, tag_of(hash));
+	return MATCH_CLEAN(match_bytes_dirty(ctrl, tag_words[hash % TAGS]));
 }
 
 static inline Match
@@ -297,6 +302,7 @@ key_equal(const MapType *t, go_map_key kind, Key k, const char *at)
 void *map_memory(size_t bytes, uint32_t mask); // mask 0: no pointers inside
 void *map_memory_typed(const HeapType *t, size_t elems);
 void *map_memory_apart(size_t bytes, const HeapType *t, uint32_t mask); // t may be NULL
+void map_memory_back(void *p);
 extern ATOMIC_U32 map_memory_ends; // for tests: so many allocations from now on one fails
 
 // layout.c

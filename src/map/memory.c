@@ -39,6 +39,14 @@ map_memory_typed(const HeapType *t, size_t elems)
 	return p;
 }
 
+void
+map_memory_back(void *p)
+{
+	sched_enter();
+	gc_free(p);
+	sched_leave();
+}
+
 void *
 map_memory_apart(size_t bytes, const HeapType *t, uint32_t mask)
 {

@@ -226,7 +226,9 @@ GO_TEST(map_match, 1)
 			top <<= 7, zero <<= 7, same <<= 7;
 		expect(match_top(bytes) == top);
 		expect((match_byte(bytes, 0) != 0) == (zero != 0));
-		expect((match_byte_high(bytes, want) & same) == same);
-		expect((match_byte_high(bytes, want) != 0) == (same != 0));
+		Match dirty = match_bytes_dirty(bytes, tag_words[want % TAGS]);
+		expect((MATCH_CLEAN(dirty) & same) == same);
+		expect((MATCH_CLEAN(dirty) != 0) == (same != 0));
+		expect(same == 0 || match_first(dirty) == match_first((Match)same));
 	}
 }

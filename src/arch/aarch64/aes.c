@@ -9,7 +9,7 @@ aes_usable(void)
 }
 
 uint64_t
-aes_hash(const char *p, size_t n, uint64_t seed, const uint64_t secret[3])
+aes_hash(const char *p, size_t n, uint64_t seed, const uint64_t secret[4])
 {
 	(void)p;
 	return (n ^ seed) * secret[0];

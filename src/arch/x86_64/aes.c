@@ -23,14 +23,14 @@ take(__m128i row, const char *p, __m128i key)
 
 // What is less than a step is taken twice, in part: its last 16, 32 or 64 bytes.
 AES uint64_t
-aes_hash(const char *p, size_t n, uint64_t seed, const uint64_t secret[3])
+aes_hash(const char *p, size_t n, uint64_t seed, const uint64_t secret[4])
 {
 	enum { ROW = 16, STEP = 4 * ROW };
 	const char *end = p + n;
-	__m128i key = _mm_set_epi64x((long long)secret[0], (long long)secret[1]);
-	__m128i a = _mm_set_epi64x((long long)seed, (long long)(n ^ secret[2]));
-	__m128i b = _mm_aesenc_si128(a, key), c = _mm_aesenc_si128(b, key);
-	__m128i d = _mm_aesenc_si128(c, key);
+	__m128i key = _mm_loadu_si128((const __m128i *)(const void *)secret);
+	__m128i other = _mm_loadu_si128((const __m128i *)(const void *)(secret + 2));
+	__m128i a = _mm_set_epi64x((long long)seed, (long long)n), b = _mm_xor_si128(a, other);
+	__m128i c = _mm_xor_si128(a, key), d = _mm_xor_si128(b, key);
 	for (; end - p > STEP; p += STEP) {
 		a = take(a, p, key);
 		b = take(b, p + ROW, key);
@@ -43,10 +43,9 @@ aes_hash(const char *p, size_t n, uint64_t seed, const uint64_t secret[3])
 	}
 	c = take(c, end - 2 * ROW, key);
 	d = take(d, end - ROW, key);
-	a = _mm_aesenc_si128(_mm_aesenc_si128(a, b), key);
-	c = _mm_aesenc_si128(_mm_aesenc_si128(c, d), key);
-	a = _mm_aesenc_si128(_mm_xor_si128(a, _mm_shuffle_epi32(c, 0x4e)), c);
-	a = _mm_aesenc_si128(a, key);
-	a = _mm_aesenc_si128(a, key);
+	a = _mm_aesenc_si128(a, b);
+	c = _mm_aesenc_si128(c, d);
+	a = _mm_aesenc_si128(a, c);
+	a = _mm_aesenc_si128(_mm_aesenc_si128(a, other), key);
 	return (uint64_t)_mm_cvtsi128_si64(a) ^ (uint64_t)_mm_extract_epi64(a, 1);
 }

@@ -19,13 +19,16 @@ match_byte(uint64_t bytes, uint8_t want)
 	return (Match)_mm_movemask_epi8(_mm_cmpeq_epi8(have, all)) & 0xff;
 }
 
-// The same of a byte whose top bit is set: the eight zeroes above the word are not equal to it.
+// The same with the byte eight times: eight bits above those that count are set, too.
 static inline Match
-match_byte_high(uint64_t bytes, uint8_t want)
+match_bytes_dirty(uint64_t bytes, uint64_t wants)
 {
 	__m128i have = _mm_cvtsi64_si128((long long)bytes);
-	return (Match)_mm_movemask_epi8(_mm_cmpeq_epi8(have, _mm_set1_epi8((char)want)));
+	__m128i all = _mm_cvtsi64_si128((long long)wants);
+	return (Match)_mm_movemask_epi8(_mm_cmpeq_epi8(have, all));
 }
+
+#define MATCH_CLEAN(m) ((uint8_t)(m))
 
 // Those whose top bit is set.
 static inline Match
