@@ -140,12 +140,13 @@ static void
 map_fill_row(const char *row, size_t n, size_t room)
 {
 	map_make_keys(n);
-	int64_t rss = bench_rss(), cpu = bench_cpu(), wall = bench_wall(), ops = 0;
+	int64_t rss = n >= MAP_1M ? bench_rss() : 0;
+	int64_t cpu = bench_cpu(), wall = bench_wall(), ops = 0;
 	char extra[64];
 	do {
 		nums m = map_filled(room);
 		ops += (int64_t)n;
-		if (ops == (int64_t)n)
+		if (n >= MAP_1M && ops == (int64_t)n)
 			rss = bench_rss() - rss;
 		nums_free(m);
 	} while (bench_wall() - wall < bench_target_ns);

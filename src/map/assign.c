@@ -56,22 +56,22 @@ room_at(const Map *m, const Place *at)
 {
 	if (likely(at->g == at->home && at->i != NO_SLOT))
 		return true;
-	return at->i != NO_SLOT && tail_of(m, at->table)->over < over_most(m->groups);
+	return at->i != NO_SLOT && head_of(at->table)->over < over_most(m->groups);
 }
 
 FRONT char *
 occupy(Map *m, const Place *at, uint64_t hash)
 {
-	if (unlikely(at->group[at->i] == CTRL_DELETED))
-		tail_of(m, at->table)->dead--;
+	if (unlikely(at->ctrl[at->i] == CTRL_DELETED))
+		head_of(at->table)->dead--;
 	if (unlikely(at->g != at->home)) {
-		tail_of(m, at->table)->over++;
+		head_of(at->table)->over++;
 		if (m->count % GROUP_SLOTS == 0)
 			dir_advance(m);
 	}
-	at->group[at->i] = (char)tag_of(hash);
+	at->ctrl[at->i] = (char)tag_of(hash);
 	m->count++;
-	return slot_at(m, at->group, at->i);
+	return slot_at(m, at->table, at->g, at->i);
 }
 
 // Finds the key, or a place for it, growing the map until there is one. *at is where.
@@ -102,7 +102,7 @@ settle(const MapType *t, Map *m, go_map_key kind, Key k, uint64_t hash, const Pl
 {
 	char *slot;
 	if (found == FOUND_OLD) {
-		slot = slot_at(m, at->group, at->i);
+		slot = slot_at(m, at->table, at->g, at->i);
 		if (unlikely((t->flags & GO_MAP_KEY_RENEWED) != 0))
 			store_key(t, kind, k, (char *)(uintptr_t)slot_key(m, kind, slot));
 		return slot_elem(m, slot);

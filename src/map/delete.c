@@ -21,7 +21,7 @@ tidy_empty(Map *m)
 	if (m->tables > 1) {
 		m->clears++;
 		map_forget(m);
-	} else if (tail_of(m, m->one[0])->dead != 0) {
+	} else if (head_of(m->one[0])->dead != 0) {
 		table_wipe(m, m->one[0]);
 	}
 }
@@ -29,16 +29,16 @@ tidy_empty(Map *m)
 FRONT void
 vacate(Map *m, const Place *at)
 {
-	uint64_t ctrl = group_ctrl(at->group);
-	char *slot = slot_at(m, at->group, at->i);
+	uint64_t ctrl = ctrl_read(at->ctrl);
+	char *slot = slot_at(m, at->table, at->g, at->i);
 	if (likely(match_empty(ctrl) != 0)) {
-		at->group[at->i] = CTRL_EMPTY;
+		at->ctrl[at->i] = CTRL_EMPTY;
 	} else {
-		at->group[at->i] = CTRL_DELETED;
-		tail_of(m, at->table)->dead++;
+		at->ctrl[at->i] = CTRL_DELETED;
+		head_of(at->table)->dead++;
 	}
 	if (unlikely(at->g != at->home))
-		tail_of(m, at->table)->over--;
+		head_of(at->table)->over--;
 	memset(slot, 0, m->slot_bytes); // I4
 	m->count--;
 	if (unlikely(m->count == 0))

@@ -24,9 +24,9 @@ enum {
 static const HeapType pointer_type = {
     .bytes = sizeof(void *), .scan_bytes = sizeof(void *), .mask = 1, .name = "map directory"};
 
-// An empty group, as far as searches look at it.
-static const uint64_t empty_group = 0;
-#define EMPTY_TABLE ((char *)(uintptr_t)&empty_group)
+// An empty group, and what is before it.
+static const Head empty_table[2];
+#define EMPTY_TABLE ((char *)(uintptr_t)empty_table)
 char *const dir_empty[2] = {EMPTY_TABLE, EMPTY_TABLE};
 
 void
@@ -136,7 +136,7 @@ dir_halve(Map *m)
 	for (size_t i = 0; i < n; i++) {
 		char *table = old[2 * i];
 		dir[i] = table;
-		m->deepest += tail_of(m, table)->depth == bits;
+		m->deepest += head_of(table)->depth == bits;
 	}
 	publish(m, dir, bits);
 }

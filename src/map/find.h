@@ -13,7 +13,7 @@
 // Where an entry is, or may come: in group g of the table.
 typedef struct Place {
 	char *table;
-	char *group;
+	char *ctrl; // of the group
 	uint32_t g;
 	uint32_t home; // the group its hash names
 	uint32_t i;    // slot of the group
@@ -28,10 +28,10 @@ find(const MapType *t, const Map *m, go_map_key kind, Key k, uint64_t hash)
 	char *table = table_of(m, hash);
 	uint32_t groups = m->groups, g = group_of(hash, groups);
 	for (uint32_t left = groups;;) {
-		char *group = group_at(m, table, g);
-		uint64_t ctrl = group_ctrl(group);
+		char *at_ctrl = ctrl_of(table, g);
+		uint64_t ctrl = ctrl_read(at_ctrl);
 		for (Match hit = match_tag(ctrl, hash); hit != 0; hit &= hit - 1) {
-			char *slot = slot_at(m, group, match_first(hit));
+			char *slot = slot_at(m, table, g, match_first(hit));
 			if (likely(key_equal(t, kind, k, slot_key(m, kind, slot))))
 				return slot;
 		}
@@ -49,18 +49,18 @@ find_place(const MapType *t, const Map *m, go_map_key kind, Key k, uint64_t hash
 	uint32_t groups = m->groups, g = group_of(hash, groups);
 	*at = (Place){table, NULL, g, g, NO_SLOT};
 	for (uint32_t left = groups;;) {
-		char *group = group_at(m, table, g);
-		uint64_t ctrl = group_ctrl(group);
+		char *at_ctrl = ctrl_of(table, g);
+		uint64_t ctrl = ctrl_read(at_ctrl);
 		for (Match hit = match_tag(ctrl, hash); hit != 0; hit &= hit - 1) {
-			char *slot = slot_at(m, group, match_first(hit));
+			char *slot = slot_at(m, table, g, match_first(hit));
 			if (likely(key_equal(t, kind, k, slot_key(m, kind, slot)))) {
-				*at = (Place){table, group, g, at->home, match_first(hit)};
+				*at = (Place){table, at_ctrl, g, at->home, match_first(hit)};
 				return true;
 			}
 		}
 		Match empty = match_empty(ctrl);
 		if (at->i == NO_SLOT && (empty | match_free(ctrl)) != 0)
-			*at = (Place){table, group, g, at->home, match_first(match_free(ctrl))};
+			*at = (Place){table, at_ctrl, g, at->home, match_first(match_free(ctrl))};
 		if (likely(empty != 0) || unlikely(--left == 0))
 			return false;
 		g = g + 1 == groups ? 0 : g + 1;

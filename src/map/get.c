@@ -30,17 +30,14 @@ elem_of(const Map *m, char *slot)
 typedef struct Shape {
 	size_t slot_bytes;
 	size_t elem_at;
-	size_t first;
-	size_t stride;
 } Shape;
 
-#define SHAPE(slot, at) {slot, at, GROUP_SLOTS, GROUP_SLOTS + GROUP_SLOTS * (slot)}
-static const Shape usual_32 = SHAPE(8, 4), usual_64 = SHAPE(16, 8), usual_string = SHAPE(24, 16);
+static const Shape usual_32 = {8, 4}, usual_64 = {16, 8}, usual_string = {24, 16};
 
 FRONT Shape
 shape_of(const Map *m)
 {
-	return (Shape){m->slot_bytes, m->elem_at, m->first, m->stride};
+	return (Shape){m->slot_bytes, m->elem_at};
 }
 
 // The first slot that may have the key; NULL: none in this group. *end: the search may end with
@@ -48,14 +45,16 @@ shape_of(const Map *m)
 FRONT char *
 first_slot(const Map *m, Shape sh, uint64_t hash, bool *end)
 {
-	char *group = table_of(m, hash) + group_of(hash, m->groups) * sh.stride;
-	uint64_t ctrl = group_ctrl(group);
+	char *table = table_of(m, hash);
+	uint32_t g = group_of(hash, m->groups);
+	uint64_t ctrl = ctrl_read(ctrl_of(table, g));
 	Match dirty = match_bytes_dirty(ctrl, tag_words[hash % TAGS]);
 	if (unlikely(MATCH_CLEAN(dirty) == 0)) {
 		*end = match_empty(ctrl) != 0;
 		return NULL;
 	}
-	return group + sh.first + match_first(dirty) * sh.slot_bytes;
+	size_t slot = (size_t)g * GROUP_SLOTS + match_first(dirty);
+	return table + m->slots_at + slot * sh.slot_bytes;
 }
 
 static NOINLINE void *

@@ -11,10 +11,17 @@
 typedef struct Move {
 	const MapType *t;
 	const Map *m;
-	char *to[2];     // by the next bit of the hash; both the same where nothing is split
-	uint32_t groups; // of these
-	uint32_t shift;  // of that bit
+	char *to[2];       // by the next bit of the hash; both the same where nothing is split
+	uint32_t groups;   // of these
+	uint32_t slots_at; // in these
+	uint32_t shift;    // of that bit
 } Move;
+
+static Move
+move_to(const MapType *t, const Map *m, char *table, uint32_t groups)
+{
+	return (Move){t, m, {table, table}, groups, layout_slots_at(m, groups), 0};
+}
 
 // A key that is not equal to itself may well get another hash now; no matter, nobody finds it.
 static uint64_t
@@ -36,34 +43,55 @@ copy_slot(char *to, const char *from, size_t n)
 		memcpy(to, from, n);
 }
 
-static void
-move_slot(void *ctx, char *slot)
+// A slot for a key that the table does not have; there is one.
+static inline char *
+put(const Move *mv, char *table, uint64_t hash)
 {
-	Move *mv = ctx;
-	uint64_t hash = slot_hash(mv->t, mv->m, slot);
-	char *table = mv->to[(hash >> mv->shift) & 1];
-	copy_slot(table_put(mv->m, table, mv->groups, hash), slot, mv->m->slot_bytes);
+	uint32_t home = group_of(hash, mv->groups), g = home;
+	for (;;) {
+		char *ctrl = ctrl_of(table, g);
+		Match empty = match_free(ctrl_read(ctrl));
+		if (likely(empty != 0)) {
+			uint32_t i = match_first(empty);
+			ctrl[i] = (char)tag_of(hash);
+			head_of(table)->over += g != home;
+			return slot_in(mv->m, table, mv->slots_at, g, i);
+		}
+		g = g + 1 == mv->groups ? 0 : g + 1;
+	}
 }
 
-// Keys far away come from memory several at a time, when each group's are asked for first.
-static void
-move_all(Move *mv, char *from)
+static inline void
+move_slot(const Move *mv, const char *slot)
 {
+	uint64_t hash = slot_hash(mv->t, mv->m, slot);
+	char *table = mv->to[(hash >> mv->shift) & 1];
+	copy_slot(put(mv, table, hash), slot, mv->m->slot_bytes);
+}
+
+// Asks for the keys of a group, which lie somewhere else.
+static void
+ask_ahead(const Map *m, char *from, uint32_t g)
+{
+	if (g >= m->groups)
+		return;
+	Match full = match_full(ctrl_read(ctrl_of(from, g)));
+	for (; full != 0; full &= full - 1)
+		__builtin_prefetch(*(char **)(void *)slot_at(m, from, g, match_first(full)));
+}
+
+static void
+move_all(const Move *mv, char *from)
+{
+	enum { AHEAD = 2 };
 	const Map *m = mv->m;
 	bool far = mv->t->key_kind == GO_MAP_KEY_STRING || (m->flags & MAP_KEY_APART) != 0;
 	for (uint32_t g = 0; g < m->groups; g++) {
-		char *group = group_at(m, from, g);
-		Match full = match_full(group_ctrl(group));
-		if (far) {
-			uint32_t ahead = g + 2 < m->groups ? g + 2 : g;
-			char *next = group_at(m, from, ahead);
-			Match its = match_full(group_ctrl(next));
-			for (; its != 0; its &= its - 1)
-				__builtin_prefetch(
-				    *(char **)(void *)slot_at(m, next, match_first(its)));
-		}
+		Match full = match_full(ctrl_read(ctrl_of(from, g)));
+		if (far)
+			ask_ahead(m, from, g + AHEAD);
 		for (; full != 0; full &= full - 1)
-			move_slot(mv, slot_at(m, group, match_first(full)));
+			move_slot(mv, slot_at(m, from, g, match_first(full)));
 	}
 }
 
@@ -75,6 +103,13 @@ give_back(const MapType *t, const Map *m, char *table)
 		map_memory_back(table);
 }
 
+void
+map_set_groups(Map *m, uint32_t groups)
+{
+	m->groups = groups;
+	m->slots_at = layout_slots_at(m, groups);
+}
+
 // --- steps ---------------------------------------------------------------------------------------
 
 // A table that takes the place of the one where the hash leads, with the same entries. The map has
@@ -83,15 +118,15 @@ bool
 map_replace(const MapType *t, Map *m, uint64_t hash, uint32_t groups)
 {
 	char *old = table_of(m, hash);
-	uint32_t depth = tail_of(m, old)->depth, changes = m->changes;
+	uint32_t depth = head_of(old)->depth, changes = m->changes;
 	char *table = table_new(m, groups, depth);
 	if (table == NULL)
 		return false;
-	Move mv = {t, m, {table, table}, groups, 0};
+	Move mv = move_to(t, m, table, groups);
 	move_all(&mv, old);
 	if (m->changes != changes)
 		return true;
-	m->groups = groups;
+	map_set_groups(m, groups);
 	dir_set(m, hash, depth, table);
 	map_changed(m);
 	give_back(t, m, old);
@@ -103,7 +138,7 @@ static bool
 split(const MapType *t, Map *m, uint64_t hash)
 {
 	char *old = table_of(m, hash);
-	uint32_t depth = tail_of(m, old)->depth + 1;
+	uint32_t depth = head_of(old)->depth + 1;
 	char *low = table_new(m, m->groups, depth), *high = table_new(m, m->groups, depth);
 	if (low == NULL || high == NULL)
 		return false;
@@ -111,7 +146,9 @@ split(const MapType *t, Map *m, uint64_t hash)
 		return false;
 	uint64_t bit = (uint64_t)1 << (SEED_BITS - depth);
 	uint32_t changes = m->changes;
-	Move mv = {t, m, {low, high}, m->groups, SEED_BITS - depth};
+	Move mv = move_to(t, m, low, m->groups);
+	mv.to[1] = high;
+	mv.shift = SEED_BITS - depth;
 	move_all(&mv, old);
 	if (m->changes != changes)
 		return true;
@@ -130,12 +167,12 @@ bool
 map_merge(const MapType *t, Map *m, uint64_t hash)
 {
 	char *a = table_of(m, hash);
-	uint32_t depth = tail_of(m, a)->depth, changes = m->changes;
+	uint32_t depth = head_of(a)->depth, changes = m->changes;
 	char *b = table_of(m, hash ^ (uint64_t)1 << (SEED_BITS - depth));
 	char *table = table_new(m, m->groups, depth - 1);
 	if (table == NULL)
 		return false;
-	Move mv = {t, m, {table, table}, m->groups, 0};
+	Move mv = move_to(t, m, table, m->groups);
 	move_all(&mv, a);
 	move_all(&mv, b);
 	if (m->changes != changes)
@@ -173,15 +210,15 @@ double_all(const MapType *t, Map *m)
 			made[i] = made[i - 1];
 			continue;
 		}
-		made[i] = table_new(m, groups, tail_of(m, m->dir[i])->depth);
+		made[i] = table_new(m, groups, head_of(m->dir[i])->depth);
 		if (made[i] == NULL)
 			return false;
-		Move mv = {t, m, {made[i], made[i]}, groups, 0};
+		Move mv = move_to(t, m, made[i], groups);
 		move_all(&mv, m->dir[i]);
 	}
 	memcpy(m->dir, made, n * sizeof(char *));
 	m->next_dir = NULL;
-	m->groups = groups;
+	map_set_groups(m, groups);
 	map_changed(m);
 	return true;
 }
@@ -191,21 +228,21 @@ static uint32_t
 groups_after(const Map *m)
 {
 	uint32_t most = layout_groups_most(m);
-	uint32_t next = layout_groups(m, (size_t)m->groups * 2 * m->stride + sizeof(Tail));
+	uint32_t next = layout_groups(m, layout_bytes(m, m->groups * 2));
 	return next < most ? next : most;
 }
 
 Grown
 map_grow(const MapType *t, Map *m, uint64_t hash)
 {
-	const Tail *tail = tail_of(m, table_of(m, hash));
+	const Head *head = head_of(table_of(m, hash));
 	uint32_t slots = m->groups * GROUP_SLOTS, live = table_live(m, table_of(m, hash));
 	bool ok;
-	if (tail->dead > 0 && live < slots / 8 * 6)
+	if (head->dead > 0 && live < slots / 8 * 6)
 		ok = map_replace(t, m, hash, m->groups); // deleted slots were in the way
 	else if (m->tables == 1 && m->groups < layout_groups_most(m))
 		ok = map_replace(t, m, hash, groups_after(m));
-	else if (!split_is_vain(m, tail->depth + 1))
+	else if (!split_is_vain(m, head->depth + 1))
 		ok = split(t, m, hash);
 	else if (live < slots)
 		return GROW_NOT;
@@ -228,8 +265,8 @@ map_begin(const MapType *t, Map *m)
 {
 	map_lay_out(t, m);
 	uint32_t bits = m->hint_bits, depth = bits > 1 ? bits : 0;
-	m->groups = m->hint_groups != 0 ? m->hint_groups
-					: layout_groups(m, m->stride + sizeof(Tail));
+	uint32_t least = layout_groups(m, layout_bytes(m, 1));
+	map_set_groups(m, m->hint_groups != 0 ? m->hint_groups : least);
 	if (!dir_make(m, bits > 1 ? bits : 1))
 		goto fail;
 	size_t n = (size_t)1 << depth;

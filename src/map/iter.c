@@ -36,6 +36,7 @@ typedef struct Iter {
 	uint64_t seen;   // I1
 	uint64_t end;    // hashes up to start + end count in this table; 0: all the circle
 	uint32_t groups; // of the table
+	uint32_t slots_at; // in it
 	uint32_t left;   // groups of it still to look at, this one included
 	uint32_t group;  // at which it is
 	uint32_t epoch;  // of the map when it was last compared
@@ -64,12 +65,6 @@ turned(uint8_t bits, uint32_t turn)
 	return (uint8_t)(bits >> turn | bits << (GROUP_SLOTS - turn));
 }
 
-static inline char *
-iter_group(const Iter *it)
-{
-	return group_at(it->m, it->table, it->group);
-}
-
 // The full slots as bits next to each other.
 static inline uint8_t
 full_bits(uint64_t ctrl)
@@ -86,7 +81,7 @@ full_bits(uint64_t ctrl)
 static inline void
 enter_group(Iter *it)
 {
-	it->todo = turned(full_bits(group_ctrl(iter_group(it))), it->turn);
+	it->todo = turned(full_bits(ctrl_read(ctrl_of(it->table, it->group))), it->turn);
 }
 
 // --- a table -------------------------------------------------------------------------------------
@@ -96,7 +91,7 @@ enter_table(Iter *it, char *table, uint64_t chance)
 {
 	const Map *m = it->m;
 	uint64_t at = it->start + it->seen;
-	uint32_t depth = tail_of(m, table)->depth;
+	uint32_t depth = head_of(table)->depth;
 	uint64_t wide = depth != 0 ? (uint64_t)1 << (SEED_BITS - depth) : 0; // 0: the circle
 	uint64_t from = at & (0 - wide);
 	uint64_t in = it->start - from; // the beginning, seen from where the table's hashes begin
@@ -109,6 +104,7 @@ enter_table(Iter *it, char *table, uint64_t chance)
 	it->table = table;
 	it->depth = (uint8_t)depth;
 	it->groups = it->left = m->groups;
+	it->slots_at = m->slots_at;
 	it->group = (uint32_t)(((chance >> 32) * m->groups) >> 32);
 	it->turn = chance % GROUP_SLOTS;
 	it->epoch = m->epoch;
@@ -214,9 +210,9 @@ map_iter_next(MapIter *iter)
 		}
 		uint32_t i = ((uint32_t)__builtin_ctz(it->todo) + it->turn) % GROUP_SLOTS;
 		it->todo &= (uint8_t)(it->todo - 1);
-		char *group = iter_group(it);
-		if (likely(((uint8_t)group[i] & CTRL_FULL) != 0) &&
-		    meet(it, slot_at(it->m, group, i)))
+		if (unlikely(((uint8_t)ctrl_of(it->table, it->group)[i] & CTRL_FULL) == 0))
+			continue;
+		if (likely(meet(it, slot_in(it->m, it->table, it->slots_at, it->group, i))))
 			return;
 	}
 }
@@ -235,7 +231,7 @@ map_iter_begin(const MapType *t, Map *m, MapIter *iter)
 		return;
 	uint64_t chance = base_rand(&sched_m()->rand);
 	char *table = table_of(m, chance);
-	uint32_t depth = tail_of(m, table)->depth;
+	uint32_t depth = head_of(table)->depth;
 	if ((m->flags & MAP_ITERATED) == 0)
 		m->flags |= MAP_ITERATED;
 	it->m = m;

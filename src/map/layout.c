@@ -53,20 +53,18 @@ set_bit(Layout *l, uint64_t *bitmap, size_t i)
 static Layout *
 layout_new(const Map *m, uint32_t groups, uint64_t key)
 {
-	size_t words = (size_t)groups * m->stride / WORD;
+	size_t words = layout_bytes(m, groups) / WORD;
 	Layout *l = os_alloc(sizeof(Layout) + (words / MASK_WORDS + 1) * sizeof(uint64_t));
 	if (l == NULL)
 		return NULL;
 	uint64_t *bitmap = (uint64_t *)(void *)(l + 1);
 	for (size_t i = 0; i < (size_t)groups * GROUP_SLOTS; i++) {
-		size_t at = i / GROUP_SLOTS * m->stride + m->first +
-			    i % GROUP_SLOTS * m->slot_bytes;
+		size_t at = layout_slots_at(m, groups) + i * m->slot_bytes;
 		for (uint32_t left = m->mask; left != 0; left &= left - 1)
 			set_bit(l, bitmap, at / WORD + (size_t)__builtin_ctz(left));
 	}
 	l->key = key;
-	l->type.scan_bytes = words * WORD;
-	l->type.bytes = l->type.scan_bytes + sizeof(Tail);
+	l->type.bytes = l->type.scan_bytes = words * WORD;
 	l->type.bitmap = bitmap;
 	l->type.name = "map table";
 	return l;
@@ -76,7 +74,7 @@ layout_new(const Map *m, uint32_t groups, uint64_t key)
 static uint64_t
 layout_key(const Map *m, uint32_t groups)
 {
-	return m->mask | (uint64_t)(m->slot_bytes / WORD) << 32 | (uint64_t)(m->first / 16) << 38 |
+	return m->mask | (uint64_t)(m->slot_bytes / WORD) << 32 | (uint64_t)(m->align / 16) << 38 |
 	       (uint64_t)groups << 40;
 }
 
@@ -120,9 +118,7 @@ set_places(const MapType *t, Map *m)
 		     (m->flags & (MAP_KEY_APART | MAP_ELEM_APART)) != 0;
 	m->elem_at = (uint16_t)round_up(key, elem_align);
 	m->slot_bytes = (uint16_t)round_up(m->elem_at + elem, words ? max(align, WORD) : align);
-	m->first = (uint8_t)max(align, GROUP_SLOTS);
-	m->stride = m->first + GROUP_SLOTS * (uint32_t)m->slot_bytes;
-	m->stride = round_up(m->stride, m->first);
+	m->align = (uint8_t)max(align, WORD);
 }
 
 void
@@ -135,13 +131,28 @@ map_lay_out(const MapType *t, Map *m)
 	m->flags |= MAP_LAID_OUT;
 }
 
-// An object of the next size class that holds so many bytes has room for some more groups.
+// --- sizes ---------------------------------------------------------------------------------------
+
+uint32_t
+layout_slots_at(const Map *m, uint32_t groups)
+{
+	return round_up((uint32_t)sizeof(Head) + groups * GROUP_SLOTS, m->align);
+}
+
+size_t
+layout_bytes(const Map *m, uint32_t groups)
+{
+	return layout_slots_at(m, groups) + (size_t)groups * GROUP_SLOTS * m->slot_bytes;
+}
+
+// All of the next size class is used.
 uint32_t
 layout_groups(const Map *m, size_t bytes)
 {
 	if (bytes <= SMALL_MAX)
 		bytes = class_size[size_class(bytes)];
-	return (uint32_t)((bytes - sizeof(Tail)) / m->stride);
+	uint32_t n = (uint32_t)((bytes - sizeof(Head)) / (GROUP_SLOTS * (1 + (size_t)m->slot_bytes)));
+	return layout_bytes(m, n) <= bytes ? n : n - 1;
 }
 
 uint32_t

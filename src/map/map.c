@@ -30,7 +30,7 @@ take_hint(const MapType *t, Map *m, size_t hint)
 	map_lay_out(t, m);
 	size_t groups = hint / GROUP_SLOTS / 4 * 5 + 2, most = layout_groups_most(m);
 	if (groups <= most) {
-		m->hint_groups = layout_groups(m, groups * m->stride + sizeof(Tail));
+		m->hint_groups = layout_groups(m, layout_bytes(m, (uint32_t)groups));
 		return;
 	}
 	uint8_t bits = 2;
@@ -38,7 +38,7 @@ take_hint(const MapType *t, Map *m, size_t hint)
 		bits++;
 	m->hint_bits = bits;
 	m->hint_groups = (uint32_t)(groups >> bits) + 1;
-	uint32_t all = layout_groups(m, m->hint_groups * (size_t)m->stride + sizeof(Tail));
+	uint32_t all = layout_groups(m, layout_bytes(m, m->hint_groups));
 	if (all <= most) // what the size class has room for
 		m->hint_groups = all;
 }
@@ -130,9 +130,9 @@ copy_table(const MapType *t, Map *m, char *from)
 	Copy c = {t, m, table != NULL};
 	if (table == NULL)
 		return NULL;
-	memcpy(table, from, (size_t)m->groups * m->stride + sizeof(Tail));
+	memcpy(table, from, layout_bytes(m, m->groups));
 	if ((m->flags & (MAP_KEY_APART | MAP_ELEM_APART)) != 0)
-		table_each(m, table, m->groups, copy_slot, &c);
+		table_each(m, table, copy_slot, &c);
 	return c.ok ? table : NULL;
 }
 
@@ -163,7 +163,7 @@ map_clone(const MapType *t, const Map *from)
 	dir_none(m);
 	if (from->tables == 0)
 		return m;
-	m->groups = from->groups;
+	map_set_groups(m, from->groups);
 	if (!dir_make(m, dir_bits(from)) || !copy_tables(t, m, from->dir))
 		return NULL;
 	m->tables = from->tables;

@@ -1,20 +1,23 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What a map is made of.
 //
-// Entries lie in slots, a key and its element side by side; eight slots make a group, which begins
-// with eight control bytes, one for each slot: empty, deleted, or the low 7 bits of the key's hash.
-// Groups make a table, of a few KiB at most, and a directory of tables makes the map:
+// Entries lie in slots, a key and its element side by side; eight slots make a group, which has
+// eight control bytes, one for each slot: empty, deleted, or the low 7 bits of the key's hash.
+// Groups make a table, of a few KiB at most, with all control bytes in front, so that these stay in
+// the caches when the slots do not; and a directory of tables makes the map:
 //
 //	hash   63 ............ 32 31 ........... 0
 //	       directory (top)    group         tag (low 7)
 //
-//	dir[hash >> shift] -> table   group 0   c0 c1 ... c7 | slot 0 | slot 1 | ... | slot 7
-//	                              group 1   ...
-//	                              Tail
+//	dir[hash >> shift] -> table   Head
+//	                              control bytes   group 0   c0 c1 ... c7
+//	                                              group 1   c0 ...
+//	                              slots           group 0   slot 0 | slot 1 | ... | slot 7
+//	                                              group 1   slot 0 | ...
 //
 // A key belongs into the group its hash names, and when that is full into the next one that is not;
 // a search ends at the first group with an empty slot. So nothing is counted when an entry comes
-// into its own group. Those in another one are counted in the table's tail, and when they are too
+// into its own group. Those in another one are counted in the table's head, and when they are too
 // many the table is replaced: by a larger one, as long as it is the only one, then by two, of
 // which each takes the hashes with one value of the next bit. An insert does no more than that.
 //
@@ -26,7 +29,7 @@
 //       when no iterator may be in it, nor a search that a key's function interrupts. All tables of a map have the same number of groups.
 //   I2  A key is in the group its hash names or in one behind it (the first follows the last), and
 //       no group before that one has an empty slot.
-//   I3  Tail.over is the number of entries that are not in the group their hash names, Tail.dead
+//   I3  Head.over is the number of entries that are not in the group their hash names, Head.dead
 //       that of deleted slots.
 //   I4  An empty or deleted slot of a map with pointers, and the element part of one of any map,
 //       is zero.
@@ -67,11 +70,11 @@ struct go_map {
 	ATOMIC(G *) writer; // who changes the map now; see misuse.h
 	char **dir;         // a table for each value of the top bits of a hash
 	uint64_t seed;
-	uint32_t groups; // of each table
-	uint32_t stride; // bytes from group to group
+	uint32_t groups;   // of each table
+	uint32_t slots_at; // in each table
 	uint16_t slot_bytes;
 	uint16_t elem_at;      // in a slot
-	uint8_t first;         // in a group: the first slot
+	uint8_t align;         // of slots, at least that of a word
 	uint8_t flags;         // MAP_ bits
 	ATOMIC(uint8_t) shift; // 64 minus the directory's bits, of which there is at least one
 	uint8_t hint_bits;     // directory bits to begin with
@@ -98,18 +101,18 @@ enum {
 	MAP_ITERATED = 16, // an iterator may be in a table that was replaced
 };
 
-// Behind the last group of a table.
-typedef struct Tail {
+// A table begins with it.
+typedef struct Head {
 	uint32_t over;  // I3
 	uint32_t dead;  // I3
 	uint32_t depth; // top bits of the hashes here that are all the same
 	uint32_t unused;
-} Tail;
+} Head;
 
-static inline Tail *
-tail_of(const Map *m, char *table)
+static inline Head *
+head_of(char *table)
 {
-	return (Tail *)(void *)(table + (size_t)m->groups * m->stride);
+	return (Head *)(void *)table;
 }
 
 static inline uint32_t
@@ -130,10 +133,17 @@ over_most(uint32_t groups)
 
 // --- groups --------------------------------------------------------------------------------------
 
-static inline uint64_t
-group_ctrl(const char *group)
+// The control bytes of a group.
+static inline char *
+ctrl_of(char *table, uint32_t g)
 {
-	return hash_read8(group);
+	return table + sizeof(Head) + (size_t)g * GROUP_SLOTS;
+}
+
+static inline uint64_t
+ctrl_read(const char *ctrl)
+{
+	return hash_read8(ctrl);
 }
 
 // Each tag eight times. One load is faster than making eight of one.
@@ -178,16 +188,17 @@ group_of(uint64_t hash, uint32_t groups)
 	return (uint32_t)(((hash & UINT32_MAX) * groups) >> 32);
 }
 
+// Slot i of a group. slots_at: Map.slots_at, or of a table with another number of groups.
 static inline char *
-group_at(const Map *m, char *table, uint32_t g)
+slot_in(const Map *m, char *table, uint32_t slots_at, uint32_t g, uint32_t i)
 {
-	return table + (size_t)g * m->stride;
+	return table + slots_at + ((size_t)g * GROUP_SLOTS + i) * m->slot_bytes;
 }
 
 static inline char *
-slot_at(const Map *m, char *group, uint32_t i)
+slot_at(const Map *m, char *table, uint32_t g, uint32_t i)
 {
-	return group + m->first + (size_t)i * m->slot_bytes;
+	return slot_in(m, table, m->slots_at, g, i);
 }
 
 static inline char *
@@ -307,18 +318,16 @@ extern ATOMIC_U32 map_memory_ends; // for tests: so many allocations from now on
 
 // layout.c
 void map_lay_out(const MapType *t, Map *m);                 // sets the fields of the layout, once
+uint32_t layout_slots_at(const Map *m, uint32_t groups);
+size_t layout_bytes(const Map *m, uint32_t groups);         // of a table
 uint32_t layout_groups(const Map *m, size_t bytes);         // in a table of about so many bytes
 uint32_t layout_groups_most(const Map *m);                  // before tables are split instead
 const HeapType *layout_type(const Map *m, uint32_t groups); // of a table; NULL without memory
 
 // table.c
 char *table_new(const Map *m, uint32_t groups, uint32_t depth); // NULL without memory
-// A slot for a key that the table does not have, of which the caller sets key and element; there is
-// one. The table has so many groups.
-char *table_put(const Map *m, char *table, uint32_t groups, uint64_t hash);
-uint32_t table_live(const Map *m, const char *table);
-void table_each(const Map *m, char *table, uint32_t groups, void (*fn)(void *ctx, char *slot),
-		void *ctx);
+uint32_t table_live(const Map *m, char *table);
+void table_each(const Map *m, char *table, void (*fn)(void *ctx, char *slot), void *ctx);
 void table_wipe(const Map *m, char *table);
 
 // grow.c. Makes the first tables, or more room where the hash leads. Without memory nothing has
@@ -333,6 +342,7 @@ Grown map_grow(const MapType *t, Map *m, uint64_t hash);
 // Another table with the same entries, of so many groups; or one of two. False: no memory.
 bool map_replace(const MapType *t, Map *m, uint64_t hash, uint32_t groups);
 bool map_merge(const MapType *t, Map *m, uint64_t hash);
+void map_set_groups(Map *m, uint32_t groups);
 void map_forget(Map *m); // all tables
 
 // dir.c

@@ -38,7 +38,7 @@ all_equal(const MapType *t, const Map *m, char *table)
 {
 	Look l = {t, m, false};
 	if ((t->flags & GO_MAP_KEY_UNEQUAL) != 0)
-		table_each(m, table, m->groups, look_at, &l);
+		table_each(m, table, look_at, &l);
 	return !l.unequal;
 }
 
@@ -48,9 +48,9 @@ static uint64_t
 pair_near(const Map *m, uint64_t hash)
 {
 	for (;;) {
-		uint32_t depth = tail_of(m, table_of(m, hash))->depth;
+		uint32_t depth = head_of(table_of(m, hash))->depth;
 		uint64_t other = hash ^ (uint64_t)1 << (SEED_BITS - depth);
-		if (tail_of(m, table_of(m, other))->depth == depth)
+		if (head_of(table_of(m, other))->depth == depth)
 			return hash;
 		hash = other;
 	}
@@ -60,7 +60,7 @@ static bool
 may_merge(const MapType *t, const Map *m, uint64_t hash)
 {
 	char *a = table_of(m, hash);
-	char *b = table_of(m, hash ^ (uint64_t)1 << (SEED_BITS - tail_of(m, a)->depth));
+	char *b = table_of(m, hash ^ (uint64_t)1 << (SEED_BITS - head_of(a)->depth));
 	if (table_live(m, a) + table_live(m, b) > m->groups * GROUP_SLOTS / 2)
 		return false;
 	return all_equal(t, m, a) && all_equal(t, m, b);
@@ -78,7 +78,7 @@ map_shrink(const MapType *t, Map *m, uint64_t hash)
 		return;
 	}
 	size_t groups = m->count * 2 / GROUP_SLOTS + 1;
-	uint32_t fewer = layout_groups(m, groups * m->stride + sizeof(Tail));
+	uint32_t fewer = layout_groups(m, layout_bytes(m, (uint32_t)groups));
 	if (fewer < m->groups)
 		(void)map_replace(t, m, hash, fewer);
 }

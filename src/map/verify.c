@@ -5,13 +5,12 @@
 static size_t
 verify_table(const MapType *t, const Map *m, char *table, uint64_t prefix)
 {
-	const Tail *tail = tail_of(m, table);
+	const Head *head = head_of(table);
 	uint32_t over = 0, dead = 0, live = 0;
 	for (uint32_t g = 0; g < m->groups; g++) {
-		char *group = group_at(m, table, g);
 		for (uint32_t i = 0; i < GROUP_SLOTS; i++) {
-			uint8_t c = (uint8_t)group[i];
-			char *slot = slot_at(m, group, i);
+			uint8_t c = (uint8_t)ctrl_of(table, g)[i];
+			char *slot = slot_at(m, table, g, i);
 			check(c == CTRL_EMPTY || c == CTRL_DELETED || c >= CTRL_FULL,
 			      "map: control byte");
 			dead += c == CTRL_DELETED;
@@ -26,16 +25,16 @@ verify_table(const MapType *t, const Map *m, char *table, uint64_t prefix)
 				continue;
 			uint64_t hash = key_hash(t, t->key_kind, k, m->seed);
 			check(tag_of(hash) == c, "map: tag");
-			if (tail->depth != 0)
-				check(((hash ^ prefix) >> (SEED_BITS - tail->depth)) == 0,
+			if (head->depth != 0)
+				check(((hash ^ prefix) >> (SEED_BITS - head->depth)) == 0,
 				      "map: prefix");
 			over += group_of(hash, m->groups) != g;
 			check(find(t, m, t->key_kind, k, hash) == slot, "map: a key is not found");
 		}
 	}
-	check(dead == tail->dead, "map: deleted slots");
+	check(dead == head->dead, "map: deleted slots");
 	if ((t->flags & GO_MAP_KEY_UNEQUAL) == 0)
-		check(over == tail->over, "map: entries in other groups");
+		check(over == head->over, "map: entries in other groups");
 	return live;
 }
 
@@ -50,7 +49,7 @@ map_verify(const MapType *t, const Map *m)
 	uint32_t bits = dir_bits(m);
 	for (size_t i = 0; i < (size_t)1 << bits; i += n) {
 		char *table = m->dir[i];
-		uint32_t depth = tail_of(m, table)->depth;
+		uint32_t depth = head_of(table)->depth;
 		check(depth <= bits, "map: depth");
 		n = (size_t)1 << (bits - depth);
 		check(i % n == 0, "map: where a table begins");
