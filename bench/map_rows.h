@@ -14,8 +14,8 @@
 //	void texts_put(texts m, const char *p, size_t n, uint64_t value);
 //	uint64_t *texts_get(texts m, const char *p, size_t n);
 //
-// Keys are random numbers, or texts in memory of their own. They are looked up in another order than
-// they came in, all of them once before any comes again.
+// Keys are random numbers, or texts in memory of their own. They are looked up in another order
+// than they came in, all of them once before any comes again.
 #ifndef UNDERGO_BENCH_MAP_ROWS_H
 #define UNDERGO_BENCH_MAP_ROWS_H
 

@@ -5,18 +5,12 @@
 #include "arch/aes.h"
 #include "os/os.h"
 
-static uint64_t hash_long_first(const char *p, size_t n, uint64_t seed);
+static HashLong hash_long_first;
 
 uint64_t hash_secret[4];
-uint64_t (*hash_long)(const char *p, size_t n, uint64_t seed) = hash_long_first;
+HashLong *hash_long = hash_long_first;
 
 static ATOMIC_U32 state; // 0 nobody yet, 1 somebody is at it, 2 done
-
-static uint64_t
-hash_long_aes(const char *p, size_t n, uint64_t seed)
-{
-	return aes_hash(p, n, seed, hash_secret);
-}
 
 static void
 choose(void)
@@ -24,7 +18,7 @@ choose(void)
 	uint64_t x = base_mix(base_seed ^ UINT64_C(0x6d6170));
 	for (size_t i = 0; i < countof(hash_secret); i++)
 		hash_secret[i] = base_rand(&x) | 1;
-	hash_long = aes_usable() ? hash_long_aes : hash_long_portable;
+	hash_long = aes_usable() ? aes_hash : hash_long_portable;
 }
 
 void
@@ -44,24 +38,24 @@ hash_init(void)
 
 // Never called: maps begin with hash_init.
 static uint64_t
-hash_long_first(const char *p, size_t n, uint64_t seed)
+hash_long_first(const char *p, size_t n, uint64_t seed, const uint64_t secret[4])
 {
 	hash_init();
-	return hash_long(p, n, seed);
+	return hash_long(p, n, seed, secret);
 }
 
 // Two rows of products side by side, 32 bytes a step; the last 32 bytes once more.
 uint64_t
-hash_long_portable(const char *p, size_t n, uint64_t seed)
+hash_long_portable(const char *p, size_t n, uint64_t seed, const uint64_t secret[4])
 {
 	enum { STEP = 32 };
-	uint64_t a = seed, b = seed ^ hash_secret[3];
+	uint64_t a = seed, b = seed ^ secret[3];
 	const char *last = p + n - STEP;
 	for (; p < last; p += STEP) {
-		a = hash_fold(hash_read8(p) ^ hash_secret[1], hash_read8(p + 8) ^ a);
-		b = hash_fold(hash_read8(p + 16) ^ hash_secret[2], hash_read8(p + 24) ^ b);
+		a = hash_fold(hash_read8(p) ^ secret[1], hash_read8(p + 8) ^ a);
+		b = hash_fold(hash_read8(p + 16) ^ secret[2], hash_read8(p + 24) ^ b);
 	}
-	a = hash_fold(hash_read8(last) ^ hash_secret[1], hash_read8(last + 8) ^ a);
-	b = hash_fold(hash_read8(last + 16) ^ hash_secret[2], hash_read8(last + 24) ^ b);
-	return hash_two(a ^ hash_secret[0], b ^ seed);
+	a = hash_fold(hash_read8(last) ^ secret[1], hash_read8(last + 8) ^ a);
+	b = hash_fold(hash_read8(last + 16) ^ secret[2], hash_read8(last + 24) ^ b);
+	return hash_two(a ^ secret[0], b ^ seed, n);
 }

@@ -16,13 +16,14 @@ enum { HASH_SHORT = 32 };
 
 // Random numbers of this process, odd; hash_init makes them from base_seed.
 extern uint64_t hash_secret[4];
-// Of more than HASH_SHORT bytes.
-extern uint64_t (*hash_long)(const char *p, size_t n, uint64_t seed);
+// Of more than HASH_SHORT bytes, with hash_secret for the secret.
+typedef uint64_t HashLong(const char *p, size_t n, uint64_t seed, const uint64_t secret[4]);
+extern HashLong *hash_long;
 
 // Once, before the first map.  Any number of threads at once.
 void hash_init(void);
 // The portable way, for tests where the processor has a better one.
-uint64_t hash_long_portable(const char *p, size_t n, uint64_t seed);
+HashLong hash_long_portable;
 
 static inline uint64_t
 hash_fold(uint64_t a, uint64_t b)
@@ -31,17 +32,19 @@ hash_fold(uint64_t a, uint64_t b)
 	return (uint64_t)p ^ (uint64_t)(p >> 64);
 }
 
+// more: what a and b do not tell.
 static inline uint64_t
-hash_two(uint64_t a, uint64_t b)
+hash_two(uint64_t a, uint64_t b, uint64_t more)
 {
 	unsigned __int128 p = (unsigned __int128)a * b;
-	return hash_fold((uint64_t)p ^ hash_secret[1], (uint64_t)(p >> 64) ^ hash_secret[2]);
+	uint64_t low = (uint64_t)p, high = (uint64_t)(p >> 64);
+	return hash_fold(low ^ hash_secret[1] ^ more, high ^ hash_secret[2]);
 }
 
 static inline uint64_t
 hash_word(uint64_t w, uint64_t seed)
 {
-	return hash_two(w ^ seed, hash_secret[0]);
+	return hash_two(w ^ seed, hash_secret[0], 0);
 }
 
 static inline uint64_t
@@ -73,7 +76,6 @@ hash_bytes(const char *p, size_t n, uint64_t seed)
 {
 	enum { WORD = 8, HALF = 4 };
 	uint64_t a, b;
-	seed ^= n * hash_secret[3];
 	if (likely(n <= 2 * WORD)) {
 		if (likely(n >= WORD)) {
 			a = hash_read8(p);
@@ -90,9 +92,9 @@ hash_bytes(const char *p, size_t n, uint64_t seed)
 		a = hash_read8(p + n - 2 * WORD);
 		b = hash_read8(p + n - WORD);
 	} else {
-		return hash_long(p, n, seed);
+		return hash_long(p, n, seed, hash_secret);
 	}
-	return hash_two(a ^ hash_secret[0], b ^ seed);
+	return hash_two(a ^ hash_secret[0], b ^ seed, n);
 }
 
 #endif

@@ -151,7 +151,8 @@ layout_groups(const Map *m, size_t bytes)
 {
 	if (bytes <= SMALL_MAX)
 		bytes = class_size[size_class(bytes)];
-	uint32_t n = (uint32_t)((bytes - sizeof(Head)) / (GROUP_SLOTS * (1 + (size_t)m->slot_bytes)));
+	size_t each = GROUP_SLOTS * (1 + (size_t)m->slot_bytes);
+	uint32_t n = (uint32_t)((bytes - sizeof(Head)) / each);
 	return layout_bytes(m, n) <= bytes ? n : n - 1;
 }
 

@@ -26,7 +26,8 @@
 //
 // Invariants:
 //   I1  A table that the directory no longer leads to is never written again, and given back only
-//       when no iterator may be in it, nor a search that a key's function interrupts. All tables of a map have the same number of groups.
+//       when no iterator may be in it, nor a search that a key's function interrupts. All tables
+//       of a map have the same number of groups.
 //   I2  A key is in the group its hash names or in one behind it (the first follows the last), and
 //       no group before that one has an empty slot.
 //   I3  Head.over is the number of entries that are not in the group their hash names, Head.dead

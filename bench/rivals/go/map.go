@@ -239,11 +239,12 @@ func mapText(n, bytes int) func(string) {
 		mapT = make(map[string]uint64)
 		mapTexts = make([]string, n)
 		for i := range mapTexts {
-			mapTexts[i] = strings.Repeat("x", bytes-mapShort) + fmt.Sprintf("key %08d", i)
+			end := fmt.Sprintf("key %08d", i)
+			mapTexts[i] = strings.Repeat("x", bytes-mapShort) + end
 			mapAsked[i] = mapMix(uint64(i)) % uint64(n)
 		}
 		for i, s := range mapTexts {
-			mapT[strings.Repeat(s, 1)] = uint64(i)
+			mapT[string([]byte(s))] = uint64(i) // which lies elsewhere
 		}
 		mapTextBody(int64(n))
 		per(1, mapTextBody)(name)
