@@ -21,12 +21,22 @@ typedef struct Place {
 
 enum { NO_SLOT = GROUP_SLOTS };
 
+// Asks for a group's slots before the control bytes have come, which say whether they are needed:
+// in a large map both are far away.
+FRONT void
+ask_for_slots(const char *slots)
+{
+	__builtin_prefetch(slots);
+	__builtin_prefetch(slots + CACHE_LINE);
+}
+
 // The slot of a key; NULL: it has none.
 FRONT char *
 find(const MapType *t, const Map *m, go_map_key kind, Key k, uint64_t hash)
 {
 	char *table = table_of(m, hash);
 	uint32_t groups = m->groups, g = group_of(hash, groups);
+	ask_for_slots(slot_at(m, table, g, 0));
 	for (uint32_t left = groups;;) {
 		char *at_ctrl = ctrl_of(table, g);
 		uint64_t ctrl = ctrl_read(at_ctrl);
@@ -48,6 +58,7 @@ find_place(const MapType *t, const Map *m, go_map_key kind, Key k, uint64_t hash
 	char *table = table_of(m, hash);
 	uint32_t groups = m->groups, g = group_of(hash, groups);
 	*at = (Place){table, NULL, g, g, NO_SLOT};
+	ask_for_slots(slot_at(m, table, g, 0));
 	for (uint32_t left = groups;;) {
 		char *at_ctrl = ctrl_of(table, g);
 		uint64_t ctrl = ctrl_read(at_ctrl);

@@ -47,14 +47,15 @@ first_slot(const Map *m, Shape sh, uint64_t hash, bool *end)
 {
 	char *table = table_of(m, hash);
 	uint32_t g = group_of(hash, m->groups);
+	char *slots = table + m->slots_at + (size_t)g * GROUP_SLOTS * sh.slot_bytes;
+	ask_for_slots(slots);
 	uint64_t ctrl = ctrl_read(ctrl_of(table, g));
 	Match dirty = match_bytes_dirty(ctrl, tag_words[hash % TAGS]);
 	if (unlikely(MATCH_CLEAN(dirty) == 0)) {
 		*end = match_empty(ctrl) != 0;
 		return NULL;
 	}
-	size_t slot = (size_t)g * GROUP_SLOTS + match_first(dirty);
-	return table + m->slots_at + slot * sh.slot_bytes;
+	return slots + match_first(dirty) * sh.slot_bytes;
 }
 
 static NOINLINE void *
