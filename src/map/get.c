@@ -52,7 +52,7 @@ first_slot(const Map *m, Shape sh, uint64_t hash, bool *end)
 	uint64_t ctrl = ctrl_read(ctrl_of(table, g));
 	Match dirty = match_bytes_dirty(ctrl, tag_words[hash % TAGS]);
 	if (unlikely(MATCH_CLEAN(dirty) == 0)) {
-		*end = match_empty(ctrl) != 0;
+		*end = match_empty(ctrl) != 0 || m->groups == 1;
 		return NULL;
 	}
 	return slots + match_first(dirty) * sh.slot_bytes;
