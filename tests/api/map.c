@@ -110,6 +110,28 @@ GO_TEST(map_structures, 1)
 	expect_eq(go_map_get(t, 7), 4);
 }
 
+// Pointers but those to text are compared as such, and keep alive what they point to.
+typedef GO_MAP(int *, const char *) Names;
+
+GO_TEST(map_pointers, 1)
+{
+	Names n;
+	expect_eq(go_map_init(n, 0), 0);
+	for (int i = 0; i < 2000; i++) {
+		int *p = go_alloc_data(sizeof(int));
+		*p = i;
+		go_map_put(n, p, i % 2 != 0 ? "odd" : "even");
+	}
+	go_gc();
+	int sum = 0;
+	go_map_each (n, it) {
+		sum += **it.key;
+		expect_str(*it.elem, **it.key % 2 != 0 ? "odd" : "even");
+		expect(go_map_find(n, *it.key) == it.elem);
+	}
+	expect_eq(sum, 2000 * 1999 / 2);
+}
+
 // 0 and -0 are one key. A NaN is a key of its own each time, and found by iterating alone.
 GO_TEST(map_floating_point, 1)
 {
