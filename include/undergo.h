@@ -15,6 +15,7 @@
 #include "undergo/goroutine.h"
 #include "undergo/heap.h"
 #include "undergo/local.h"
+#include "undergo/map.h"
 #include "undergo/runtime.h"
 #include "undergo/scope.h"
 #include "undergo/sync.h"

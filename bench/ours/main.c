@@ -58,11 +58,14 @@ main(int argc, char **argv)
 
 	if (argc == 2 && e == NULL)
 		e = find(heap_rows, heap_row_count, argv[1]);
+	if (argc == 2 && e == NULL)
+		e = find(our_map_rows, our_map_row_count, argv[1]);
 	if (e != NULL)
 		return go_run(run_row, (void *)e);
 	if (argc == 2 && strcmp(argv[1], "--list") == 0) {
 		list(rows, nrows);
 		list(heap_rows, heap_row_count);
+		list(our_map_rows, our_map_row_count);
 	}
 	return bench_main(argc, argv, plain, 1);
 }

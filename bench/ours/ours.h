@@ -61,6 +61,10 @@ void row_idle(void);
 extern const struct bench_entry *const heap_rows;
 extern const int heap_row_count;
 
+// map.c
+extern const struct bench_entry *const our_map_rows;
+extern const int our_map_row_count;
+
 // switch.c; the only one that is not a goroutine.
 void row_switch(void);
 

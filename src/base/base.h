@@ -48,6 +48,8 @@ COLD NORETURN void throw(const char *why);
 COLD NORETURN void fatal(const char *why);
 // The same, with lines in front that tell(arg) prints: "runtime: ...".
 COLD NORETURN void fatal_after(void (*tell)(const void *arg), const void *arg, const char *why);
+// The same, with lines below the headline.
+COLD NORETURN void fatal_told(const char *why, void (*tell)(const void *arg), const void *arg);
 // The program broke a rule of Go: "panic: why". Until panics can be recovered from, this ends
 // the process as an uncaught panic does.
 COLD NORETURN void panic(const char *why);

@@ -25,6 +25,7 @@ typedef struct Death {
 	const char *why;
 	int all; // print all goroutines
 	void (*tell)(const void *arg); // prints lines in front; NULL none
+	void (*told)(const void *arg); // and below the headline
 	const void *arg;
 } Death;
 
@@ -90,6 +91,8 @@ die(const Death *d)
 	if (d->tell != NULL)
 		d->tell(d->arg);
 	print_headline(d);
+	if (d->told != NULL)
+		d->told(d->arg);
 	print_str("\n");
 	up_print_goroutines(d->all);
 	print_seed();
@@ -99,25 +102,31 @@ die(const Death *d)
 void
 throw(const char *why)
 {
-	die(&(Death){"fatal error: ", why, 1, NULL, NULL});
+	die(&(Death){"fatal error: ", why, 1, NULL, NULL, NULL});
 }
 
 void
 fatal(const char *why)
 {
-	die(&(Death){"fatal error: ", why, 1, NULL, NULL});
+	die(&(Death){"fatal error: ", why, 1, NULL, NULL, NULL});
 }
 
 void
 fatal_after(void (*tell)(const void *arg), const void *arg, const char *why)
 {
-	die(&(Death){"fatal error: ", why, 1, tell, arg});
+	die(&(Death){"fatal error: ", why, 1, tell, NULL, arg});
+}
+
+void
+fatal_told(const char *why, void (*told)(const void *arg), const void *arg)
+{
+	die(&(Death){"fatal error: ", why, 1, NULL, told, arg});
 }
 
 void
 panic(const char *why)
 {
-	die(&(Death){"panic: ", why, 0, NULL, NULL});
+	die(&(Death){"panic: ", why, 0, NULL, NULL, NULL});
 }
 
 void

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+// Rows about maps: as ../../map_rows.h.
+package main
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+	"unsafe"
+)
+
+const (
+	mapSmall = 8
+	map1k    = 1000
+	map1m    = 1000000
+	map10m   = 10000000
+	mapShort = 12
+	mapLong  = 100
+)
+
+var mapKeys, mapAsked []uint64
+var mapM map[uint64]uint64
+var mapT map[string]uint64
+var mapTexts []string
+var mapSink uint64
+
+func mapNow() int64 {
+	return time.Now().UnixNano()
+}
+
+// CLOCK_THREAD_CPUTIME_ID.
+func mapThreadNow() int64 {
+	var ts syscall.Timespec
+	syscall.RawSyscall(syscall.SYS_CLOCK_GETTIME, 3, uintptr(unsafe.Pointer(&ts)), 0)
+	return ts.Nano()
+}
+
+func mapMix(x uint64) uint64 {
+	x += 0x9e3779b97f4a7c15
+	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9
+	x = (x ^ (x >> 27)) * 0x94d049bb133111eb
+	return x ^ (x >> 31)
+}
+
+func mapMakeKeys(n int) {
+	mapKeys = make([]uint64, n)
+	mapAsked = make([]uint64, n)
+	for i := range mapKeys {
+		mapKeys[i] = mapMix(uint64(i)) | 1
+		mapAsked[i] = mapKeys[i]
+	}
+	for i := n - 1; i > 0; i-- {
+		j := int(mapMix(uint64(i)^77) % uint64(i+1))
+		mapAsked[i], mapAsked[j] = mapAsked[j], mapAsked[i]
+	}
+}
+
+func mapFilled(room int) map[uint64]uint64 {
+	m := make(map[uint64]uint64, room)
+	for i, k := range mapKeys {
+		m[k] = uint64(i)
+	}
+	return m
+}
+
+func mapGetBody(n int64) {
+	sum := uint64(0)
+	for left := n; left > 0; left -= int64(len(mapAsked)) {
+		asked := mapAsked
+		if left < int64(len(asked)) {
+			asked = asked[:left]
+		}
+		for _, k := range asked {
+			sum += mapM[k]
+		}
+	}
+	mapSink = sum
+}
+
+func mapMissBody(n int64) {
+	found := 0
+	for left := n; left > 0; left -= int64(len(mapAsked)) {
+		asked := mapAsked
+		if left < int64(len(asked)) {
+			asked = asked[:left]
+		}
+		for _, k := range asked {
+			if _, ok := mapM[k^1]; ok {
+				found++
+			}
+		}
+	}
+	check(found == 0, "a key that is not there")
+}
+
+func mapEach() {
+	sum := uint64(0)
+	for _, v := range mapM {
+		sum += v
+	}
+	n := uint64(len(mapKeys))
+	check(sum == n*(n-1)/2, "an entry that was not met")
+}
+
+func mapLookup(n int, body func(int64)) func(string) {
+	return func(name string) {
+		mapMakeKeys(n)
+		mapM = mapFilled(0)
+		body(int64(n))
+		per(1, body)(name)
+	}
+}
+
+func mapEachRow(n int) func(string) {
+	return func(name string) {
+		mapMakeKeys(n)
+		mapM = mapFilled(0)
+		mapEach()
+		c, w, ops := cpuNow(), mapNow(), int64(0)
+		for mapNow()-w < targetNs {
+			mapEach()
+			ops += int64(n)
+		}
+		print(name, cpuNow()-c, mapNow()-w, ops, "")
+	}
+}
+
+func mapRss() int64 {
+	text, err := os.ReadFile("/proc/self/smaps_rollup")
+	if err != nil {
+		return 0
+	}
+	for _, line := range strings.Split(string(text), "\n") {
+		if f := strings.Fields(line); len(f) > 1 && f[0] == "Rss:" {
+			kib, _ := strconv.ParseInt(f[1], 10, 64)
+			return kib * 1024
+		}
+	}
+	return 0
+}
+
+func mapFill(n, room int) func(string) {
+	return func(name string) {
+		mapMakeKeys(n)
+		rss, c, w, ops := mapRss(), cpuNow(), mapNow(), int64(0)
+		for ops == 0 || mapNow()-w < targetNs {
+			mapM = mapFilled(room)
+			if ops == 0 {
+				rss = mapRss() - rss
+			}
+			ops += int64(n)
+		}
+		extra := ""
+		if n >= map1m {
+			extra = fmt.Sprintf("bytes=%.1f", float64(rss)/float64(n))
+		}
+		print(name, cpuNow()-c, mapNow()-w, ops, extra)
+	}
+}
+
+func mapWorst(name string) {
+	mapMakeKeys(map10m)
+	longest := int64(0)
+	runtime.LockOSThread()
+	m := make(map[uint64]uint64)
+	for i, k := range mapKeys {
+		from := mapThreadNow()
+		m[k] = uint64(i)
+		if took := mapThreadNow() - from; took > longest {
+			longest = took
+		}
+	}
+	mapM = m
+	print(name, longest, longest, 1, fmt.Sprintf("worst_us=%.1f", float64(longest)/1000))
+}
+
+func mapDel(name string) {
+	mapMakeKeys(map1m)
+	m := mapFilled(0)
+	c, w := cpuNow(), mapNow()
+	for _, k := range mapAsked {
+		delete(m, k)
+	}
+	print(name, cpuNow()-c, mapNow()-w, map1m, "")
+}
+
+var mapState = uint64(1)
+
+func mapMixedBody(n int64) {
+	x, found := mapState, uint64(0)
+	for i := int64(0); i < n; i++ {
+		x = x*6364136223846793005 + 1442695040888963407
+		key := mapKeys[(x>>33)%uint64(len(mapKeys))]
+		switch x >> 62 {
+		case 0:
+			mapM[key] = x
+		case 1:
+			delete(mapM, key)
+		default:
+			if _, ok := mapM[key]; ok {
+				found++
+			}
+		}
+	}
+	mapState, mapSink = x, found
+}
+
+func mapMixed(n int) func(string) {
+	return func(name string) {
+		mapMakeKeys(n)
+		mapM = mapFilled(0)
+		mapMixedBody(int64(n) * 4)
+		per(1, mapMixedBody)(name)
+	}
+}
+
+func mapTextBody(n int64) {
+	sum := uint64(0)
+	for left := n; left > 0; left -= int64(len(mapAsked)) {
+		asked := mapAsked
+		if left < int64(len(asked)) {
+			asked = asked[:left]
+		}
+		for _, k := range asked {
+			sum += mapT[mapTexts[k]]
+		}
+	}
+	mapSink = sum
+}
+
+func mapText(n, bytes int) func(string) {
+	return func(name string) {
+		mapMakeKeys(n)
+		mapT = make(map[string]uint64)
+		mapTexts = make([]string, n)
+		for i := range mapTexts {
+			end := fmt.Sprintf("key %08d", i)
+			mapTexts[i] = strings.Repeat("x", bytes-mapShort) + end
+			mapAsked[i] = mapMix(uint64(i)) % uint64(n)
+		}
+		for i, s := range mapTexts {
+			mapT[string([]byte(s))] = uint64(i) // which lies elsewhere
+		}
+		mapTextBody(int64(n))
+		per(1, mapTextBody)(name)
+	}
+}

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Eight bytes at once. The contract that <cpu>/match_cpu.h keeps:
+//
+//   Match                         a set of bytes: a bit for each, MATCH_STEP bits apart
+//   match_byte(bytes, want)       those equal to want, and perhaps some above such a one
+//   match_bytes_dirty(bytes, wants)  the same of a byte that stands eight times in wants; above the
+//                                 bits of the set others may be: MATCH_CLEAN is without them, and
+//                                 match_first works with them, unless the set is empty
+//   match_top(bytes)              exactly those whose top bit is set
+//
+// Byte 0 is the lowest of the word.
+#ifndef UNDERGO_ARCH_MATCH_H
+#define UNDERGO_ARCH_MATCH_H
+
+#include "match_cpu.h"
+
+enum { MATCH_BYTES = 8 };
+
+// The number of the lowest byte in a set that is not empty.
+static inline uint32_t
+match_first(Match m)
+{
+	return (uint32_t)__builtin_ctzll(m) / MATCH_STEP;
+}
+
+#endif

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Looking up.
+#include "map/find.h"
+#include "map/misuse.h"
+
+// The slot of a key, NULL when there is none.
+FRONT char *
+get(const MapType *t, const Map *m, go_map_key kind, Key k)
+{
+	if (unlikely(m == NULL))
+		return NULL;
+	reading(m, MISUSE_READ);
+	return find(t, m, kind, k, key_hash(t, kind, k, m->seed));
+}
+
+static inline void *
+elem_of(const Map *m, char *slot)
+{
+	return slot != NULL ? slot_elem(m, slot) : NULL;
+}
+
+// --- words and strings ---------------------------------------------------------------------------
+
+// The commonest search ends at the first slot with the right tag in its first group, or there is
+// none and an empty one. The rest is out of line and called last, so that this needs few registers
+// and no frame. Elements do not lie apart (map.h).
+//
+// Where things lie in a group is worked out at compile time for maps of the usual size of slots,
+// one for each kind of key: multiplying is what this waits for most.
+typedef struct Shape {
+	size_t slot_bytes;
+	size_t elem_at;
+} Shape;
+
+static const Shape usual_32 = {8, 4}, usual_64 = {16, 8}, usual_string = {24, 16};
+
+FRONT Shape
+shape_of(const Map *m)
+{
+	return (Shape){m->slot_bytes, m->elem_at};
+}
+
+// The first slot that may have the key; NULL: none in this group. *end: the search may end with
+// this group.
+FRONT char *
+first_slot(const Map *m, Shape sh, uint64_t hash, bool *end)
+{
+	char *table = table_of(m, hash);
+	uint32_t g = group_of(hash, m->groups);
+	char *slots = table + m->slots_at + (size_t)g * GROUP_SLOTS * sh.slot_bytes;
+	ask_for_slots(slots);
+	uint64_t ctrl = ctrl_read(ctrl_of(table, g));
+	Match dirty = match_bytes_dirty(ctrl, tag_words[hash % TAGS]);
+	if (unlikely(MATCH_CLEAN(dirty) == 0)) {
+		*end = match_empty(ctrl) != 0 || m->groups == 1;
+		return NULL;
+	}
+	return slots + match_first(dirty) * sh.slot_bytes;
+}
+
+static NOINLINE void *
+rest_32(const Map *m, uint32_t key)
+{
+	return elem_of(m, get(NULL, m, GO_MAP_KEY_32, (Key){.word = key}));
+}
+
+FRONT void *
+get_32(const Map *m, Shape sh, uint32_t key, uint64_t hash)
+{
+	bool end = false;
+	char *slot = first_slot(m, sh, hash, &end);
+	if (likely(slot != NULL))
+		return likely(hash_read4(slot) == key) ? slot + sh.elem_at : rest_32(m, key);
+	return likely(end) ? NULL : rest_32(m, key);
+}
+
+static NOINLINE void *
+unusual_32(const Map *m, uint32_t key)
+{
+	return get_32(m, shape_of(m), key, hash_word(key, m->seed));
+}
+
+void *
+map_get_32(const Map *m, uint32_t key)
+{
+	if (unlikely(m == NULL))
+		return NULL;
+	reading_front(m, MISUSE_READ);
+	if (unlikely(m->slot_bytes != usual_32.slot_bytes))
+		return unusual_32(m, key);
+	return get_32(m, usual_32, key, hash_word(key, m->seed));
+}
+
+static NOINLINE void *
+rest_64(const Map *m, uint64_t key)
+{
+	return elem_of(m, get(NULL, m, GO_MAP_KEY_64, (Key){.word = key}));
+}
+
+FRONT void *
+get_64(const Map *m, Shape sh, uint64_t key, uint64_t hash)
+{
+	bool end = false;
+	char *slot = first_slot(m, sh, hash, &end);
+	if (likely(slot != NULL))
+		return likely(hash_read8(slot) == key) ? slot + sh.elem_at : rest_64(m, key);
+	return likely(end) ? NULL : rest_64(m, key);
+}
+
+static NOINLINE void *
+unusual_64(const Map *m, uint64_t key)
+{
+	return get_64(m, shape_of(m), key, hash_word(key, m->seed));
+}
+
+void *
+map_get_64(const Map *m, uint64_t key)
+{
+	if (unlikely(m == NULL))
+		return NULL;
+	reading_front(m, MISUSE_READ);
+	if (unlikely(m->slot_bytes != usual_64.slot_bytes))
+		return unusual_64(m, key);
+	return get_64(m, usual_64, key, hash_word(key, m->seed));
+}
+
+static NOINLINE void *
+rest_string(const Map *m, const char *p, size_t n)
+{
+	return elem_of(m, get(NULL, m, GO_MAP_KEY_STRING, (Key){.p = p, .n = n}));
+}
+
+FRONT void *
+get_string(const Map *m, Shape sh, const char *p, size_t n, uint64_t hash)
+{
+	bool end = false;
+	char *slot = first_slot(m, sh, hash, &end);
+	if (unlikely(slot == NULL))
+		return likely(end) ? NULL : rest_string(m, p, n);
+	bool equal = key_equal(NULL, GO_MAP_KEY_STRING, (Key){.p = p, .n = n}, slot);
+	return likely(equal) ? slot + sh.elem_at : rest_string(m, p, n);
+}
+
+static NOINLINE void *
+unusual_string(const Map *m, const char *p, size_t n)
+{
+	return get_string(m, shape_of(m), p, n, hash_bytes(p, n, m->seed));
+}
+
+void *
+map_get_string(const Map *m, const char *p, size_t n)
+{
+	if (unlikely(m == NULL))
+		return NULL;
+	reading_front(m, MISUSE_READ);
+	if (unlikely(m->slot_bytes != usual_string.slot_bytes))
+		return unusual_string(m, p, n);
+	return get_string(m, usual_string, p, n, hash_bytes(p, n, m->seed));
+}
+
+// --- any key -------------------------------------------------------------------------------------
+
+static NOINLINE char *
+get_bytes(const MapType *t, const Map *m, Key k)
+{
+	return get(t, m, GO_MAP_KEY_BYTES, k);
+}
+
+// Some hash functions panic, and shall do so for an empty map, too.
+static NOINLINE char *
+get_call(const MapType *t, const Map *m, Key k)
+{
+	if ((m == NULL || m->count == 0) && (t->flags & GO_MAP_HASH_PANICS) != 0)
+		(void)key_hash_call(t, k.p, 0);
+	return get(t, m, GO_MAP_KEY_CALLS, k);
+}
+
+static char *
+get_any(const MapType *t, const Map *m, const void *key)
+{
+	Key k = key_at(t->key_kind, key);
+	switch (t->key_kind) {
+	case GO_MAP_KEY_32:
+		return get(t, m, GO_MAP_KEY_32, k);
+	case GO_MAP_KEY_64:
+		return get(t, m, GO_MAP_KEY_64, k);
+	case GO_MAP_KEY_STRING:
+		return get(t, m, GO_MAP_KEY_STRING, k);
+	case GO_MAP_KEY_BYTES:
+		return get_bytes(t, m, k);
+	default:
+		return get_call(t, m, k);
+	}
+}
+
+void *
+map_get(const MapType *t, const Map *m, const void *key)
+{
+	return elem_of(m, get_any(t, m, key));
+}
+
+void *
+map_get_key(const MapType *t, const Map *m, const void *key, const void **its_key)
+{
+	char *slot = get_any(t, m, key);
+	if (slot == NULL)
+		return NULL;
+	*its_key = slot_key(m, t->key_kind, slot);
+	return slot_elem(m, slot);
+}

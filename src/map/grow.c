@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Making room: the first table, larger ones, and two out of one.
+//
+// All memory that a step needs is had before anything changes. No step copies more than one table,
+// but for keys of hashes that are all alike. A key's hash function may do anything, even to this
+// map: when it did, the step is forgotten.
+#include "map/find.h"
+
+// --- moving entries into new tables --------------------------------------------------------------
+
+typedef struct Move {
+	const MapType *t;
+	const Map *m;
+	char *to[2];       // by the next bit of the hash; both the same where nothing is split
+	uint32_t groups;   // of these
+	uint32_t slots_at; // in these
+	uint32_t shift;    // of that bit
+} Move;
+
+static Move
+move_to(const MapType *t, const Map *m, char *table, uint32_t groups)
+{
+	return (Move){t, m, {table, table}, groups, layout_slots_at(m, groups), 0};
+}
+
+// A key that is not equal to itself may well get another hash now; no matter, nobody finds it.
+static uint64_t
+slot_hash(const MapType *t, const Map *m, const char *slot)
+{
+	return key_hash(t, t->key_kind, key_at(t->key_kind, slot_key(m, t->key_kind, slot)),
+			m->seed);
+}
+
+static inline __attribute__((always_inline)) void
+copy_slot(char *to, const char *from, size_t n)
+{
+	enum { USUAL = 16, SMALL = 8 };
+	if (likely(n == USUAL))
+		memcpy(to, from, USUAL);
+	else if (n == SMALL)
+		memcpy(to, from, SMALL);
+	else
+		memcpy(to, from, n);
+}
+
+// A slot for a key that the table does not have; there is one.
+static inline char *
+put(const Move *mv, char *table, uint64_t hash)
+{
+	uint32_t home = group_of(hash, mv->groups), g = home;
+	for (;;) {
+		char *ctrl = ctrl_of(table, g);
+		Match empty = match_free(ctrl_read(ctrl));
+		if (likely(empty != 0)) {
+			uint32_t i = match_first(empty);
+			ctrl[i] = (char)tag_of(hash);
+			head_of(table)->over += g != home;
+			return slot_in(mv->m, table, mv->slots_at, g, i);
+		}
+		g = g + 1 == mv->groups ? 0 : g + 1;
+	}
+}
+
+static inline void
+move_slot(const Move *mv, const char *slot)
+{
+	uint64_t hash = slot_hash(mv->t, mv->m, slot);
+	char *table = mv->to[(hash >> mv->shift) & 1];
+	copy_slot(put(mv, table, hash), slot, mv->m->slot_bytes);
+}
+
+// Asks for the keys of a group, which lie somewhere else.
+static void
+ask_ahead(const Map *m, char *from, uint32_t g)
+{
+	if (g >= m->groups)
+		return;
+	Match full = match_full(ctrl_read(ctrl_of(from, g)));
+	for (; full != 0; full &= full - 1)
+		__builtin_prefetch(*(char **)(void *)slot_at(m, from, g, match_first(full)));
+}
+
+static void
+move_all(const Move *mv, char *from)
+{
+	enum { AHEAD = 2 };
+	const Map *m = mv->m;
+	bool far = mv->t->key_kind == GO_MAP_KEY_STRING || (m->flags & MAP_KEY_APART) != 0;
+	for (uint32_t g = 0; g < m->groups; g++) {
+		Match full = match_full(ctrl_read(ctrl_of(from, g)));
+		if (far)
+			ask_ahead(m, from, g + AHEAD);
+		for (; full != 0; full &= full - 1)
+			move_slot(mv, slot_at(m, from, g, match_first(full)));
+	}
+}
+
+// A table that has been replaced.
+static void
+give_back(const MapType *t, const Map *m, char *table)
+{
+	if (t->key_kind != GO_MAP_KEY_CALLS && (m->flags & MAP_ITERATED) == 0)
+		map_memory_back(table);
+}
+
+void
+map_set_groups(Map *m, uint32_t groups)
+{
+	m->groups = groups;
+	m->slots_at = layout_slots_at(m, groups);
+}
+
+// --- steps ---------------------------------------------------------------------------------------
+
+// A table that takes the place of the one where the hash leads, with the same entries. The map has
+// one table, or groups are what they were.
+bool
+map_replace(const MapType *t, Map *m, uint64_t hash, uint32_t groups)
+{
+	char *old = table_of(m, hash);
+	uint32_t depth = head_of(old)->depth, changes = m->changes;
+	char *table = table_new(m, groups, depth);
+	if (table == NULL)
+		return false;
+	Move mv = move_to(t, m, table, groups);
+	move_all(&mv, old);
+	if (m->changes != changes)
+		return true;
+	map_set_groups(m, groups);
+	dir_set(m, hash, depth, table);
+	map_changed(m);
+	give_back(t, m, old);
+	return true;
+}
+
+// The table where the hash leads becomes two.
+static bool
+split(const MapType *t, Map *m, uint64_t hash)
+{
+	char *old = table_of(m, hash);
+	uint32_t depth = head_of(old)->depth + 1;
+	char *low = table_new(m, m->groups, depth), *high = table_new(m, m->groups, depth);
+	if (low == NULL || high == NULL)
+		return false;
+	if (depth > dir_bits(m) && !dir_double(m))
+		return false;
+	uint64_t bit = (uint64_t)1 << (SEED_BITS - depth);
+	uint32_t changes = m->changes;
+	Move mv = move_to(t, m, low, m->groups);
+	mv.to[1] = high;
+	mv.shift = SEED_BITS - depth;
+	move_all(&mv, old);
+	if (m->changes != changes)
+		return true;
+	dir_set(m, hash & ~bit, depth, low);
+	dir_set(m, hash | bit, depth, high);
+	m->tables++;
+	m->deepest += depth == dir_bits(m) ? 2 : 0;
+	map_changed(m);
+	give_back(t, m, old);
+	dir_advance(m);
+	return true;
+}
+
+// The table where the hash leads, and the one it was split from, become one again.
+bool
+map_merge(const MapType *t, Map *m, uint64_t hash)
+{
+	char *a = table_of(m, hash);
+	uint32_t depth = head_of(a)->depth, changes = m->changes;
+	char *b = table_of(m, hash ^ (uint64_t)1 << (SEED_BITS - depth));
+	char *table = table_new(m, m->groups, depth - 1);
+	if (table == NULL)
+		return false;
+	Move mv = move_to(t, m, table, m->groups);
+	move_all(&mv, a);
+	move_all(&mv, b);
+	if (m->changes != changes)
+		return true;
+	m->deepest -= depth == dir_bits(m) ? 2 : 0;
+	m->tables--;
+	dir_set(m, hash, depth - 1, table);
+	map_changed(m);
+	give_back(t, m, a);
+	give_back(t, m, b);
+	return true;
+}
+
+// Whether splitting has not helped: tables are nearly empty, but for those whose hashes are alike.
+static bool
+split_is_vain(const Map *m, uint32_t depth)
+{
+	enum { USUAL = 6, EMPTY_PART = 32 };
+	return depth >= USUAL &&
+	       (depth >= SEED_BITS / 2 ||
+		m->count / ((size_t)1 << depth) < m->groups * GROUP_SLOTS / EMPTY_PART);
+}
+
+// Every table becomes twice as large, as the hashes of too many keys are alike.
+static bool
+double_all(const MapType *t, Map *m)
+{
+	uint32_t bits = dir_bits(m), groups = m->groups * 2;
+	size_t n = (size_t)1 << bits;
+	char **made = dir_alloc(n);
+	if (made == NULL)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		if (i > 0 && m->dir[i] == m->dir[i - 1]) {
+			made[i] = made[i - 1];
+			continue;
+		}
+		made[i] = table_new(m, groups, head_of(m->dir[i])->depth);
+		if (made[i] == NULL)
+			return false;
+		Move mv = move_to(t, m, made[i], groups);
+		move_all(&mv, m->dir[i]);
+	}
+	memcpy(m->dir, made, n * sizeof(char *));
+	m->next_dir = NULL;
+	map_set_groups(m, groups);
+	map_changed(m);
+	return true;
+}
+
+// The next size of the only table.
+static uint32_t
+groups_after(const Map *m)
+{
+	uint32_t most = layout_groups_most(m);
+	uint32_t next = layout_groups(m, layout_bytes(m, m->groups * 2));
+	return next < most ? next : most;
+}
+
+Grown
+map_grow(const MapType *t, Map *m, uint64_t hash)
+{
+	const Head *head = head_of(table_of(m, hash));
+	uint32_t slots = m->groups * GROUP_SLOTS, live = table_live(m, table_of(m, hash));
+	bool ok;
+	if (head->dead > 0 && live < slots / 8 * 6)
+		ok = map_replace(t, m, hash, m->groups); // deleted slots were in the way
+	else if (m->tables == 1 && m->groups < layout_groups_most(m))
+		ok = map_replace(t, m, hash, groups_after(m));
+	else if (!split_is_vain(m, head->depth + 1))
+		ok = split(t, m, hash);
+	else if (live < slots)
+		return GROW_NOT;
+	else
+		ok = double_all(t, m);
+	return ok ? GROW_DONE : GROW_FAILED;
+}
+
+// --- beginning and ending ------------------------------------------------------------------------
+
+void
+map_forget(Map *m)
+{
+	dir_none(m);
+	m->epoch++;
+}
+
+bool
+map_begin(const MapType *t, Map *m)
+{
+	map_lay_out(t, m);
+	uint32_t bits = m->hint_bits, depth = bits > 1 ? bits : 0;
+	uint32_t least = layout_groups(m, layout_bytes(m, 1));
+	map_set_groups(m, m->hint_groups != 0 ? m->hint_groups : least);
+	if (!dir_make(m, bits > 1 ? bits : 1))
+		goto fail;
+	size_t n = (size_t)1 << depth;
+	for (size_t i = 0; i < n; i++) {
+		char *table = table_new(m, m->groups, depth);
+		if (table == NULL)
+			goto fail;
+		dir_set(m, depth != 0 ? (uint64_t)i << (SEED_BITS - depth) : 0, depth, table);
+	}
+	m->tables = n;
+	m->deepest = depth != 0 ? n : 0;
+	map_changed(m);
+	return true;
+fail:
+	map_forget(m);
+	return false;
+}

@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What a map is made of.
+//
+// Entries lie in slots, a key and its element side by side; eight slots make a group, which has
+// eight control bytes, one for each slot: empty, deleted, or the low 7 bits of the key's hash.
+// Groups make a table, of a few KiB at most, with all control bytes in front, so that these stay in
+// the caches when the slots do not; and a directory of tables makes the map:
+//
+//	hash   63 ............ 32 31 ........... 0
+//	       directory (top)    group         tag (low 7)
+//
+//	dir[hash >> shift] -> table   Head
+//	                              control bytes   group 0   c0 c1 ... c7
+//	                                              group 1   c0 ...
+//	                              slots           group 0   slot 0 | slot 1 | ... | slot 7
+//	                                              group 1   slot 0 | ...
+//
+// A key belongs into the group its hash names, and when that is full into the next one that is not;
+// a search ends at the first group with an empty slot. So nothing is counted when an entry comes
+// into its own group. Those in another one are counted in the table's head, and when they are too
+// many the table is replaced: by a larger one, as long as it is the only one, then by two, of
+// which each takes the hashes with one value of the next bit. An insert does no more than that.
+//
+// Several entries of the directory lead to the same table while that has not been split as often
+// as others. A table of depth d holds the hashes whose top d bits are those of any of its entries.
+//
+// Invariants:
+//   I1  A table that the directory no longer leads to is never written again, and given back only
+//       when no iterator may be in it, nor a search that a key's function interrupts. All tables
+//       of a map have the same number of groups.
+//   I2  A key is in the group its hash names or in one behind it (the first follows the last), and
+//       no group before that one has an empty slot.
+//   I3  Head.over is the number of entries that are not in the group their hash names, Head.dead
+//       that of deleted slots.
+//   I4  An empty or deleted slot of a map with pointers, and the element part of one of any map,
+//       is zero.
+//   I5  Two tables become one only when each of their keys equals itself: see iter.c.
+//   I6  Until the first entry comes dir leads to an empty group that all maps share, and tables is
+//       0. With one table dir is `one`, both of it.
+// Who may touch a map: whoever the program lets. The mark finds out about some who should not:
+// misuse.h.
+#ifndef UNDERGO_MAP_MAP_IMPL_H
+#define UNDERGO_MAP_MAP_IMPL_H
+
+#include "arch/match.h"
+#include "map/hash.h"
+#include "map/map.h"
+#include "mem/heap.h"
+#include "sched/sched.h"
+
+enum {
+	GROUP_SLOTS = MATCH_BYTES,
+	APART_BYTES = 128, // longer keys and elements lie apart, in objects of their own
+	CTRL_EMPTY = 0,    // fresh memory is a table without entries
+	CTRL_DELETED = 1,
+	CTRL_FULL = 0x80, // and the tag
+	SEED_BITS = 64,
+#ifdef UNDERGO_STRESS
+	TABLE_BYTES = 1024,
+	TABLE_BYTES_MAX = 2048,
+#else
+	TABLE_BYTES = 16384,     // of the largest tables,
+	TABLE_BYTES_MAX = 32768, // unless slots are large
+#endif
+	TABLE_GROUPS_LEAST = 4, // of the largest tables, however large slots are
+};
+
+struct go_map {
+	// What a search needs.
+	size_t count;       // known to: gccgo
+	ATOMIC(G *) writer; // who changes the map now; see misuse.h
+	char **dir;         // a table for each value of the top bits of a hash
+	uint64_t seed;
+	uint32_t groups;   // of each table
+	uint32_t slots_at; // in each table
+	uint16_t slot_bytes;
+	uint16_t elem_at;      // in a slot
+	uint8_t align;         // of slots, at least that of a word
+	uint8_t flags;         // MAP_ bits
+	ATOMIC(uint8_t) shift; // 64 minus the directory's bits, of which there is at least one
+	uint8_t hint_bits;     // directory bits to begin with
+	uint32_t epoch;        // rises when a table is replaced
+	uint32_t clears;       // rises when all entries go at once
+	size_t low;            // with fewer entries tables are merged
+	// The rest.
+	char *one[2];
+	uint32_t mask;        // bit i: word i of a slot is a pointer
+	uint32_t hint_groups; // of the first tables; 0: one
+	char **next_dir;      // NULL, or what will be the directory: twice as long
+	size_t next_done;     // so many entries of dir are in it
+	size_t deepest;       // tables that have as many bits as the directory
+	size_t tables;
+	uint32_t changes; // rises with each change by the slow path, for keys with functions
+};
+static_assert(offsetof(Map, count) == 0, "compiled Go code reads len here");
+
+enum {
+	MAP_KEY_APART = 1,
+	MAP_ELEM_APART = 2,
+	MAP_LAID_OUT = 4, // the fields of the layout are set
+	MAP_CHECKED = 8,  // GODEBUG=mapcheck
+	MAP_ITERATED = 16, // an iterator may be in a table that was replaced
+};
+
+// A table begins with it.
+typedef struct Head {
+	uint32_t over;  // I3
+	uint32_t dead;  // I3
+	uint32_t depth; // top bits of the hashes here that are all the same
+	uint32_t unused;
+} Head;
+
+static inline Head *
+head_of(char *table)
+{
+	return (Head *)(void *)table;
+}
+
+static inline uint32_t
+dir_bits(const Map *m)
+{
+	return SEED_BITS - load_rlx(&m->shift); // order: own
+}
+
+extern char *const dir_empty[2]; // I6
+
+// Entries of the map that may be in other groups than their own. With groups filled to 7 of 8
+// slots on the average about so many are.
+static inline uint32_t
+over_most(uint32_t groups)
+{
+	return groups * 5 / 8;
+}
+
+// --- groups --------------------------------------------------------------------------------------
+
+// The control bytes of a group.
+static inline char *
+ctrl_of(char *table, uint32_t g)
+{
+	return table + sizeof(Head) + (size_t)g * GROUP_SLOTS;
+}
+
+static inline uint64_t
+ctrl_read(const char *ctrl)
+{
+	return hash_read8(ctrl);
+}
+
+// Each tag eight times. One load is faster than making eight of one.
+enum { TAGS = 128 };
+extern const uint64_t tag_words[TAGS];
+
+static inline uint8_t
+tag_of(uint64_t hash)
+{
+	return (uint8_t)(CTRL_FULL | hash);
+}
+
+static inline Match
+match_tag(uint64_t ctrl, uint64_t hash)
+{
+	return MATCH_CLEAN(match_bytes_dirty(ctrl, tag_words[hash % TAGS]));
+}
+
+static inline Match
+match_empty(uint64_t ctrl)
+{
+	return match_byte(ctrl, CTRL_EMPTY);
+}
+
+static inline Match
+match_full(uint64_t ctrl)
+{
+	return match_top(ctrl);
+}
+
+// Empty or deleted.
+static inline Match
+match_free(uint64_t ctrl)
+{
+	return match_top(~ctrl);
+}
+
+// The group that a hash names, of so many.
+static inline uint32_t
+group_of(uint64_t hash, uint32_t groups)
+{
+	return (uint32_t)(((hash & UINT32_MAX) * groups) >> 32);
+}
+
+// Slot i of a group. slots_at: Map.slots_at, or of a table with another number of groups.
+static inline char *
+slot_in(const Map *m, char *table, uint32_t slots_at, uint32_t g, uint32_t i)
+{
+	return table + slots_at + ((size_t)g * GROUP_SLOTS + i) * m->slot_bytes;
+}
+
+static inline char *
+slot_at(const Map *m, char *table, uint32_t g, uint32_t i)
+{
+	return slot_in(m, table, m->slots_at, g, i);
+}
+
+static inline char *
+table_of(const Map *m, uint64_t hash)
+{
+	// order: observe <- dir_set: a directory at least as long
+	uint8_t shift = load_acq(&m->shift);
+	return m->dir[hash >> shift];
+}
+
+// --- keys ----------------------------------------------------------------------------------------
+
+// A key on its way: a word, or where it lies.
+typedef struct Key {
+	uint64_t word; // GO_MAP_KEY_32, GO_MAP_KEY_64
+	const char *p; // the bytes of a string; the key itself, of all others
+	size_t n;      // of a string
+} Key;
+
+// Where an entry's key is, given its slot.
+static inline const char *
+slot_key(const Map *m, go_map_key kind, const char *slot)
+{
+	bool may_be_apart = kind == GO_MAP_KEY_BYTES || kind == GO_MAP_KEY_CALLS;
+	return may_be_apart && unlikely((m->flags & MAP_KEY_APART) != 0)
+		   ? *(char *const *)(const void *)slot
+		   : slot;
+}
+
+static inline char *
+slot_elem(const Map *m, char *slot)
+{
+	char *elem = slot + m->elem_at;
+	return unlikely((m->flags & MAP_ELEM_APART) != 0) ? *(char **)(void *)elem : elem;
+}
+
+static inline Key
+key_at(go_map_key kind, const void *p)
+{
+	Key k = {0, p, 0};
+	if (kind == GO_MAP_KEY_32) {
+		k.word = hash_read4(p);
+	} else if (kind == GO_MAP_KEY_64) {
+		k.word = hash_read8(p);
+	} else if (kind == GO_MAP_KEY_STRING) {
+		const go_bytes *s = p;
+		k.p = s->p;
+		k.n = s->n;
+	}
+	return k;
+}
+
+// Of floats and keys with functions: calls.c.
+uint64_t key_hash_call(const MapType *t, const char *key, uint64_t seed);
+bool key_equal_call(const MapType *t, const char *a, const char *b);
+
+// kind is constant in the fast paths. May leave the runtime for ever, where the type has functions.
+static inline uint64_t
+key_hash(const MapType *t, go_map_key kind, Key k, uint64_t seed)
+{
+	switch (kind) {
+	case GO_MAP_KEY_32:
+	case GO_MAP_KEY_64:
+		return hash_word(k.word, seed);
+	case GO_MAP_KEY_STRING:
+		return hash_bytes(k.p, k.n, seed);
+	case GO_MAP_KEY_BYTES:
+		return hash_bytes(k.p, t->key_bytes, seed);
+	default:
+		return key_hash_call(t, k.p, seed);
+	}
+}
+
+static inline bool
+bytes_equal(const char *a, const char *b, size_t n)
+{
+	enum { WORD = 8 };
+	if (n > 2 * WORD)
+		return memcmp(a, b, n) == 0;
+	if (n >= WORD)
+		return ((hash_read8(a) ^ hash_read8(b)) |
+			(hash_read8(a + n - WORD) ^ hash_read8(b + n - WORD))) == 0;
+	if (n >= WORD / 2)
+		return ((hash_read4(a) ^ hash_read4(b)) |
+			(hash_read4(a + n - WORD / 2) ^ hash_read4(b + n - WORD / 2))) == 0;
+	return n == 0 || hash_read_few(a, n) == hash_read_few(b, n);
+}
+
+// at: the key in a slot.
+static inline bool
+key_equal(const MapType *t, go_map_key kind, Key k, const char *at)
+{
+	switch (kind) {
+	case GO_MAP_KEY_32:
+		return hash_read4(at) == k.word;
+	case GO_MAP_KEY_64:
+		return hash_read8(at) == k.word;
+	case GO_MAP_KEY_STRING: {
+		const go_bytes *s = (const void *)at;
+		return s->n == k.n && (s->p == k.p || bytes_equal(s->p, k.p, k.n));
+	}
+	case GO_MAP_KEY_BYTES:
+		return bytes_equal(at, k.p, t->key_bytes);
+	default:
+		return key_equal_call(t, at, k.p);
+	}
+}
+
+// --- what one file has and others use ------------------------------------------------------------
+
+// memory.c. NULL without memory.
+void *map_memory(size_t bytes, uint32_t mask); // mask 0: no pointers inside
+void *map_memory_typed(const HeapType *t, size_t elems);
+void *map_memory_apart(size_t bytes, const HeapType *t, uint32_t mask); // t may be NULL
+void map_memory_back(void *p);
+extern ATOMIC_U32 map_memory_ends; // for tests: so many allocations from now on one fails
+
+// layout.c
+void map_lay_out(const MapType *t, Map *m);                 // sets the fields of the layout, once
+uint32_t layout_slots_at(const Map *m, uint32_t groups);
+size_t layout_bytes(const Map *m, uint32_t groups);         // of a table
+uint32_t layout_groups(const Map *m, size_t bytes);         // in a table of about so many bytes
+uint32_t layout_groups_most(const Map *m);                  // before tables are split instead
+const HeapType *layout_type(const Map *m, uint32_t groups); // of a table; NULL without memory
+
+// table.c
+char *table_new(const Map *m, uint32_t groups, uint32_t depth); // NULL without memory
+uint32_t table_live(const Map *m, char *table);
+void table_each(const Map *m, char *table, void (*fn)(void *ctx, char *slot), void *ctx);
+void table_wipe(const Map *m, char *table);
+
+// grow.c. Makes the first tables, or more room where the hash leads. Without memory nothing has
+// changed.
+typedef enum Grown {
+	GROW_FAILED, // no memory
+	GROW_DONE,
+	GROW_NOT, // it would not help: more entries have to be in other groups than their own
+} Grown;
+bool map_begin(const MapType *t, Map *m); // false: no memory
+Grown map_grow(const MapType *t, Map *m, uint64_t hash);
+// Another table with the same entries, of so many groups; or one of two. False: no memory.
+bool map_replace(const MapType *t, Map *m, uint64_t hash, uint32_t groups);
+bool map_merge(const MapType *t, Map *m, uint64_t hash);
+void map_set_groups(Map *m, uint32_t groups);
+void map_forget(Map *m); // all tables
+
+// dir.c
+char **dir_alloc(size_t n);           // NULL without memory
+void dir_none(Map *m);                // the one without tables
+bool dir_make(Map *m, uint32_t bits); // all entries NULL
+bool dir_double(Map *m);
+void dir_advance(Map *m); // a part of the next doubling
+void dir_set(Map *m, uint64_t hash, uint32_t depth, char *table);
+void dir_halve(Map *m);
+
+// shrink.c. After a delete at this hash that has left the map with few entries.
+void map_shrink(const MapType *t, Map *m, uint64_t hash);
+void map_changed(Map *m); // after tables have been replaced
+
+#endif

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Finding out that goroutines use one map at the same time, and one of them changes it.
+//
+// Who changes a map leaves its G in Map.writer while it does. Whoever comes and finds one there, or
+// goes and does not find its own, has met another: the process dies with Go's text. Nothing is
+// locked and no order is kept: the accesses race anyway, and the mark is in the line of the count,
+// which each of them reads or writes. A program whose accesses are ordered, by whatever means, has
+// the last writer's NULL in sight each time, so it is never accused.
+//
+// No mark is set while functions of the key's type run, which may leave for ever: they are called
+// by who only reads so far.
+//
+// With GODEBUG=mapcheck=1 a writer now and then lets others run while its mark is set, and a reader
+// looks for a while whether somebody comes to write (misuse.c).
+#ifndef UNDERGO_MAP_MISUSE_H
+#define UNDERGO_MAP_MISUSE_H
+
+#include "map/map_impl.h"
+
+typedef enum Misuse {
+	MISUSE_WRITES,    // both write
+	MISUSE_READ,      // one reads
+	MISUSE_ITERATION, // one iterates
+	MISUSE_CLONE,     // one clones
+} Misuse;
+
+// Dies, of what the caller did while gp wrote; NULL: nobody knows who.
+COLD NORETURN void misuse_fatal(const Map *m, Misuse what, G *gp);
+COLD void misuse_linger(void);                         // GODEBUG=mapcheck: while the mark is set
+COLD void misuse_look_long(const Map *m, Misuse what); // and while somebody reads
+
+// To be called before the map is looked at; the first where every instruction counts.
+static inline void
+reading_front(const Map *m, Misuse what)
+{
+	G *gp = load_rlx(&m->writer); // order: hint
+	if (unlikely(gp != NULL))
+		misuse_fatal(m, what, gp);
+}
+
+static inline void
+reading(const Map *m, Misuse what)
+{
+	reading_front(m, what);
+	if (unlikely((m->flags & MAP_CHECKED) != 0))
+		misuse_look_long(m, what);
+}
+
+static inline G *
+writing_begin(Map *m)
+{
+	G *gp = load_rlx(&m->writer); // order: hint
+	if (unlikely(gp != NULL))
+		misuse_fatal(m, MISUSE_WRITES, gp);
+	G *self = sched_g();
+	store_rlx(&m->writer, self); // order: hint
+	if (unlikely((m->flags & MAP_CHECKED) != 0))
+		misuse_linger();
+	return self;
+}
+
+static inline void
+writing_end(Map *m, const G *self)
+{
+	G *gp = load_rlx(&m->writer); // order: hint
+	if (unlikely(gp != self))
+		misuse_fatal(m, MISUSE_WRITES, gp);
+	store_rlx(&m->writer, NULL); // order: hint
+}
+
+#endif

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// One table: making it, putting entries into a new one, looking at all of them.
+#include "map/find.h"
+
+#define TAG(n) UINT64_C(0x0101010101010101) * (CTRL_FULL + (n))
+#define TAGS_4(n) TAG(n), TAG((n) + 1), TAG((n) + 2), TAG((n) + 3)
+#define TAGS_16(n) TAGS_4(n), TAGS_4((n) + 4), TAGS_4((n) + 8), TAGS_4((n) + 12)
+#define TAGS_64(n) TAGS_16(n), TAGS_16((n) + 16), TAGS_16((n) + 32), TAGS_16((n) + 48)
+const uint64_t tag_words[TAGS] = {TAGS_64(0), TAGS_64(64)};
+
+static char *
+table_alloc(const Map *m, uint32_t groups)
+{
+	if (m->mask == 0)
+		return map_memory(layout_bytes(m, groups), 0);
+	const HeapType *type = layout_type(m, groups);
+	return type != NULL ? map_memory_typed(type, 1) : NULL;
+}
+
+char *
+table_new(const Map *m, uint32_t groups, uint32_t depth)
+{
+	char *table = table_alloc(m, groups);
+	if (table != NULL)
+		head_of(table)->depth = depth;
+	return table;
+}
+
+uint32_t
+table_live(const Map *m, char *table)
+{
+	uint32_t n = 0;
+	for (uint32_t g = 0; g < m->groups; g++) {
+		uint64_t ctrl = ctrl_read(ctrl_of(table, g));
+		n += (uint32_t)__builtin_popcountll(match_full(ctrl));
+	}
+	return n;
+}
+
+void
+table_each(const Map *m, char *table, void (*fn)(void *ctx, char *slot), void *ctx)
+{
+	for (uint32_t g = 0; g < m->groups; g++) {
+		Match full = match_full(ctrl_read(ctrl_of(table, g)));
+		for (; full != 0; full &= full - 1)
+			fn(ctx, slot_at(m, table, g, match_first(full)));
+	}
+}
+
+// Of no entries, with the same depth.
+void
+table_wipe(const Map *m, char *table)
+{
+	Head *head = head_of(table);
+	head->over = head->dead = 0;
+	memset(ctrl_of(table, 0), 0, layout_bytes(m, m->groups) - sizeof(Head));
+}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Maps without memory: at each of the allocations of an operation there is none, and the map is as
+// it was. Hashes that are all alike, and hints that are too large.
+#include "map/map_impl.h"
+#include "map_kinds.h"
+
+// --- none at some point --------------------------------------------------------------------------
+
+static void
+expect_ids(const KeyKind *kind, const Map *m, uint32_t n)
+{
+	AnyKey k;
+	map_verify(&kind->type, m);
+	expect_eq(map_len(m), n);
+	for (uint32_t id = 0; id < n; id += n / 50 + 1) {
+		kind->make(&k, id);
+		uint32_t *elem = map_get(&kind->type, m, &k);
+		expect(elem != NULL);
+		expect_eq(*elem, id);
+	}
+	kind->make(&k, n);
+	expect(map_get(&kind->type, m, &k) == NULL);
+}
+
+// Assigns the n-th, while the first, second, third... allocation fails, until it does not.
+static uint32_t
+assign_failing(const KeyKind *kind, Map *m, uint32_t n)
+{
+	AnyKey k;
+	uint32_t failed = 0;
+	kind->make(&k, n);
+	for (uint32_t at = 1;; at++) {
+		store_rlx(&map_memory_ends, at);
+		uint32_t *elem = map_assign(&kind->type, m, &k);
+		store_rlx(&map_memory_ends, 0);
+		if (elem != NULL) {
+			*elem = n;
+			return failed;
+		}
+		failed++;
+		expect_ids(kind, m, n);
+	}
+}
+
+GO_TEST(map_no_memory, 1)
+{
+	for (int i = 0; i < KEY_KINDS; i++) {
+		const KeyKind *kind = &key_kinds[i];
+		uint32_t failed = 0, most = 0, ids = (uint32_t)test_scale(4000);
+		Map *m = map_new(&kind->type, 0);
+		for (uint32_t n = 0; n < ids; n++) {
+			uint32_t f = assign_failing(kind, m, n);
+			failed += f;
+			most = f > most ? f : most;
+		}
+		expect_ids(kind, m, ids);
+		expect(failed > 5 && most >= (ids >= 4000 ? 2 : 1));
+		for (uint32_t at = 1; at < 8; at++) {
+			store_rlx(&map_memory_ends, at);
+			Map *other = map_clone(&kind->type, m);
+			store_rlx(&map_memory_ends, 0);
+			if (other != NULL)
+				expect_ids(kind, other, ids);
+			store_rlx(&map_memory_ends, at);
+			other = map_new(&kind->type, 1000);
+			store_rlx(&map_memory_ends, 0);
+			if (other != NULL)
+				map_verify(&kind->type, other);
+		}
+		for (uint32_t n = ids - 1; n > 0; n--) { // shrinking waits for memory
+			AnyKey k;
+			kind->make(&k, n);
+			store_rlx(&map_memory_ends, n % 3);
+			expect(map_delete(&kind->type, m, &k));
+			store_rlx(&map_memory_ends, 0);
+			if (n % 256 == 0)
+				expect_ids(kind, m, n);
+		}
+	}
+}
+
+// --- poor hashes ---------------------------------------------------------------------------------
+
+static uint64_t
+same_hash(const void *key, uint64_t seed, const MapType *t)
+{
+	(void)key;
+	(void)seed;
+	(void)t;
+	return 7;
+}
+
+static bool
+same_equal(const void *a, const void *b, const MapType *t)
+{
+	(void)t;
+	return memcmp(a, b, sizeof(uint32_t)) == 0;
+}
+
+// Slow, but right, and no larger than need be.
+GO_TEST(map_nothing_alike, 1)
+{
+	static const MapType t = {
+	    .key_bytes = 4,
+	    .key_align = 4,
+	    .elem_bytes = 4,
+	    .elem_align = 4,
+	    .key_kind = GO_MAP_KEY_CALLS,
+	    .hash = same_hash,
+	    .equal = same_equal,
+	};
+	Map *m = map_new(&t, 0);
+	enum { KEYS = 3000 };
+	for (uint32_t i = 0; i < KEYS; i++)
+		*(uint32_t *)map_assign(&t, m, &i) = i;
+	map_verify(&t, m);
+	expect((size_t)m->groups * m->tables * GROUP_SLOTS < 64 * KEYS);
+	for (uint32_t i = 0; i < KEYS; i++)
+		expect_eq(*(uint32_t *)map_get(&t, m, &i), i);
+	for (uint32_t i = 0; i < KEYS; i++)
+		expect(map_delete(&t, m, &i));
+	expect_eq(map_len(m), 0);
+}
+
+GO_TEST(map_huge_hint, 1)
+{
+	static const size_t hints[] = {9, 100, 800, 900, 1000, 5000, 100000, 1000000};
+	const MapType *t = &key_kinds[1].type;
+	for (size_t i = 0; i < sizeof(hints) / sizeof(hints[0]); i++) {
+		Map *m = map_new(t, hints[i]);
+		size_t slots = m->tables * m->groups * GROUP_SLOTS;
+		expect(slots >= hints[i] && slots <= hints[i] * 3 + 64);
+		map_verify(t, m);
+	}
+	expect(map_new(t, SIZE_MAX) == NULL);
+	expect(map_new(t, SIZE_MAX / 64) == NULL);
+}
