@@ -110,6 +110,28 @@ GO_TEST(map_structures, 1)
 	expect_eq(go_map_get(t, 7), 4);
 }
 
+// What an element is worked out from may use the map, as where results are kept for later. A
+// structure, as compilers may look for its place first.
+typedef GO_MAP(int, struct place) Places;
+
+static struct place
+filled(Places p, int from)
+{
+	for (int i = from; i < from + 1000; i++)
+		go_map_put(p, i, ((struct place){i, i, i}));
+	return (struct place){from, from, from};
+}
+
+GO_TEST(map_put_value_first, 1)
+{
+	Places p;
+	expect_eq(go_map_init(p, 0), 0);
+	for (int i = 1; i < 100; i++)
+		go_map_put(p, -i, filled(p, i * 1000));
+	for (int i = 1; i < 100; i++)
+		expect_eq(go_map_get(p, -i).z, i * 1000);
+}
+
 // 0 and -0 are one key. A NaN is a key of its own each time, and found by iterating alone.
 GO_TEST(map_floating_point, 1)
 {
