@@ -453,6 +453,32 @@ test_map_from_a_thread(void)
 	expect(go_map_get(p, 2999) == 2999);
 }
 
+// One that nothing made known to the runtime looks words and texts up.
+static void *
+on_bare_thread(void *arg)
+{
+	Prices *p = arg;
+	uintptr_t n = 0;
+	for (int i = 0; i < 6000; i++)
+		n += go_map_has(*p, i);
+	return (void *)n;
+}
+
+void
+test_map_from_a_bare_thread(void)
+{
+	Prices p;
+	pthread_t t;
+	void *n;
+	expect_eq(setenv("GODEBUG", "mapcheck=1", 1), 0);
+	expect_eq(go_map_init(p, 0), 0);
+	for (int i = 0; i < 3000; i++)
+		go_map_put(p, i, i);
+	expect_eq(pthread_create(&t, NULL, on_bare_thread, &p), 0);
+	pthread_join(t, &n);
+	expect_eq((uintptr_t)n, 3000);
+}
+
 // Readers together, writers alone: never accused of anything.
 static go_rwmutex lock;
 static Pointers shared;
