@@ -57,11 +57,11 @@ typedef struct go_map_iter {
 
 /* GO_MAP - the type of maps from K to V. Two uses make two types, so give it a name. For C; in C++
  * use what is below. All zero it is a map that is always empty, as Go's nil map. */
-#define GO_MAP(K, V)                \
-	union {                     \
-		go_map *map;        \
-		const K *key_type_; \
-		V *elem_type_;      \
+#define GO_MAP(K, V)                            \
+	union {                                 \
+		go_map *map;                    \
+		const __typeof__(K) *key_type_; \
+		__typeof__(V) *elem_type_;      \
 	}
 
 /* go_map_init - make m a new map with room for n entries. 0, or GO_ENOMEM: m is nil. */

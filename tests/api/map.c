@@ -132,6 +132,23 @@ GO_TEST(map_put_value_first, 1)
 		expect_eq(go_map_get(p, -i).z, i * 1000);
 }
 
+// Types that cannot be written before the name of what has them.
+static int
+seven(void)
+{
+	return 7;
+}
+
+GO_TEST(map_of_functions, 1)
+{
+	GO_MAP(int (*)(void), int (*)(void)) m;
+	expect_eq(go_map_init(m, 0), 0);
+	go_map_put(m, seven, seven);
+	expect_eq(go_map_get(m, seven)(), 7);
+	go_map_each (m, it)
+		expect((*it.key)() == 7 && (*it.elem)() == 7);
+}
+
 // 0 and -0 are one key. A NaN is a key of its own each time, and found by iterating alone.
 GO_TEST(map_floating_point, 1)
 {
