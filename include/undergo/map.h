@@ -94,8 +94,13 @@ typedef struct go_map_iter {
 /* go_map_try_at - the same; NULL without memory, and nothing has changed. */
 #define go_map_try_at(m, k) ((__typeof__((m).elem_type_))GO_MAP_CALL_(go_map_try_at_, m, k))
 
-/* go_map_put - let v be the element of a key. As go_map_at. */
-#define go_map_put(m, k, v) ((void)(*go_map_at(m, k) = (v)))
+/* go_map_put - let v be the element of a key. As go_map_at. What v does to the map comes first. */
+#define go_map_put(m, k, v)                                             \
+	__extension__({                                                 \
+		__typeof__(*(m).key_type_) go_put_key_ = (k);           \
+		__typeof__(*(m).elem_type_) go_put_elem_ = (v);         \
+		(void)(*go_map_at(m, go_put_key_) = go_put_elem_);      \
+	})
 
 /* go_map_del - remove a key. Whether it was there. */
 #define go_map_del(m, k) GO_MAP_CALL_(go_map_del_, m, k)
@@ -178,6 +183,9 @@ struct go_map_type {
 /* GO_MAP_TYPE_OF - a pointer to the go_map_type of a map made with GO_MAP. */
 #define GO_MAP_TYPE_OF(m)                                           \
 	__extension__({                                             \
+		_Static_assert(__alignof__(*(m).key_type_) <= 16 &&         \
+				   __alignof__(*(m).elem_type_) <= 16,      \
+			       "keys and elements of maps are aligned to 16 at most"); \
 		static const go_map_type go_map_type_ = {           \
 		    .key_bytes = GO_MAP_KEY_BYTES_(*(m).key_type_), \
 		    .elem_bytes = sizeof(*(m).elem_type_),          \

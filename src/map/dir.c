@@ -103,6 +103,7 @@ dir_double(Map *m)
 		return false;
 	copy_ahead(m, SIZE_MAX);
 	publish(m, m->next_dir, dir_bits(m) + 1);
+	m->one[0] = m->one[1] = NULL; // or it keeps alive what lies there later
 	m->next_dir = NULL;
 	m->deepest = 0;
 	return true;

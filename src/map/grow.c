@@ -253,10 +253,14 @@ map_grow(const MapType *t, Map *m, uint64_t hash)
 
 // --- beginning and ending ------------------------------------------------------------------------
 
+// The room that the map was made with is had once: who puts an entry and takes it away, over and
+// over, does not get all of it each time.
 void
 map_forget(Map *m)
 {
 	dir_none(m);
+	m->hint_bits = 0;
+	m->hint_groups = 0;
 	m->epoch++;
 }
 
@@ -281,6 +285,6 @@ map_begin(const MapType *t, Map *m)
 	map_changed(m);
 	return true;
 fail:
-	map_forget(m);
+	dir_none(m);
 	return false;
 }

@@ -344,7 +344,7 @@ Grown map_grow(const MapType *t, Map *m, uint64_t hash);
 bool map_replace(const MapType *t, Map *m, uint64_t hash, uint32_t groups);
 bool map_merge(const MapType *t, Map *m, uint64_t hash);
 void map_set_groups(Map *m, uint32_t groups);
-void map_forget(Map *m); // all tables
+void map_forget(Map *m); // all tables, and the hint
 
 // dir.c
 char **dir_alloc(size_t n);           // NULL without memory

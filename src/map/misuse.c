@@ -55,7 +55,9 @@ tell(const void *arg)
 void
 misuse_fatal(const Map *m, Misuse what, G *gp)
 {
-	if (gp == CAUGHT)
+	if (!sched_attached())
+		gp = NULL;
+	else if (gp == CAUGHT)
 		hold_still();
 	wait_for(m, gp);
 	switch (what) {
@@ -72,10 +74,11 @@ misuse_fatal(const Map *m, Misuse what, G *gp)
 
 // --- GODEBUG=mapcheck ----------------------------------------------------------------------------
 
+// A thread that looks a word up may be one that the runtime has not seen yet.
 static bool
 by_chance(void)
 {
-	return base_rand_below(&sched_m()->rand, LINGER_ONE_IN) == 0;
+	return sched_attached() && base_rand_below(&sched_m()->rand, LINGER_ONE_IN) == 0;
 }
 
 // Others run: on this P first, then on any.

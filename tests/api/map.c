@@ -132,6 +132,45 @@ GO_TEST(map_pointers, 1)
 	expect_eq(sum, 2000 * 1999 / 2);
 }
 
+// What an element is worked out from may use the map, as where results are kept for later. A
+// structure, as compilers may look for its place first.
+typedef GO_MAP(int, struct place) Places;
+
+static struct place
+filled(Places p, int from)
+{
+	for (int i = from; i < from + 1000; i++)
+		go_map_put(p, i, ((struct place){i, i, i}));
+	return (struct place){from, from, from};
+}
+
+GO_TEST(map_put_value_first, 1)
+{
+	Places p;
+	expect_eq(go_map_init(p, 0), 0);
+	for (int i = 1; i < 100; i++)
+		go_map_put(p, -i, filled(p, i * 1000));
+	for (int i = 1; i < 100; i++)
+		expect_eq(go_map_get(p, -i).z, i * 1000);
+}
+
+// Types that cannot be written before the name of what has them.
+static int
+seven(void)
+{
+	return 7;
+}
+
+GO_TEST(map_of_functions, 1)
+{
+	GO_MAP(int (*)(void), int (*)(void)) m;
+	expect_eq(go_map_init(m, 0), 0);
+	go_map_put(m, seven, seven);
+	expect_eq(go_map_get(m, seven)(), 7);
+	go_map_each (m, it)
+		expect((*it.key)() == 7 && (*it.elem)() == 7);
+}
+
 // 0 and -0 are one key. A NaN is a key of its own each time, and found by iterating alone.
 GO_TEST(map_floating_point, 1)
 {
@@ -451,6 +490,32 @@ test_map_from_a_thread(void)
 	expect_eq(pthread_create(&t, NULL, on_thread, &p), 0);
 	pthread_join(t, NULL);
 	expect(go_map_get(p, 2999) == 2999);
+}
+
+// One that nothing made known to the runtime looks words and texts up.
+static void *
+on_bare_thread(void *arg)
+{
+	Prices *p = arg;
+	uintptr_t n = 0;
+	for (int i = 0; i < 6000; i++)
+		n += go_map_has(*p, i);
+	return (void *)n;
+}
+
+void
+test_map_from_a_bare_thread(void)
+{
+	Prices p;
+	pthread_t t;
+	void *n;
+	expect_eq(setenv("GODEBUG", "mapcheck=1", 1), 0);
+	expect_eq(go_map_init(p, 0), 0);
+	for (int i = 0; i < 3000; i++)
+		go_map_put(p, i, i);
+	expect_eq(pthread_create(&t, NULL, on_bare_thread, &p), 0);
+	pthread_join(t, &n);
+	expect_eq((uintptr_t)n, 3000);
 }
 
 // Readers together, writers alone: never accused of anything.

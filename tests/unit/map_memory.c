@@ -135,3 +135,35 @@ GO_TEST(map_huge_hint, 1)
 	expect(map_new(t, SIZE_MAX) == NULL);
 	expect(map_new(t, SIZE_MAX / 64) == NULL);
 }
+
+// A map that is emptied does not make all the room of its hint again.
+GO_TEST(map_hint_is_had_once, 1)
+{
+	AnyKey k;
+	const KeyKind *kind = &key_kinds[1];
+	for (int cleared = 0; cleared < 2; cleared++) {
+		Map *m = map_new(&kind->type, 100000);
+		for (uint32_t i = 0; i < 2; i++) {
+			kind->make(&k, i);
+			expect(map_assign(&kind->type, m, &k) != NULL);
+			expect(i == 0 ? m->tables > 1 : m->tables == 1);
+			if (cleared)
+				map_clear(&kind->type, m);
+			else
+				expect(map_delete(&kind->type, m, &k));
+		}
+	}
+}
+
+// The first two tables are not kept alive when they are the map's no more.
+GO_TEST(map_first_tables_go, 1)
+{
+	AnyKey k;
+	const KeyKind *kind = &key_kinds[1];
+	Map *m = map_new(&kind->type, 0);
+	for (uint32_t i = 0; m->dir == m->one || m->tables == 0; i++) {
+		kind->make(&k, i);
+		expect(map_assign(&kind->type, m, &k) != NULL);
+	}
+	expect(m->one[0] == NULL && m->one[1] == NULL);
+}
