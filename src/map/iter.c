@@ -41,7 +41,7 @@ typedef struct Iter {
 	uint32_t group;  // at which it is
 	uint32_t epoch;  // of the map when it was last compared
 	uint32_t clears; // of the map when it began
-	uint8_t todo;    // slots of the group, turned, that are still to look at
+	uint8_t slots;   // slots of the group, turned, that are still to look at
 	uint8_t turn;    // the slot that is looked at first
 	uint8_t depth;   // of the table
 	uint8_t flags;
@@ -86,7 +86,7 @@ enter_group(Iter *it)
 	char *ahead = slot_in(it->m, it->table, it->slots_at, it->group + AHEAD, 0);
 	for (int i = 0; i < LINES; i++)
 		__builtin_prefetch(ahead + i * CACHE_LINE);
-	it->todo = turned(full_bits(ctrl_read(ctrl_of(it->table, it->group))), it->turn);
+	it->slots = turned(full_bits(ctrl_read(ctrl_of(it->table, it->group))), it->turn);
 }
 
 // --- a table -------------------------------------------------------------------------------------
@@ -207,14 +207,14 @@ map_iter_next(MapIter *iter)
 		return;
 	}
 	for (;;) {
-		while (it->todo == 0) {
+		while (it->slots == 0) {
 			if (unlikely(!next_group(it))) {
 				finish(it);
 				return;
 			}
 		}
-		uint32_t i = ((uint32_t)__builtin_ctz(it->todo) + it->turn) % GROUP_SLOTS;
-		it->todo &= (uint8_t)(it->todo - 1);
+		uint32_t i = ((uint32_t)__builtin_ctz(it->slots) + it->turn) % GROUP_SLOTS;
+		it->slots &= (uint8_t)(it->slots - 1);
 		if (unlikely(((uint8_t)ctrl_of(it->table, it->group)[i] & CTRL_FULL) == 0))
 			continue;
 		if (likely(meet(it, slot_in(it->m, it->table, it->slots_at, it->group, i))))

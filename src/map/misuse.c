@@ -37,7 +37,7 @@ wait_for(const Map *m, G *gp)
 		return;
 	int64_t until = os_nanotime() + PATIENCE_NS;
 	while (load_rlx(&gp->status) != Gwaiting && os_nanotime() < until) // order: hint
-		os_sleep(LOOK_NS);
+		os_sleep(LOOK_NS); // the other goes on to park, which nothing tells
 }
 
 static void
