@@ -3,8 +3,11 @@
 #
 #	make                   build the library, undergo.pc, examples and benches into build/
 #	make run               build, then run the showcase
-#	make check             build and run everything that is checked; about ten minutes
+#	make check             build and run everything that is checked; about a quarter of an hour
 #	make check SANITIZE=x  the test suite under a sanitizer: address, thread or undefined
+#	make conformance       Go's own tests, upon the Go face: programs, the runtime's and the
+#	                       library's; PROCS=1,2,7 sets GOMAXPROCS, LEVEL=0 the compiler's -O,
+#	                       with FRONTS=1 parts of the runtime are inlined into them
 #	make stress            the tests meant for it, long, in the stress build
 #	make bench             measure, beside whatever else is there to compare with
 #	make install PREFIX=p  install below p (default /usr/local), DESTDIR before it
@@ -29,7 +32,7 @@ unexport PREFIX DESTDIR
 BUILDS := build build-debug build-stress build-clang build-fuzz build-address build-thread \
 	build-undefined build-aarch64
 
-.PHONY: build run check stress bench install clean
+.PHONY: build run check conformance stress bench install clean
 
 build:
 	@scripts/need run
@@ -41,6 +44,14 @@ run: build
 check:
 	@scripts/need check
 	@scripts/check $(if $(SANITIZE),--sanitize $(SANITIZE))
+
+conformance:
+	@scripts/need conformance
+	@scripts/build build
+	@tests/go/conformance --build build $(if $(PROCS),--procs $(PROCS)) \
+		$(if $(LEVEL),-O $(LEVEL)) $(if $(FRONTS),--fronts)
+	@tests/go/testprog --build build $(if $(FRONTS),--fronts)
+	@tests/go/std --build build $(if $(PROCS),--procs $(PROCS))
 
 stress:
 	@scripts/need run

@@ -1,14 +1,25 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The command: compiles a C program with the library beside it, and runs it.
+// The command: compiles a C program with the library beside it, or a Go program upon it, and runs
+// it.
 //
 //	undergo run FILE.c [ARGUMENT...]
-//	undergo build FILE... [-o OUT]
+//	undergo run FILE.go... [FILE.c...] [ARGUMENT...]
+//	undergo run FOLDER [ARGUMENT...]
+//	undergo build FILE...|FOLDER [-o OUT]
+//	undergo test FOLDER [ARGUMENT...]
+//	undergo run|build|test --apart ...
 //	undergo version
 //	undergo help
 //
 // Library and headers are found from where the command itself lies: below the prefix it was
 // installed to, or in the build folder it was built in. The archive is linked, so what it makes
-// needs no library at run time. CC names another compiler, CFLAGS are flags for it.
+// needs no library at run time. CC names another compiler, CFLAGS are flags for it. Go is compiled
+// by gccgo 12, or what GCCGO names, with the flags in GOFLAGS, and so is C that belongs to a Go
+// program. Go files that import "C", and folders, which are packages or modules, are for gccgo's go
+// command, or what GOTOOL names.
+//
+// A Go program is linked with -flto, so that GCC inlines parts of the runtime into it (the folder
+// go/front beside libgobegin.a); with --apart it is not.
 //
 // `run` replaces itself by the program, from a file that has no name any more by then. So signals,
 // job control and the exit status are the program's own, and nothing is left behind however it
@@ -52,11 +63,17 @@ static void
 print_usage(FILE *to)
 {
 	fputs("usage: undergo run FILE.c [ARGUMENT...]     compile a program and run it\n"
-	      "       undergo build FILE... [-o OUT]       compile a program\n"
+	      "       undergo run FILE.go... [ARGUMENT...] the same in Go, files in C too\n"
+	      "       undergo run FOLDER [ARGUMENT...]     the same of a Go package or module\n"
+	      "       undergo build FILE... [-o OUT]       compile a program, in C, Go or both\n"
+	      "       undergo build FOLDER [-o OUT]        compile a Go package or module\n"
+	      "       undergo test FOLDER [ARGUMENT...]    run its tests; arguments are go test's\n"
+	      "       undergo run|build|test --apart ...   the runtime is not inlined into Go\n"
 	      "       undergo version                      say which version this is\n"
 	      "       undergo help                         say this\n"
 	      "\n"
-	      "CC and CFLAGS in the environment choose the compiler and its flags.\n",
+	      "CC and CFLAGS in the environment choose the C compiler and its flags, GCCGO and\n"
+	      "GOFLAGS those for Go, GOTOOL the go command.\n",
 	      to);
 }
 
@@ -192,10 +209,254 @@ run_and_wait(const Args *a)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : STATUS_FAILED;
 }
 
-// Compiles the files to `out`; the compiler's exit status.
+// Whether the command can be found as execvp will.
+static bool
+is_command(const char *name)
+{
+	if (strchr(name, '/') != NULL)
+		return access(name, X_OK) == 0;
+	const char *path = getenv("PATH");
+	for (const char *at = path; at != NULL && *at != '\0';) {
+		char file[PATH_BYTES];
+		int n = (int)strcspn(at, ":");
+		make_path(file, "%.*s/%s", n, at, name);
+		if (access(file, X_OK) == 0)
+			return true;
+		at += n + (at[n] == ':');
+	}
+	return false;
+}
+
+// The folder with what gccgo links in place of its own runtime.
+static void
+find_go(char to[PATH_BYTES])
+{
+	char folder[PATH_BYTES], archive[PATH_BYTES];
+	own_folder(folder);
+	static const char *const places[] = {"../lib/undergo/go", "go"}; // installed, built
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		make_path(to, "%s/%s", folder, places[i]);
+		make_path(archive, "%s/libgobegin.a", to);
+		if (exists(archive))
+			return;
+	}
+	die(STATUS_FAILED,
+	    "no libgobegin.a, neither in %s/../lib/undergo/go nor in %s/go: "
+	    "undergo was built where gccgo 12 was missing",
+	    folder, folder);
+}
+
+static bool apart; // nothing of the runtime is to be inlined into Go programs
+
+// Fronts are declared inline, but larger than what is inlined usually.
+#define FLAG_LTO "-flto=auto"
+#define FLAG_INLINE "--param=max-inline-insns-single=400"
+
+// The folder with the parts that are, beside `go`. False: there is none, or it is not wanted.
+static bool
+find_fronts(char to[PATH_BYTES], const char *go)
+{
+	char archive[PATH_BYTES];
+	make_path(to, "%s/front", go);
+	make_path(archive, "%s/libgobegin.a", to);
+	return !apart && exists(archive);
+}
+
+static bool
+is_go(const char *file)
+{
+	return ends_with(file, ".go");
+}
+
+static bool
+is_folder(const char *file)
+{
+	struct stat st;
+	return stat(file, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+static bool
+any_go(char *const *file, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (is_go(file[i]))
+			return true;
+	return false;
+}
+
+// A tool for Go programs, from the environment or the usual one.
+static void
+add_go_tool(Args *a, const char *name, const char *usual)
+{
+	args_add_words(a, name, usual);
+	if (!is_command(a->arg[0]))
+		die(STATUS_FAILED,
+		    "Go programs are compiled by %s, which is not installed; "
+		    "on Debian it is in the package gccgo-12",
+		    a->arg[0]);
+}
+
+static const char *
+flag_of_include(const Library *lib)
+{
+	static char flag[PATH_BYTES + 2];
+	snprintf(flag, sizeof flag, "-I%s", lib->include);
+	return flag;
+}
+
+// The go command with what it needs to link with us: `what` in the folder `in`.
+static void
+begin_go_tool(Args *a, const char *what)
+{
+	static char flags[2 * PATH_BYTES];
+	static Library lib;
+	char folder[PATH_BYTES], fronts[PATH_BYTES];
+	const char *given = getenv("GOFLAGS");
+	add_go_tool(a, "GOTOOL", "go-12");
+	find_go(folder);
+	find_library(&lib);
+	if (strpbrk(folder, " \t") != NULL)
+		die(STATUS_FAILED, "%s: the go command takes no such name, with a space", folder);
+	const char *own = given != NULL ? given : "-O2 -g";
+	if (find_fronts(fronts, folder))
+		make_path(flags, "all=-static-libgo " FLAG_LTO " " FLAG_INLINE " -L %s -L %s %s",
+			  fronts, folder, own);
+	else
+		make_path(flags, "all=-static-libgo -L %s %s", folder, own);
+	unsetenv("GOFLAGS"); // to the go command it means something else
+	setenv("CGO_CFLAGS", flag_of_include(&lib), 0);
+	args_add(a, what);
+	args_add(a, "-compiler=gccgo");
+	args_add(a, "-gccgoflags");
+	args_add(a, flags);
+}
+
+static void
+go_into(const char *folder)
+{
+	if (chdir(folder) != 0)
+		die(STATUS_FAILED, "%s: %s", folder, strerror(errno));
+	if (access("go.mod", R_OK) != 0)
+		setenv("GO111MODULE", "off", 0);
+}
+
+// Compiles the package in a folder to `out`; the status of the go command.
+static int
+compile_package(const char *folder, const char *out)
+{
+	static Args a;
+	char here[PATH_BYTES], absolute[PATH_BYTES];
+	if (getcwd(here, sizeof here) == NULL)
+		die(STATUS_FAILED, "cannot tell where I am: %s", strerror(errno));
+	make_path(absolute, out[0] == '/' ? "%.0s%s" : "%s/%s", here, out);
+	begin_go_tool(&a, "build");
+	args_add(&a, "-o");
+	args_add(&a, absolute);
+	go_into(folder);
+	int status = run_and_wait(&a);
+	if (chdir(here) != 0)
+		die(STATUS_FAILED, "%s: %s", here, strerror(errno));
+	return status;
+}
+
+// Whether a line imports "C", by itself or among others.
+static bool
+imports_c(const char *line)
+{
+	static const char c[] = "\"C\"";
+	line += strspn(line, " \t");
+	bool whole = strncmp(line, "import", 6) == 0;
+	if (whole)
+		line += 6 + strspn(line + 6, " \t");
+	if (strncmp(line, c, sizeof c - 1) != 0)
+		return false;
+	line += sizeof c - 1;
+	return whole || line[strspn(line, " \t\r\n")] == '\0';
+}
+
+// Whether one of the files is for cgo.
+static bool
+any_imports_c(char *const *file, int n)
+{
+	char line[256];
+	bool found = false;
+	for (int i = 0; i < n && !found; i++) {
+		FILE *f = is_go(file[i]) ? fopen(file[i], "re") : NULL;
+		while (f != NULL && !found && fgets(line, sizeof line, f) != NULL)
+			found = imports_c(line);
+		if (f != NULL)
+			fclose(f);
+	}
+	return found;
+}
+
+// A package of links to the files: the go command knows C files in folders only.
+static int
+compile_cgo(char *const *file, int n, const char *out)
+{
+	const char *tmp = getenv("TMPDIR");
+	char folder[PATH_BYTES], from[PATH_BYTES], to[PATH_BYTES];
+	make_path(folder, "%s/undergo-XXXXXX", tmp != NULL && tmp[0] != '\0' ? tmp : "/tmp");
+	if (mkdtemp(folder) == NULL)
+		die(STATUS_FAILED, "cannot make a folder %s: %s", folder, strerror(errno));
+	int status = 0;
+	for (int i = 0; i < n; i++) {
+		const char *slash = strrchr(file[i], '/');
+		make_path(to, "%s/%s", folder, slash != NULL ? slash + 1 : file[i]);
+		if (realpath(file[i], from) == NULL || symlink(from, to) != 0) {
+			fprintf(stderr, "undergo: %s: %s\n", file[i], strerror(errno));
+			status = STATUS_FAILED;
+		}
+	}
+	if (status == 0)
+		status = compile_package(folder, out);
+	for (int i = 0; i < n; i++) {
+		const char *slash = strrchr(file[i], '/');
+		make_path(to, "%s/%s", folder, slash != NULL ? slash + 1 : file[i]);
+		unlink(to);
+	}
+	rmdir(folder);
+	return status;
+}
+
+static int
+compile_go(char *const *file, int n, const char *out)
+{
+	static Args a;
+	static Library lib;
+	char folder[PATH_BYTES], fronts[PATH_BYTES];
+	if (any_imports_c(file, n))
+		return compile_cgo(file, n, out);
+	add_go_tool(&a, "GCCGO", "gccgo-12");
+	find_go(folder);
+	find_library(&lib);
+	args_add(&a, "-no-pie"); // as Go's own are: half the start. GOFLAGS may say -pie
+	if (find_fronts(fronts, folder)) {
+		args_add(&a, FLAG_LTO);
+		args_add(&a, FLAG_INLINE);
+		args_add(&a, "-L");
+		args_add(&a, fronts);
+	}
+	args_add_words(&a, "GOFLAGS", "-O2 -g");
+	for (int i = 0; i < n; i++)
+		args_add(&a, file[i]);
+	args_add(&a, flag_of_include(&lib));
+	args_add(&a, "-static-libgo");
+	args_add(&a, "-L");
+	args_add(&a, folder);
+	args_add(&a, "-o");
+	args_add(&a, out);
+	return run_and_wait(&a);
+}
+
+// Compiles the files, or a folder, to `out`; the compiler's exit status.
 static int
 compile(char *const *file, int n, const char *out)
 {
+	if (is_folder(file[0]))
+		return compile_package(file[0], out);
+	if (any_go(file, n))
+		return compile_go(file, n, out);
 	static Library lib;
 	static Args a;
 	char flag[PATH_BYTES + 2];
@@ -218,15 +479,12 @@ compile(char *const *file, int n, const char *out)
 static void
 check_source(const char *file)
 {
-	if (ends_with(file, ".go"))
-		die(STATUS_FAILED,
-		    "%s: undergo does not run Go programs yet: its Go face is not built. "
-		    "C programs only",
-		    file);
 	if (file[0] == '-')
 		die(STATUS_USAGE, "%s is not an option of this command; see undergo help", file);
-	if (!ends_with(file, ".c"))
-		die(STATUS_USAGE, "%s: not a C source, its name does not end in .c", file);
+	if (is_folder(file))
+		return;
+	if (!ends_with(file, ".c") && !is_go(file))
+		die(STATUS_USAGE, "%s: not a source, its name ends neither in .c nor in .go", file);
 	if (!exists(file))
 		die(STATUS_FAILED, "%s: %s", file, strerror(errno));
 }
@@ -237,9 +495,13 @@ check_source(const char *file)
 static void
 default_out(char to[PATH_BYTES], const char *file)
 {
+	char whole[PATH_BYTES];
+	if (is_folder(file) && realpath(file, whole) != NULL)
+		file = whole;
 	const char *slash = strrchr(file, '/');
 	make_path(to, "%s", slash != NULL ? slash + 1 : file);
-	to[strlen(to) - 2] = '\0';
+	if (file != whole)
+		*strrchr(to, '.') = '\0';
 	if (to[0] == '\0')
 		die(STATUS_USAGE, "%s: what is the program to be called? Use -o", file);
 }
@@ -258,10 +520,12 @@ command_build(int argc, char **argv)
 		} else {
 			check_source(argv[i]);
 			argv[files++] = argv[i];
+			if (files > 1 && (is_folder(argv[0]) || is_folder(argv[i])))
+				die_of_usage("a folder is a program by itself");
 		}
 	}
 	if (files == 0)
-		die_of_usage("build what? Name a C source");
+		die_of_usage("build what? Name a source");
 	if (out == NULL) {
 		default_out(name, argv[0]);
 		out = name;
@@ -271,9 +535,9 @@ command_build(int argc, char **argv)
 
 // --- run ----------------------------------------------------------------------------------------
 
-// Compiles `file` into a new folder and opens what came out, then takes both names away.
+// Compiles the files into a new folder and opens what came out, then takes both names away.
 static int
-compile_and_open(char *file)
+compile_and_open(char *const *file, int n)
 {
 	const char *tmp = getenv("TMPDIR");
 	char folder[PATH_BYTES], program[PATH_BYTES];
@@ -282,7 +546,7 @@ compile_and_open(char *file)
 		die(STATUS_FAILED, "cannot make a folder %s: %s", folder, strerror(errno));
 	make_path(program, "%s/program", folder);
 
-	int status = compile(&file, 1, program);
+	int status = compile(file, n, program);
 	int fd = status == 0 ? open(program, O_RDONLY | O_CLOEXEC) : -1;
 	int error = errno;
 	unlink(program);
@@ -298,14 +562,36 @@ static int
 command_run(int argc, char **argv)
 {
 	if (argc == 0)
-		die_of_usage("run what? Name a C source");
+		die_of_usage("run what? Name a source");
 	check_source(argv[0]);
-	int fd = compile_and_open(argv[0]);
+	int files = 1;
+	while (files < argc && is_go(argv[0]) &&
+	       (is_go(argv[files]) || ends_with(argv[files], ".c")))
+		check_source(argv[files++]);
+	int fd = compile_and_open(argv, files);
+	argv += files - 1;
 	fexecve(fd, argv, environ);
 	die(STATUS_FAILED,
 	    "cannot run the program: %s; programs may not be run from there, "
 	    "or set TMPDIR to another folder",
 	    strerror(errno));
+}
+
+// --- test ---------------------------------------------------------------------------------------
+
+static int
+command_test(int argc, char **argv)
+{
+	static Args a;
+	if (argc == 0 || !is_folder(argv[0]))
+		die_of_usage("test what? Name the folder of a Go package");
+	begin_go_tool(&a, "test");
+	args_add(&a, "-vet=off"); // gccgo's package has none
+	args_add(&a, "-count=1"); // we may have changed
+	for (int i = 1; i < argc; i++)
+		args_add(&a, argv[i]);
+	go_into(argv[0]);
+	return run_and_wait(&a);
 }
 
 // --- the rest -----------------------------------------------------------------------------------
@@ -333,10 +619,17 @@ main(int argc, char **argv)
 		die_of_usage("a command is missing");
 	const char *command = argv[1];
 	int status = 0;
+	if (argc > 2 && strcmp(argv[2], "--apart") == 0) {
+		apart = true;
+		argv++;
+		argc--;
+	}
 	if (strcmp(command, "run") == 0)
 		return command_run(argc - 2, argv + 2);
 	if (strcmp(command, "build") == 0)
 		return command_build(argc - 2, argv + 2);
+	if (strcmp(command, "test") == 0)
+		return command_test(argc - 2, argv + 2);
 	if (argc > 2)
 		die_of_usage("this command takes no arguments");
 	if (is(command, "version", "--version"))

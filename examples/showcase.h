@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include <undergo.h>
 
@@ -19,6 +20,8 @@ typedef struct Load {
 	int tree_depth;
 	int tree_rounds;
 	int parked;
+	int web_clients;
+	int64_t web_ns;
 } Load;
 
 enum { NOTES_MAX = 5 };
@@ -27,6 +30,8 @@ typedef struct Result {
 	uint64_t operations;
 	int64_t ns;        // what the operations took; 0: as long as the part
 	uint64_t resident; // at its fullest
+	bool left_out;     // nothing was done, for a reason in the notes
+	bool elsewhere;    // another process did it: what go_stats says of ours says nothing
 	char note[NOTES_MAX][128];
 	int notes;
 	_Atomic(const char *) failure; // the first thing that was wrong; NULL: nothing
@@ -36,6 +41,19 @@ typedef struct Result {
 void run_echo(const Load *load, Result *r);   // showcase_echo.c
 void run_timers(const Load *load, Result *r); // showcase_many.c
 void run_parked(const Load *load, Result *r); // showcase_many.c
+void run_go(const Load *load, Result *r);     // showcase_go.c
+
+// The process that plays the clients of echo; args: address, connections, nanoseconds. Its status.
+int run_clients(char **args);
+
+// showcase_go.c: another process, whose standard output is read here.
+typedef struct Child {
+	pid_t pid;
+	go_fd output;
+} Child;
+bool child_start(Child *c, const char *path, const char *const *args);
+// Waits for it. Whether it ended well.
+bool child_end(Child *c, bool by_force);
 
 // A line below the part's row.
 __attribute__((format(printf, 2, 3))) void note(Result *r, const char *format, ...);
@@ -65,6 +83,7 @@ uint64_t resident_bytes(void);
 // What may still be used without swapping, and within our control group.
 int64_t available_bytes(void);
 int64_t cpu_ns(void);
+int64_t children_cpu_ns(void); // of processes that were waited for
 // Whether the kernel guards a stack without splitting a mapping (MADV_GUARD_INSTALL, Linux 6.13).
 bool guards_are_markers(void);
 

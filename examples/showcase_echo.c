@@ -1,272 +1,84 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The showcase, part echo: a TCP server and its clients, and the network poller under both.
+// The showcase, part echo: a TCP server on the library's poller, a goroutine for each connection.
 //
-// The library has no network poller. The first section shows that a program can have one in a page:
-// one goroutine calls epoll_wait, an ordinary blocking call, and rings channels.
-#include <arpa/inet.h>
+// The clients are another process, this program with other arguments, since descriptors are limited
+// by process. It says when all are connected, and at the end how it went, on its standard output,
+// a pipe:
+//
+//	showcase --clients ADDRESS CONNECTIONS NANOSECONDS
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "showcase.h"
 
-// --- a network poller ---------------------------------------------------------------------------
+enum { MESSAGE_BYTES = 64, DIALS_AT_ONCE = 64, FILES_TO_SPARE = 64 };
 
-// A goroutine that has nothing to read waits on its socket's channel. One goroutine for all of them
-// sits in epoll_wait; the runtime gives its processor to others meanwhile. A ring that is not heard
-// is kept: the channel has one place, and edge-triggered epoll rings again only after the next
-// change.
-typedef struct Poller {
-	int epoll;
-	int stop; // an eventfd: written to end it
-} Poller;
+#define PATIENCE (30 * GO_SEC)
 
-typedef struct Socket {
-	int fd;
-	go_chan *ready;
-} Socket;
+// What the clients say at the end.
+typedef struct Report {
+	uint64_t round_trips;
+	int64_t ns;
+	int64_t p50, p99, max;
+	char failure[64];
+} Report;
 
-static void
-poller_run(void *arg)
-{
-	Poller *p = arg;
-	struct epoll_event events[256];
-	for (;;) {
-		int n = epoll_wait(p->epoll, events, 256, 0);
-		if (n == 0) {
-			go_block_begin(); // a hint: nothing is there, it will block
-			n = epoll_wait(p->epoll, events, 256, -1);
-			go_block_end();
-		}
-		for (int i = 0; i < n; i++) {
-			Socket *s = events[i].data.ptr;
-			if (s == NULL)
-				return;
-			go_chan_send(s->ready, NULL, GO_POLL);
-		}
-		go_yield();
-	}
-}
+// --- the server ---------------------------------------------------------------------------------
 
-static bool
-poller_open(Poller *p)
-{
-	struct epoll_event event = {.events = EPOLLIN};
-	p->epoll = epoll_create1(EPOLL_CLOEXEC);
-	p->stop = eventfd(0, EFD_CLOEXEC);
-	return p->epoll >= 0 && p->stop >= 0 &&
-	       epoll_ctl(p->epoll, EPOLL_CTL_ADD, p->stop, &event) == 0;
-}
-
-static void
-poller_close(Poller *p)
-{
-	close(p->epoll);
-	close(p->stop);
-}
-
-// Takes fd over. The socket's memory is good until the poller has ended, since an event may be on
-// its way.
-static bool
-socket_open(Socket *s, Poller *p, int fd)
-{
-	struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = s};
-	s->fd = fd;
-	s->ready = go_chan_new(0, 1);
-	return fd >= 0 && s->ready != NULL &&
-	       fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) == 0 &&
-	       epoll_ctl(p->epoll, EPOLL_CTL_ADD, fd, &event) == 0;
-}
-
-static void
-socket_close(Socket *s)
-{
-	if (s->fd >= 0)
-		close(s->fd);
-	s->fd = -1;
-}
-
-// After a call that failed: true when it is to be tried again.
-static bool
-socket_wait(Socket *s)
-{
-	if (errno == EINTR)
-		return true;
-	bool later = errno == EAGAIN || errno == EINPROGRESS || errno == EALREADY;
-	return later && go_chan_recv(s->ready, NULL, GO_NEVER) == 0;
-}
-
-// 0 at the end of the stream, -1 on an error.
-static ssize_t
-socket_read(Socket *s, void *to, size_t bytes)
-{
-	for (;;) {
-		ssize_t n = recv(s->fd, to, bytes, 0);
-		if (n >= 0 || !socket_wait(s))
-			return n;
-	}
-}
-
-static bool
-socket_write_all(Socket *s, const char *from, size_t bytes)
-{
-	while (bytes != 0) {
-		ssize_t n = send(s->fd, from, bytes, MSG_NOSIGNAL);
-		if (n < 0 && !socket_wait(s))
-			return false;
-		if (n > 0) {
-			from += n;
-			bytes -= (size_t)n;
-		}
-	}
-	return true;
-}
-
-static bool
-socket_read_all(Socket *s, char *to, size_t bytes)
-{
-	while (bytes != 0) {
-		ssize_t n = socket_read(s, to, bytes);
-		if (n <= 0)
-			return false;
-		to += n;
-		bytes -= (size_t)n;
-	}
-	return true;
-}
-
-// --- echo ---------------------------------------------------------------------------------------
-
-enum { MESSAGE_BYTES = 64 };
-
-typedef struct Echo Echo;
-
-typedef struct Peer {
-	Socket socket;
-	Echo *echo;
-	int number;
-} Peer;
-
-struct Echo {
-	Result *result;
-	Poller poller;
+typedef struct Server {
+	go_fd listener;
 	go_scope scope;
-	Socket listener;
-	struct sockaddr_in address;
 	int connections;
-	int64_t end; // when the clients stop
-	Peer *client;
-	Peer *server;
-	Histogram latency;
-	atomic_uint_fast64_t connected;
-};
+	atomic_int accepted;
+	_Atomic uint64_t answered; // by those that are done
+} Server;
 
-// A child of a scope that fails ends the others: they wait on channels, which a cancelled scope
-// ends.
-static int
-echo_fails(Echo *e, const char *why)
-{
-	expect(e->result, false, why);
-	return GO_EINVAL;
-}
+typedef struct Connection {
+	Server *server;
+	go_fd fd;
+} Connection;
 
 static int
-echo_serve(void *arg)
+serve(void *arg)
 {
-	Peer *p = arg;
-	char buffer[4096];
-	ssize_t n;
-	while ((n = socket_read(&p->socket, buffer, sizeof buffer)) > 0)
-		if (!socket_write_all(&p->socket, buffer, (size_t)n))
-			break;
-	socket_close(&p->socket);
+	Connection c = *(Connection *)arg;
+	char buffer[MESSAGE_BYTES];
+	uint64_t n = 0;
+	free(arg);
+	while (go_read_full(c.fd, buffer, sizeof buffer) == sizeof buffer &&
+	       go_write(c.fd, buffer, sizeof buffer) == sizeof buffer)
+		n++;
+	go_close(c.fd);
+	c.server->answered += n;
 	return 0;
 }
 
+// Ends with the listener.
 static int
-echo_accept(void *arg)
+accept_all(void *arg)
 {
-	Echo *e = arg;
-	for (int n = 0; n < e->connections;) {
-		int fd = accept(e->listener.fd, NULL, NULL);
-		if (fd < 0) {
-			if (!socket_wait(&e->listener))
-				return echo_fails(e, "accept failed");
-			continue;
-		}
-		Peer *p = &e->server[n++];
-		if (!socket_open(&p->socket, &e->poller, fd))
-			return echo_fails(e, "a descriptor was refused");
-		if (go_scope_spawn(&e->scope, echo_serve, p) != 0)
-			return echo_fails(e, "no goroutine for a connection");
+	Server *s = arg;
+	go_fd fd;
+	while ((fd = go_accept(s->listener)) > 0) {
+		Connection *c = malloc(sizeof *c);
+		if (c == NULL)
+			return GO_ENOMEM;
+		*c = (Connection){s, fd};
+		int err = go_scope_spawn(&s->scope, serve, c);
+		if (err != 0)
+			return err;
+		s->accepted++;
 	}
-	return 0;
+	return fd == GO_ECLOSED ? 0 : (int)fd;
 }
 
-static bool
-client_connects(Peer *p)
-{
-	Echo *e = p->echo;
-	struct linger reset = {.l_onoff = 1}; // no port is left waiting afterwards
-	int error = 0;
-	socklen_t bytes = sizeof error;
-	if (!socket_open(&p->socket, &e->poller, socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)))
-		return false;
-	setsockopt(p->socket.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
-	while (connect(p->socket.fd, (struct sockaddr *)&e->address, sizeof e->address) != 0)
-		if (errno == EISCONN)
-			break;
-		else if (!socket_wait(&p->socket))
-			return false;
-	getsockopt(p->socket.fd, SOL_SOCKET, SO_ERROR, &error, &bytes);
-	return error == 0;
-}
-
-static int
-client_run(void *arg)
-{
-	Peer *p = arg;
-	Echo *e = p->echo;
-	char sent[MESSAGE_BYTES] = "", got[MESSAGE_BYTES];
-	if (!client_connects(p))
-		return echo_fails(e, "connect failed");
-	e->connected++;
-	for (int64_t n = 0; n == 0 || go_now() < e->end; n++) {
-		snprintf(sent, sizeof sent, "%d: %lld", p->number, (long long)n);
-		int64_t begin = go_now();
-		if (!socket_write_all(&p->socket, sent, sizeof sent) ||
-		    !socket_read_all(&p->socket, got, sizeof got))
-			return echo_fails(e, "a connection broke");
-		histogram_add(&e->latency, go_now() - begin);
-		if (memcmp(sent, got, sizeof sent) != 0)
-			return echo_fails(e, "an echo differs from what was sent");
-	}
-	socket_close(&p->socket);
-	return 0;
-}
-
-static bool
-echo_listen(Echo *e)
-{
-	socklen_t bytes = sizeof e->address;
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	e->address = (struct sockaddr_in){.sin_family = AF_INET};
-	e->address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	return socket_open(&e->listener, &e->poller, fd) &&
-	       bind(fd, (struct sockaddr *)&e->address, sizeof e->address) == 0 &&
-	       getsockname(fd, (struct sockaddr *)&e->address, &bytes) == 0 &&
-	       listen(fd, 4096) == 0;
-}
-
-// As many connections as descriptors allow: two for each, and some to spare.
+// As many connections as one process may have descriptors.
 static int
 affordable_connections(int wanted)
 {
@@ -275,90 +87,197 @@ affordable_connections(int wanted)
 		return wanted;
 	limit.rlim_cur = limit.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &limit);
-	if (limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur > (rlim_t)(2 * wanted + 64))
+	if (limit.rlim_cur >= (rlim_t)(wanted + FILES_TO_SPARE))
 		return wanted;
-	return limit.rlim_cur > 128 ? (int)(limit.rlim_cur - 64) / 2 : 1;
+	return limit.rlim_cur > 2 * FILES_TO_SPARE ? (int)limit.rlim_cur - FILES_TO_SPARE : 1;
+}
+
+// With all clients connected: what each costs, then, while they talk, what all take.
+static void
+hear_clients(Server *s, Result *r, go_fd clients, int64_t ns, Report *report)
+{
+	uint64_t before = resident_bytes();
+	char connected;
+	go_set_read_deadline(clients, go_in(ns + PATIENCE));
+	if (!expect(r, go_read_full(clients, &connected, 1) == 1, "the clients do not connect"))
+		return;
+	go_sleep(ns * 3 / 4); // memory is looked at under load, not before and not after
+	see_memory(r);
+	uint64_t grown = r->resident > before ? r->resident - before : 0;
+	if (!expect(r, go_read_full(clients, report, sizeof *report) == sizeof *report,
+		    "the clients say nothing"))
+		return;
+	if (!expect(r, report->failure[0] == '\0', "a client failed"))
+		note(r, "the clients: %.*s", (int)sizeof report->failure, report->failure);
+	note(r, "round trips of %d bytes on %s TCP connections to another process, all at once",
+	     MESSAGE_BYTES, grouped((uint64_t)s->accepted));
+	note(r, "latency p50 %s, p99 %s, max %s; %s bytes of memory per connection",
+	     time_text(report->p50), time_text(report->p99), time_text(report->max),
+	     grouped(s->accepted != 0 ? grown / (uint64_t)s->accepted : 0));
 }
 
 static void
-echo_load(Echo *e, int64_t ns)
+serve_clients(Server *s, Result *r, int64_t ns)
 {
-	go_scope_open(&e->scope, go_in(ns + 30 * GO_SEC));
-	int err = go_scope_spawn(&e->scope, echo_accept, e);
-	e->end = go_in(ns);
-	for (int i = 0; i < e->connections && err == 0; i++) {
-		e->client[i] = (Peer){.socket.fd = -1, .echo = e, .number = i};
-		e->server[i] = (Peer){.socket.fd = -1, .echo = e, .number = i};
-		err = go_scope_spawn(&e->scope, client_run, &e->client[i]);
+	char address[64], connections[16], time[24];
+	Report report = {0};
+	Child clients;
+	go_local_text(s->listener, address, sizeof address);
+	snprintf(connections, sizeof connections, "%d", s->connections);
+	snprintf(time, sizeof time, "%lld", (long long)ns);
+	const char *args[] = {"showcase", "--clients", address, connections, time, NULL};
+	go_scope_open(&s->scope, go_in(ns + 2 * PATIENCE));
+	int err = go_scope_spawn(&s->scope, accept_all, s);
+	if (expect(r, err == 0, "no goroutine") &&
+	    expect(r, child_start(&clients, "/proc/self/exe", args), "no process for clients")) {
+		hear_clients(s, r, clients.output, ns, &report);
+		child_end(&clients, r->failure != NULL);
 	}
-	if (err != 0)
-		go_scope_cancel(&e->scope);
-	go_sleep_until(e->end - ns / 4);
-	see_memory(e->result);
-	int end = go_scope_wait(&e->scope);
-	expect(e->result, err == 0 && end == 0, go_strerror(err != 0 ? err : end));
-}
-
-static void
-echo_free(Echo *e)
-{
-	for (int i = 0; i < e->connections; i++) {
-		socket_close(&e->client[i].socket);
-		socket_close(&e->server[i].socket);
-		go_chan_free(e->client[i].socket.ready);
-		go_chan_free(e->server[i].socket.ready);
-	}
-	socket_close(&e->listener);
-	go_chan_free(e->listener.ready);
-	poller_close(&e->poller);
-	free(e->client);
-	free(e->server);
-}
-
-typedef struct PollerGoroutine {
-	Poller *poller;
-	go_waitgroup ended;
-} PollerGoroutine;
-
-static void
-poller_goroutine(void *arg)
-{
-	PollerGoroutine *pg = arg;
-	poller_run(pg->poller);
-	go_wg_done(&pg->ended);
+	go_close(s->listener);
+	err = go_scope_wait(&s->scope);
+	expect(r, err == 0, go_strerror(err));
+	expect(r, s->accepted == s->connections, "not every client was accepted");
+	// A client may end before it has heard its last answer, never the other way round.
+	expect(r, s->answered >= report.round_trips, "answers were heard that were not given");
+	r->operations = report.round_trips;
+	r->ns = report.ns;
 }
 
 void
 run_echo(const Load *load, Result *r)
 {
-	Echo *e = calloc(1, sizeof *e);
-	if (!expect(r, e != NULL, "no memory"))
+	Server s = {.connections = affordable_connections(load->connections)};
+	s.listener = go_listen("tcp", "127.0.0.1:0");
+	if (!expect(r, s.listener > 0, "cannot listen on loopback"))
 		return;
-	e->result = r;
-	e->listener.fd = -1;
-	e->connections = affordable_connections(load->connections);
-	e->client = calloc((size_t)e->connections, sizeof(Peer));
-	e->server = calloc((size_t)e->connections, sizeof(Peer));
-	PollerGoroutine pg = {.poller = &e->poller};
-	if (expect(r, e->client != NULL && e->server != NULL, "no memory") &&
-	    expect(r, poller_open(&e->poller) && echo_listen(e), "cannot listen on loopback")) {
-		go_wg_add(&pg.ended, 1);
-		if (!expect(r, go_spawn(poller_goroutine, &pg) == 0, "no goroutine"))
-			go_wg_done(&pg.ended);
-		echo_load(e, load->echo_ns);
-		uint64_t one = 1;
-		expect(r, write(e->poller.stop, &one, sizeof one) == sizeof one, "eventfd failed");
-		go_wg_wait(&pg.ended, GO_NEVER);
-	}
-	r->operations = e->latency.n;
-	if (e->connections < load->connections)
+	if (s.connections < load->connections)
 		note(r, "%s connections instead of %s: the limit on descriptors allows no more",
-		     grouped((uint64_t)e->connections), grouped((uint64_t)load->connections));
-	note(r, "round trips of %d bytes on %s TCP connections, %s goroutines; p50 %s, p99 %s",
-	     MESSAGE_BYTES, grouped(e->connected), grouped(2 * e->connected + 3),
-	     time_text(histogram_quantile(&e->latency, 500)),
-	     time_text(histogram_quantile(&e->latency, 990)));
-	expect(r, e->connected == (uint64_t)e->connections, "not every client connected");
-	echo_free(e);
-	free(e);
+		     grouped((uint64_t)s.connections), grouped((uint64_t)load->connections));
+	serve_clients(&s, r, load->echo_ns);
+}
+
+// --- the clients --------------------------------------------------------------------------------
+
+typedef struct Clients {
+	const char *address;
+	int connections;
+	int64_t ns;
+	int64_t end;       // set before start is closed
+	go_chan *dials;    // a place for each that dials
+	go_chan *start;    // closed when all are connected
+	go_waitgroup connected;
+	go_scope scope;
+	Histogram latency;
+	_Atomic(const char *) failure;
+} Clients;
+
+static int
+client_fails(Clients *cs, const char *why)
+{
+	const char *none = NULL;
+	atomic_compare_exchange_strong(&cs->failure, &none, why);
+	return GO_EINVAL;
+}
+
+static go_fd
+client_dials(Clients *cs)
+{
+	struct linger reset = {.l_onoff = 1}; // no port is left waiting afterwards
+	go_chan_send(cs->dials, NULL, GO_NEVER);
+	go_fd fd = go_dial("tcp", cs->address, go_in(PATIENCE));
+	go_chan_recv(cs->dials, NULL, GO_NEVER);
+	if (fd > 0)
+		setsockopt(go_fd_number(fd), SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+	return fd;
+}
+
+static const char *
+client_talks(Clients *cs, go_fd fd)
+{
+	char sent[MESSAGE_BYTES] = "", got[MESSAGE_BYTES];
+	for (int64_t n = 0; n == 0 || go_now() < cs->end; n++) {
+		snprintf(sent, sizeof sent, "%lld: %lld", (long long)fd, (long long)n);
+		int64_t begin = go_now();
+		if (go_write(fd, sent, sizeof sent) != sizeof sent ||
+		    go_read_full(fd, got, sizeof got) != sizeof got)
+			return "a connection broke";
+		histogram_add(&cs->latency, go_now() - begin);
+		if (memcmp(sent, got, sizeof sent) != 0)
+			return "an echo differs from what was sent";
+	}
+	return NULL;
+}
+
+static int
+client_run(void *arg)
+{
+	Clients *cs = arg;
+	go_fd fd = client_dials(cs);
+	go_wg_done(&cs->connected);
+	if (fd < 0)
+		return client_fails(cs, go_strerror((int)fd));
+	go_chan_recv(cs->start, NULL, GO_NEVER);
+	const char *why = client_talks(cs, fd);
+	go_close(fd);
+	return why == NULL ? 0 : client_fails(cs, why);
+}
+
+static void
+say(const void *what, size_t bytes)
+{
+	if (write(STDOUT_FILENO, what, bytes) != (ssize_t)bytes)
+		exit(1); // nobody is there any more
+}
+
+static void
+clients_talk(Clients *cs, Report *report)
+{
+	go_scope_open(&cs->scope, GO_NEVER);
+	for (int i = 0; i < cs->connections; i++) {
+		go_wg_add(&cs->connected, 1);
+		if (go_scope_spawn(&cs->scope, client_run, cs) != 0) {
+			client_fails(cs, "no goroutine");
+			go_wg_done(&cs->connected);
+		}
+	}
+	go_wg_wait(&cs->connected, GO_NEVER);
+	say("c", 1);
+	int64_t begin = go_now();
+	cs->end = begin + cs->ns;
+	go_chan_close(cs->start);
+	go_scope_wait(&cs->scope);
+	report->ns = go_now() - begin;
+}
+
+static int
+clients_main(void *arg)
+{
+	Clients *cs = arg;
+	Report report = {0};
+	affordable_connections(cs->connections);
+	cs->dials = go_chan_new(0, DIALS_AT_ONCE);
+	cs->start = go_chan_new(0, 0);
+	if (cs->dials == NULL || cs->start == NULL)
+		return 1;
+	clients_talk(cs, &report);
+	report.round_trips = cs->latency.n;
+	report.p50 = histogram_quantile(&cs->latency, 500);
+	report.p99 = histogram_quantile(&cs->latency, 990);
+	report.max = histogram_quantile(&cs->latency, 1000);
+	if (cs->failure != NULL)
+		snprintf(report.failure, sizeof report.failure, "%s", cs->failure);
+	say(&report, sizeof report);
+	return 0;
+}
+
+int
+run_clients(char **args)
+{
+	Clients *cs = calloc(1, sizeof *cs);
+	if (cs == NULL)
+		return 1;
+	cs->address = args[0];
+	cs->connections = atoi(args[1]);
+	cs->ns = atoll(args[2]);
+	return go_run(clients_main, cs) == 0 ? 0 : 1;
 }

@@ -83,7 +83,7 @@ run_timers(const Load *load, Result *r)
 // --- parked -------------------------------------------------------------------------------------
 
 enum { PARKED_BYTES = 6 << 10 }; // of memory for each: a page of stack, the goroutine, page tables
-#define START_LIMIT_NS (30 * GO_SEC) // on some virtual machines a new page takes 10 us and more
+#define START_LIMIT_NS (15 * GO_SEC) // on some virtual machines a new page takes 10 us and more
 
 typedef struct Parked {
 	go_chan *gate;

@@ -105,13 +105,25 @@ available_bytes(void)
 	return least;
 }
 
+static int64_t
+cpu_ns_of(int who)
+{
+	struct rusage u;
+	getrusage(who, &u);
+	return ((int64_t)u.ru_utime.tv_sec + u.ru_stime.tv_sec) * GO_SEC +
+	       ((int64_t)u.ru_utime.tv_usec + u.ru_stime.tv_usec) * GO_USEC;
+}
+
 int64_t
 cpu_ns(void)
 {
-	struct rusage u;
-	getrusage(RUSAGE_SELF, &u);
-	return ((int64_t)u.ru_utime.tv_sec + u.ru_stime.tv_sec) * GO_SEC +
-	       ((int64_t)u.ru_utime.tv_usec + u.ru_stime.tv_usec) * GO_USEC;
+	return cpu_ns_of(RUSAGE_SELF);
+}
+
+int64_t
+children_cpu_ns(void)
+{
+	return cpu_ns_of(RUSAGE_CHILDREN);
 }
 
 bool

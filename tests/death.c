@@ -158,13 +158,17 @@ child_wait(struct Child *c, const struct DeathWant *want)
 {
 	int limit_ms = (want->limit_ms > 0 ? want->limit_ms : DEFAULT_LIMIT_MS) * test_slowness();
 	int64_t start = test_now_ns();
+	int64_t ready = want->says_when ? 0 : start; // 0: not yet
 	bool sent = want->send == 0, quit = false;
 
 	while (!child_reaped(c)) {
 		struct pollfd fds[2] = {{c->out.fd, POLLIN, 0}, {c->err.fd, POLLIN, 0}};
 		int64_t ms = (test_now_ns() - start) / 1000000;
 
-		if (!sent && ms >= want->send_after_ms) {
+		if (ready == 0 && c->out.n > 0)
+			ready = test_now_ns();
+		if (!sent && ready != 0 &&
+		    test_now_ns() - ready >= want->send_after_ms * INT64_C(1000000)) {
 			kill(c->pid, want->send);
 			sent = true;
 		}

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <undergo.h>
 #include <unistd.h>
@@ -39,6 +40,48 @@
 		while (!(cond))            \
 			go_sleep(GO_MSEC); \
 	} while (0)
+
+// The thread that the caller is on, by its number at the kernel.
+static inline int
+tid_now(void)
+{
+	return (int)syscall(SYS_gettid);
+}
+
+// What /proc says of a thread behind its name, from its state on; "" when it is gone.
+static inline const char *
+thread_stat(int tid, char text[512])
+{
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
+	FILE *f = fopen(path, "re");
+	if (f == NULL)
+		return "";
+	size_t n = fread(text, 1, 511, f);
+	fclose(f);
+	text[n] = '\0';
+	const char *at = strrchr(text, ')');
+	return at != NULL ? at + 2 : "";
+}
+
+// A zombie counts as gone.
+static inline bool
+thread_gone(int tid)
+{
+	char text[512];
+	char state = thread_stat(tid, text)[0];
+	return state == '\0' || state == 'Z' || state == 'X';
+}
+
+// Sends back on chan[1] what comes in on chan[0]. The array may be gone after the first answer.
+static inline void
+send_back(void *chan)
+{
+	long v;
+	go_chan **c = chan, *in = c[0], *out = c[1];
+	while (go_chan_recv(in, &v, GO_NEVER) == 0)
+		expect_eq(go_chan_send(out, &v, GO_NEVER), 0);
+}
 
 typedef struct Aside {
 	void (*fn)(void *);

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
@@ -163,6 +164,14 @@ env_factor(const char *name)
 	return n < 1 ? 1 : n > LONG_DIVISOR_MAX ? LONG_DIVISOR_MAX : n;
 }
 
+void *
+test_pages(size_t bytes)
+{
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	expect(p != MAP_FAILED);
+	return p;
+}
+
 long
 test_scale(long n)
 {
@@ -173,7 +182,7 @@ test_scale(long n)
 	if (test_under("valgrind"))
 		divide *= 25;
 	if (test_under("qemu"))
-		divide *= 8;
+		divide *= 32;
 	most = LONG_MAX / times;
 	n = n > most ? LONG_MAX : n * times;
 	return n / divide > 0 ? n / divide : 1;

@@ -16,6 +16,7 @@
 #define UNDERGO_TESTS_HARNESS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #ifndef SUITE_LIST
@@ -32,6 +33,7 @@ enum {
 	F_NOASAN = 1 << 4,     // not under AddressSanitizer
 	F_NOVALGRIND = 1 << 5, // not under valgrind
 	F_NOQEMU = 1 << 6,     // not under qemu-user
+	F_ASLEEP = 1 << 7,     // sleeps nearly all of its time: runs beside as many as may run
 };
 
 #define T(dir, name, limit_ms, flags) void test_##name(void);
@@ -81,6 +83,10 @@ long test_scale(long n);
 // limits by it. UNDERGO_TEST_SLOW multiplies it further.
 int test_slowness(void);
 
+// Zeroed memory, never given back. It is not among the collector's roots, as all variables are:
+// what is large and static would be read in each collection of each test.
+void *test_pages(size_t bytes);
+
 // Monotonic nanoseconds, of the system and never virtual.
 int64_t test_now_ns(void);
 
@@ -128,6 +134,7 @@ struct DeathWant {
 	const char *env;                    // additions to its environment: "A=1 B=2"; "A" unsets A
 	int send;                           // a signal sent to it after send_after_ms
 	int send_after_ms;
+	bool says_when;                     // they count from when it first writes to stdout
 	int limit_ms; // 5000 when 0; multiplied by test_slowness
 };
 

@@ -19,6 +19,7 @@
 // Invariants:
 //   I1  A slot of jobs is in use exactly while its pid is not 0, and then the pid is not reaped.
 //   I2  A test with F_SOLO starts only when no slot is in use, and nothing starts beside it.
+//   I3  Tests with F_ASLEEP have slots of their own, behind the first opt.jobs; not with -j 1.
 #include "harness.h"
 
 #include <errno.h>
@@ -34,6 +35,7 @@
 
 enum {
 	JOBS_MAX = 64,
+	ASLEEP_MAX = 16,
 	OUTPUT_BYTES = 512 * 1024, // of one test
 	OUTPUT_HEAD = 128 * 1024,  // of them, never dropped
 	AFTER_QUIT_MS = 1000,      // between SIGQUIT and SIGKILL
@@ -71,7 +73,7 @@ static struct {
 	char **names; // NULL-terminated
 } opt = {.jobs = 2, .repeat = 1};
 
-static struct Job jobs[JOBS_MAX];
+static struct Job jobs[JOBS_MAX + ASLEEP_MAX];
 static int passed, failed, skipped;
 static int bell[2]; // written by signal handlers, read by wait_for_news
 static volatile sig_atomic_t stop_signal;
@@ -285,11 +287,17 @@ job_limit(struct Job *j)
 }
 
 static int
+slots(void)
+{
+	return opt.jobs > 1 ? opt.jobs + ASLEEP_MAX : opt.jobs;
+}
+
+static int
 jobs_running(void)
 {
 	int n = 0;
 
-	for (int i = 0; i < opt.jobs; i++)
+	for (int i = 0; i < slots(); i++)
 		n += jobs[i].pid != 0;
 	return n;
 }
@@ -297,7 +305,7 @@ jobs_running(void)
 static void
 kill_all_and_leave(void)
 {
-	for (int i = 0; i < opt.jobs; i++)
+	for (int i = 0; i < slots(); i++)
 		if (jobs[i].pid != 0)
 			kill(-jobs[i].pid, SIGKILL);
 	printf("stopped by signal %d\n", (int)stop_signal);
@@ -309,24 +317,24 @@ kill_all_and_leave(void)
 static void
 wait_for_news(void)
 {
-	struct pollfd fds[JOBS_MAX + 1];
+	struct pollfd fds[JOBS_MAX + ASLEEP_MAX + 1];
 	char drain[64];
 	int64_t wait_ms = 60 * 1000;
 
 	fds[0] = (struct pollfd){bell[0], POLLIN, 0};
-	for (int i = 0; i < opt.jobs; i++) {
+	for (int i = 0; i < slots(); i++) {
 		const struct Job *j = &jobs[i];
 		int64_t left_ms = j->limit_ms + (j->quit ? AFTER_QUIT_MS : 0) - job_ms(j);
 		fds[i + 1] = (struct pollfd){j->pid != 0 ? j->fd : -1, POLLIN, 0};
 		if (j->pid != 0 && !j->killed && left_ms < wait_ms)
 			wait_ms = left_ms > 0 ? left_ms : 0;
 	}
-	poll(fds, (nfds_t)opt.jobs + 1, (int)wait_ms + 1);
+	poll(fds, (nfds_t)slots() + 1, (int)wait_ms + 1);
 	while (read(bell[0], drain, sizeof(drain)) > 0)
 		;
 	if (stop_signal != 0)
 		kill_all_and_leave();
-	for (int i = 0; i < opt.jobs; i++) {
+	for (int i = 0; i < slots(); i++) {
 		if (jobs[i].pid == 0)
 			continue;
 		job_read(&jobs[i]);
@@ -336,16 +344,23 @@ wait_for_news(void)
 	fflush(stdout);
 }
 
-static void
-run_test(const struct Test *t, int at_once)
+static struct Job *
+free_slot(int from, int to)
 {
-	while (jobs_running() >= at_once)
+	for (int i = from; i < to; i++)
+		if (jobs[i].pid == 0)
+			return &jobs[i];
+	return NULL;
+}
+
+static void
+run_in(int from, int to, const struct Test *t)
+{
+	struct Job *j;
+
+	while ((j = free_slot(from, to)) == NULL)
 		wait_for_news();
-	for (int i = 0; i < opt.jobs; i++)
-		if (jobs[i].pid == 0) {
-			job_start(&jobs[i], t);
-			return;
-		}
+	job_start(j, t);
 }
 
 static bool
@@ -392,25 +407,40 @@ left_out(const struct Test *t)
 	return NULL;
 }
 
-// One round over the list: first those that may share the machine, then the F_SOLO ones (I2).
+// Starts those of the tests with the flags `want` out of F_SOLO and F_ASLEEP, in these slots.
+static void
+run_those(int want, int from, int to)
+{
+	for (const struct Test *t = tests; t->name != NULL; t++) {
+		if (((int)t->flags & (F_SOLO | F_ASLEEP)) != want || !chosen(t))
+			continue;
+		const char *why = left_out(t);
+		if (why == NULL) {
+			run_in(from, to, t);
+			continue;
+		}
+		skipped++;
+		printf("skip %s/%s: %s\n", t->dir, t->name, why);
+	}
+}
+
+static void
+wait_for_all(void)
+{
+	while (jobs_running() > 0)
+		wait_for_news();
+}
+
+// One round over the list: those that sleep, beside them those that may share the machine, and at
+// last the F_SOLO ones (I2, I3).
 static void
 run_round(void)
 {
-	for (int solo = 0; solo < 2; solo++) {
-		for (const struct Test *t = tests; t->name != NULL; t++) {
-			if (((t->flags & F_SOLO) != 0) != solo || !chosen(t))
-				continue;
-			const char *why = left_out(t);
-			if (why == NULL) {
-				run_test(t, solo ? 1 : opt.jobs);
-				continue;
-			}
-			skipped++;
-			printf("skip %s/%s: %s\n", t->dir, t->name, why);
-		}
-		while (jobs_running() > 0)
-			wait_for_news();
-	}
+	run_those(F_ASLEEP, opt.jobs > 1 ? opt.jobs : 0, slots());
+	run_those(0, 0, opt.jobs);
+	wait_for_all();
+	run_those(F_SOLO, 0, 1);
+	wait_for_all();
 }
 
 static void

@@ -45,15 +45,29 @@ main(int argc, char **argv)
 	    {"select_many", row_select_many},
 	    {"mutex", row_mutex},
 	    {"mutex_cont", row_mutex_cont},
+	    {"defer", row_defer},
+	    {"protect", row_protect},
+	    {"panic", row_panic},
+	    {"panic_deep", row_panic_deep},
 	    {"afterfunc", row_afterfunc},
 	    {"timer_reset", row_timer_reset},
 	    {"sleep50us", row_sleep50us},
+	    {"locked_pair", row_locked_pair},
+	    {"reentry", row_reentry},
+	    {"attach", row_attach},
+	    {"echo100", row_echo100},
+	    {"echo1000", row_echo1000},
+	    {"net_idle", row_net_idle},
+	    {"file4k", row_file4k},
+	    {"file_disk", row_file_disk},
 	    {"parked", row_parked},
 	    {"million", row_million},
 	    {"idle", row_idle},
 	};
 	const int nrows = sizeof rows / sizeof rows[0];
 
+	if (argc == 5 && strcmp(argv[1], "load") == 0)
+		return load_main(argv);
 	const struct bench_entry *e = argc == 2 ? find(rows, nrows, argv[1]) : NULL;
 
 	if (argc == 2 && e == NULL)

@@ -47,10 +47,33 @@ void row_select_many(void);
 void row_mutex(void);
 void row_mutex_cont(void);
 
+// panic.c
+void row_defer(void);
+void row_protect(void);
+void row_panic(void);
+void row_panic_deep(void);
+
 // timer.c
 void row_afterfunc(void);
 void row_timer_reset(void);
 void row_sleep50us(void);
+
+// thread.c
+void row_locked_pair(void);
+void row_reentry(void);
+void row_attach(void);
+
+// net.c
+void row_echo100(void);
+void row_echo1000(void);
+void row_net_idle(void);
+
+// file.c
+void row_file4k(void);
+void row_file_disk(void);
+
+// load.c; not a goroutine: another process, for all contenders
+int load_main(char **argv);
 
 // memory.c
 void row_parked(void);

@@ -25,7 +25,8 @@
  *                on another thread. So after any call of this library but go_now, go_in,
  *                go_strerror, go_chan_len, go_chan_cap and go_errno_location, do not count on
  *                the address of a thread-local variable, or on a lock that belongs to a thread.
- *   Panics:      the process ends with Go's text and exit status 2.
+ *   Panics:      a panic with Go's text begins, see panic.h. Unless something catches it the
+ *                process ends with that text and exit status 2.
  *   Fatal:       the same, as an error that Go never lets a program recover from.
  */
 
@@ -45,13 +46,20 @@ enum {
 	GO_EAGAIN = -1,    /* it would wait, and the caller said not to */
 	GO_ETIMEDOUT = -2, /* the deadline came first */
 	GO_ECANCELED = -3, /* the goroutine's scope or context was cancelled */
-	GO_ECLOSED = -4,   /* the channel is closed and drained */
+	GO_ECLOSED = -4,   /* the channel is closed and drained; the descriptor is closed */
 	GO_EINVAL = -5,    /* an argument makes no sense */
 	GO_ENOMEM = -6,    /* the system gives no memory, thread or descriptor */
 	GO_EBUSY = -7,     /* the object is in use */
 	GO_ENOSYS = -8,    /* this system cannot do it */
-	GO_EIO = -9        /* the descriptor does not take what was to be written */
+	GO_EIO = -9,       /* the descriptor does not take what was to be written */
+	GO_EEOF = -10,     /* the other side has ended the stream too early */
+	GO_ENOHOST = -11,  /* no such host */
+	GO_EADDRESS = -12, /* an address that cannot be read, or an unknown network or service */
+	GO_ESYSTEM = -1000 /* less an errno: what the system says, as it is; see GO_ERRNO */
 };
+
+/* The code for an errno value that has none of its own above: GO_ERRNO(ECONNREFUSED). */
+#define GO_ERRNO(e) (GO_ESYSTEM - (e))
 
 /* go_strerror - the text of an error code.
  *

@@ -184,7 +184,8 @@ GO_API int go_root_remove(const void *p);
 /* go_gc - collect now: when it returns, what was unreachable at the call is free.
  *
  * Unless there is no memory for collecting itself, which is little; or some thread cannot be
- * stopped for ten seconds, as the kernel keeps it asleep: then nothing is free.
+ * stopped for ten seconds, as the kernel keeps it asleep: then nothing is free. Then others get
+ * their turn, as by go_yield.
  * Blocks:    this goroutine, until it is done.
  * Call from: a goroutine or a thread.
  */

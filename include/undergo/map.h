@@ -15,7 +15,7 @@
  * map, and freed when nothing points to it any more. So are its entries, and what these point to.
  *
  * Keys may be of any type. `const char *` and `char *` are compared as texts, go_bytes as what they
- * point to, float and double as numbers, all others by their bytes: structures must have no
+ * point to, floating point as numbers, all others by their bytes: structures must have no
  * padding. What a text or a go_bytes points to stays the program's; it must not change while the
  * map has the key, and when it is managed memory the map keeps it alive. Keys that are compared by
  * functions of the program need a go_map_type, see below.
@@ -131,7 +131,7 @@ typedef struct go_map_iter {
 			     __typeof__((m).elem_type_) elem;    \
 		     };                                          \
 	     } it = {go_map_begin_(GO_MAP_TYPE_OF(m), (m).map)}; \
-	     it.raw.key != NULL; go_map_raw_next(&it.raw))
+	     it.raw.key != NULL; go_map_front_next_(GO_MAP_TYPE_OF(m), &it.raw))
 
 /* --- types of maps --------------------------------------------------------------------------- */
 
@@ -143,6 +143,7 @@ typedef enum go_map_key {
 	GO_MAP_KEY_STRING, /* a go_bytes, by what it points to */
 	GO_MAP_KEY_FLOAT,  /* a float: 0 and -0 are equal, a NaN equals nothing, not even itself */
 	GO_MAP_KEY_DOUBLE, /* a double, the same */
+	GO_MAP_KEY_LONG_DOUBLE, /* a long double, the same */
 	GO_MAP_KEY_CALLS   /* by the functions hash and equal */
 } go_map_key;
 
@@ -155,9 +156,10 @@ enum {
 };
 
 /* What a map is told of its keys and elements, with each call, and the same each time. Constant
- * while maps of it live. hash and equal may block, and may leave by go_exit: then the map is as it
- * was. Equal keys have equal hashes; how good they are besides is of little matter but speed. They
- * may use the map, too, if they do not change it.
+ * while maps of it live. hash and equal may block, and may leave by go_exit or a panic: then the
+ * map is as it was. Equal keys have equal hashes; how good they are besides is of little matter
+ * but speed. They may use the map, too, if they do not change it: a change is fatal, as one by
+ * another goroutine.
  *
  *   static const go_map_type point_to_name = {
  *           .key_bytes = sizeof(struct point), .key_align = _Alignof(struct point),
@@ -186,6 +188,8 @@ struct go_map_type {
 		_Static_assert(__alignof__(*(m).key_type_) <= 16 &&         \
 				   __alignof__(*(m).elem_type_) <= 16,      \
 			       "keys and elements of maps are aligned to 16 at most"); \
+		_Static_assert(GO_MAP_KEY_FITS_(*(m).key_type_),            \
+			       "complex keys of maps need a go_map_type with functions"); \
 		static const go_map_type go_map_type_ = {           \
 		    .key_bytes = GO_MAP_KEY_BYTES_(*(m).key_type_), \
 		    .elem_bytes = sizeof(*(m).elem_type_),          \
@@ -225,9 +229,10 @@ GO_API size_t go_map_raw_len(const go_map *m);
  * Call from: a goroutine or a thread.
  */
 GO_API void *go_map_raw_get(const go_map_type *t, const go_map *m, const void *key);
-GO_API void *go_map_raw_get_32(const go_map *m, uint32_t key);
-GO_API void *go_map_raw_get_64(const go_map *m, uint64_t key);
-GO_API void *go_map_raw_get_string(const go_map *m, const void *p, size_t n);
+GO_API void *go_map_raw_get_32(const go_map *m, uint32_t key) __attribute__((pure));
+GO_API void *go_map_raw_get_64(const go_map *m, uint64_t key) __attribute__((pure));
+GO_API void *go_map_raw_get_string(const go_map *m, const void *p, size_t n)
+    __attribute__((pure));
 
 /* go_map_raw_assign, go_map_raw_assign_32, go_map_raw_assign_64, go_map_raw_assign_string - the
  * element of a key, which is made, all zero, when there is none.
@@ -288,6 +293,19 @@ GO_API void go_map_raw_begin(const go_map_type *t, go_map *m, go_map_iter *it);
  */
 GO_API void go_map_raw_next(go_map_iter *it);
 
+/* go_map_unhashable - what a hash function calls for a key that has none.
+ *
+ * Go's interfaces are such keys: a map takes those whose value is of a type that can be compared.
+ * In C it is a structure that says which type the value has; the hash function looks, and calls
+ * this for types that are no keys. With GO_MAP_HASH_PANICS in its flags the map asks for the hash
+ * where it need not, too, so that looking up and deleting such a key panics in an empty map, and
+ * in a nil one. The map is as it was. type may be NULL.
+ * Panics:    "runtime error: hash of unhashable type " and the type's name. In assigning to a nil
+ *            map that panic comes first.
+ * Call from: a hash function.
+ */
+GO_API void go_map_unhashable(const go_type *type) __attribute__((noreturn));
+
 /* go_map_no_memory - die as go_alloc does. What go_map_at calls.
  *
  * Fatal:     "runtime: out of memory".
@@ -296,17 +314,35 @@ GO_API void go_map_raw_next(go_map_iter *it);
  */
 GO_API void go_map_no_memory(void) __attribute__((noreturn));
 
+/* go_map_misused - die of a map that is looked into while it is changed. What look-ups call that
+ * find it so.
+ *
+ * Fatal:     "concurrent map read and map write".
+ * Blocks:    no.
+ * Call from: a goroutine or a thread.
+ */
+GO_API void go_map_misused(const go_map *m) __attribute__((noreturn, cold));
+
+#include "map_msan.h"
+
 /* --- what the macros above are made of ------------------------------------------------------- */
 
 #define GO_MAP_KIND_(k) \
 	_Generic((k), char *: GO_MAP_KEY_STRING, const char *: GO_MAP_KEY_STRING, \
 		 go_bytes: GO_MAP_KEY_STRING, float: GO_MAP_KEY_FLOAT,            \
 		 double: GO_MAP_KEY_DOUBLE,                                       \
+		 long double: GO_MAP_KEY_LONG_DOUBLE,                             \
 		 default: sizeof(k) == 4 ? GO_MAP_KEY_32                          \
 			  : sizeof(k) == 8 ? GO_MAP_KEY_64                        \
 					   : GO_MAP_KEY_BYTES)
+/* 0 and -0 are one key, and the one that came last is kept, as in Go. */
 #define GO_MAP_FLAGS_(k) \
-	_Generic((k), float : GO_MAP_KEY_UNEQUAL, double : GO_MAP_KEY_UNEQUAL, default : 0)
+	_Generic((k), float: GO_MAP_KEY_UNEQUAL | GO_MAP_KEY_RENEWED,       \
+		 double: GO_MAP_KEY_UNEQUAL | GO_MAP_KEY_RENEWED,           \
+		 long double: GO_MAP_KEY_UNEQUAL | GO_MAP_KEY_RENEWED,      \
+		 default: 0)
+#define GO_MAP_KEY_FITS_(k) \
+	_Generic((k), float _Complex: 0, double _Complex: 0, long double _Complex: 0, default: 1)
 /* A text is kept as a go_bytes, whose first word it is. */
 #define GO_MAP_KEY_BYTES_(k) \
 	_Generic((k), char *: sizeof(go_bytes), const char *: sizeof(go_bytes), \
@@ -345,7 +381,7 @@ static inline const void *
 go_map_same_(const void *key, go_bytes *unused)
 {
 	(void)unused;
-	return key;
+	return GO_MAP_SEEN_(key);
 }
 
 static inline uint32_t
@@ -371,8 +407,10 @@ go_map_fast_(const go_map_type *t, go_map_key kind)
 	return t->key_kind == kind && t->elem_bytes <= 128;
 }
 
+#include "map_front.h"
+
 static inline void *
-go_map_find_(const go_map_type *t, const go_map *m, const void *key)
+go_map_library_find_(const go_map_type *t, const go_map *m, const void *key)
 {
 	const go_bytes *s = (const go_bytes *)key;
 	if (go_map_fast_(t, GO_MAP_KEY_64))
@@ -381,6 +419,21 @@ go_map_find_(const go_map_type *t, const go_map *m, const void *key)
 		return go_map_raw_get_32(m, go_map_word32_(key));
 	if (go_map_fast_(t, GO_MAP_KEY_STRING))
 		return go_map_raw_get_string(m, s->p, s->n);
+	return go_map_raw_get(t, m, key);
+}
+
+GO_MAP_INLINE_ void *
+go_map_find_(const go_map_type *t, const go_map *m, const void *key)
+{
+	const go_bytes *s = (const go_bytes *)key;
+	if (GO_MAP_NO_FRONT_)
+		return go_map_library_find_(t, m, key);
+	if (go_map_fast_(t, GO_MAP_KEY_64))
+		return go_map_front_get_64_(t, m, go_map_word64_(key));
+	if (go_map_fast_(t, GO_MAP_KEY_32))
+		return go_map_front_get_32_(t, m, go_map_word32_(key));
+	if (go_map_fast_(t, GO_MAP_KEY_STRING))
+		return go_map_front_get_string_(t, m, (const char *)s->p, s->n);
 	return go_map_raw_get(t, m, key);
 }
 

@@ -55,4 +55,29 @@ GO_API void go_stats_read(go_stats *st);
  */
 GO_API void go_dump(int fd);
 
+/* go_cpu_profile_start - take samples of what the process computes.
+ *
+ * For each second of CPU time, of all threads together, the stack of who computes is taken hz
+ * times; 0 means 100. The kernel takes one for each of its ticks at most, which are 4 ms mostly.
+ * From the first profile on the handler of SIGPROF is the runtime's. Some thousand different stacks
+ * are kept apart, of at most 64 frames each; what is beyond is counted without a stack. It costs
+ * some microseconds for each sample.
+ * Errors:    GO_EINVAL: hz is below 0, or above 1000000. GO_EBUSY: a profile is under way.
+ *            GO_ENOMEM: no memory, or no thread. GO_ENOSYS: the system has no such timer.
+ * Blocks:    no.
+ * Call from: a goroutine or a thread.
+ */
+GO_API int go_cpu_profile_start(int hz);
+
+/* go_cpu_profile_stop - take no more samples, and write them to fd in pprof's format, not
+ * compressed: for each stack how often it was seen, and how much CPU time that stands for.
+ *
+ * A negative fd writes nothing. The profile is over, whatever is returned but GO_EINVAL.
+ * Errors:    GO_EINVAL: no profile is under way. GO_ENOMEM: nothing was written. GO_EIO: not all of
+ *            it could be written.
+ * Blocks:    the calling thread: it writes.
+ * Call from: a goroutine or a thread.
+ */
+GO_API int go_cpu_profile_stop(int fd);
+
 #endif

@@ -20,15 +20,16 @@
 
 /* A scope, in place: usually a local variable. Its contents are private. */
 typedef struct go_scope {
-	uint64_t opaque[16];
+	uint64_t opaque[22];
 } go_scope;
 
 /* go_scope_open - open a scope in the calling goroutine.
  *
  * It lies within the scope the caller itself runs in, if any, and is cancelled with it.
  * Blocks:    no.
- * Fatal:     "scope: end of a goroutine with an open scope", when the caller ends before it has
- *            called go_scope_wait.
+ * A panic that leaves the caller's block, or go_exit, cancels it and waits for its children.
+ * Fatal:     "scope: end of a goroutine with an open scope", when the caller returns from its
+ *            function before it has called go_scope_wait.
  * Call from: a goroutine or a thread.
  */
 GO_API void go_scope_open(go_scope *s, int64_t deadline);

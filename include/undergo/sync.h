@@ -184,8 +184,8 @@ typedef struct go_once {
 
 /* go_once_do - call fn(arg) unless this once has been done; return when it has been.
  *
- * fn ends by returning, or by go_exit, never by longjmp or an exception; either way it has been
- * done then.
+ * fn ends by returning, a panic or go_exit, never by longjmp or an exception; either way it has
+ * been done then.
  * Blocks:    this goroutine, while another runs fn.
  * Call from: a goroutine or a thread; fn calling it again for the same once waits for ever.
  * Order:     what fn did is visible.

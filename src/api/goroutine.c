@@ -2,8 +2,8 @@
 // The C face of goroutines: include/undergo/goroutine.h.
 #include <string.h>
 
-#include "chan/chan.h"
 #include "os/os.h"
+#include "panic/chain.h"
 #include "sched/sched.h"
 #include "undergo/errno.h"
 #include "undergo/goroutine.h"
@@ -23,6 +23,19 @@ go_run(int (*fn)(void *arg), void *arg)
 }
 
 int
+go_run_here(int (*fn)(void *arg), void *arg)
+{
+	if (fn == NULL)
+		return GO_EINVAL;
+	if (!sched_attached())
+		return GO_ENOMEM;
+	sched_enter();
+	int result = sched_run_here(fn, arg, LOCK_EXTERNAL);
+	sched_leave();
+	return result;
+}
+
+int
 go_spawn(void (*fn)(void *arg), void *arg)
 {
 	if (unlikely(fn == NULL))
@@ -30,6 +43,7 @@ go_spawn(void (*fn)(void *arg), void *arg)
 	if (!sched_attached())
 		return GO_ENOMEM;
 	sched_enter();
+	sched_spawning(__builtin_return_address(0));
 	G *gp = sched_spawn(fn, arg, 0, NULL);
 	sched_leave();
 	return likely(gp != NULL) ? 0 : GO_ENOMEM;
@@ -46,6 +60,7 @@ go_spawn_with(const go_attr *attr, void (*fn)(void *arg), void *arg)
 	if (!sched_attached())
 		return GO_ENOMEM;
 	sched_enter();
+	sched_spawning(__builtin_return_address(0));
 	G *gp = sched_spawn(fn, arg, attr->stack_bytes, attr->name);
 	sched_leave();
 	return gp != NULL ? 0 : GO_ENOMEM;
@@ -62,11 +77,10 @@ go_yield(void)
 void
 go_exit(void)
 {
-	G *gp = sched_enter();
-	if (gp->thread)
+	const M *mp = sched_m();
+	if (mp == NULL || mp->curg->thread)
 		fatal("go_exit on a thread that is no goroutine");
-	gonce_exit(gp);
-	sched_exit();
+	panic_goexit();
 }
 
 // A goroutine's own id and name do not change under it, so these need no P.
@@ -117,6 +131,22 @@ go_block_end(void)
 	int saved = *os_errno_addr();
 	sched_enter();
 	*os_errno_addr() = saved;
+	sched_leave();
+}
+
+void
+go_lock_os_thread(void)
+{
+	sched_enter();
+	sched_lock_thread(LOCK_EXTERNAL);
+	sched_leave();
+}
+
+void
+go_unlock_os_thread(void)
+{
+	sched_enter();
+	sched_unlock_thread(LOCK_EXTERNAL);
 	sched_leave();
 }
 

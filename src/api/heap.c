@@ -139,25 +139,26 @@ const void *const up_alloc_entries[] = {
 
 // --- questions -----------------------------------------------------------------------------------
 
-// The slot that p points to or into. Large ones do not fill their pages; and where nobody holds an
-// object the span may change under our eyes, so that what was read does not fit together. Somebody
-// else may be starting the heap just now.
-static Slot
-slot_around(const void *p)
+// Where the object begins that p points to or into, and its bytes; NULL: there is none. Large ones
+// do not fill their pages. Where nobody holds an object the span may change under our eyes, so that
+// what was read does not fit together: each is read once, and it is compared what is returned.
+// Somebody else may be starting the heap just now.
+static char *
+object_around(const void *p, size_t *bytes)
 {
-	if (!gc_started())
-		return (Slot){0, 0, NULL};
-	Slot s = heap_slot((uintptr_t)p);
-	if (s.info != NULL && (uintptr_t)p - (uintptr_t)slot_addr(s) >= slot_bytes(s))
-		s.info = NULL;
-	return s;
+	Slot s = gc_started() ? heap_slot((uintptr_t)p) : (Slot){0, 0, NULL};
+	if (s.info == NULL)
+		return NULL;
+	char *object = slot_addr(s);
+	*bytes = slot_bytes(s);
+	return (uintptr_t)p - (uintptr_t)object < *bytes ? object : NULL;
 }
 
 void *
 go_object(const void *p)
 {
-	Slot s = slot_around(p);
-	void *object = s.info != NULL ? slot_addr(s) : NULL;
+	size_t bytes;
+	void *object = object_around(p, &bytes);
 	go_keep_alive(p);
 	return object;
 }
@@ -165,10 +166,10 @@ go_object(const void *p)
 size_t
 go_object_size(const void *p)
 {
-	Slot s = slot_around(p);
-	size_t bytes = s.info != NULL ? slot_bytes(s) : 0;
+	size_t bytes;
+	bool object = object_around(p, &bytes) != NULL;
 	go_keep_alive(p);
-	return bytes;
+	return object ? bytes : 0;
 }
 
 // --- roots ---------------------------------------------------------------------------------------
@@ -204,6 +205,7 @@ go_gc(void)
 		return; // there is no memory for collecting
 	sched_enter();
 	gc_collect(GC_FORCED);
+	sched_gosched(); // the monitor takes no P from who is always inside
 	sched_leave();
 }
 

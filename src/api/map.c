@@ -133,6 +133,19 @@ go_map_raw_next(go_map_iter *it)
 }
 
 void
+go_map_misused(const go_map *m)
+{
+	map_misused(m);
+}
+
+void
+go_map_unhashable(const go_type *type)
+{
+	attach();
+	map_unhashable(type != NULL && type->name != NULL ? type->name : "without a name");
+}
+
+void
 go_map_no_memory(void)
 {
 	gc_out_of_memory(0);

@@ -3,6 +3,7 @@
 #include "undergo/runtime.h"
 
 #include "os/os.h"
+#include "panic/chain.h"
 #include "panic/panic.h"
 #include "sched/sched.h"
 #include "timer/timer.h"
@@ -44,6 +45,20 @@ go_dump(int fd)
 	sched_leave();
 }
 
+int
+go_cpu_profile_start(int hz)
+{
+	sched_enter(); // the runtime has begun
+	sched_leave();
+	return panic_cpu_profile_start(hz);
+}
+
+int
+go_cpu_profile_stop(int fd)
+{
+	return panic_cpu_profile_stop(fd);
+}
+
 int64_t
 go_now(void)
 {
@@ -59,28 +74,5 @@ go_in(int64_t delay_ns)
 const char *
 go_strerror(int code)
 {
-	switch (code) {
-	case 0:
-		return "success";
-	case GO_EAGAIN:
-		return "would wait";
-	case GO_ETIMEDOUT:
-		return "deadline exceeded";
-	case GO_ECANCELED:
-		return "canceled";
-	case GO_ECLOSED:
-		return "channel is closed";
-	case GO_EINVAL:
-		return "invalid argument";
-	case GO_ENOMEM:
-		return "out of memory, threads or descriptors";
-	case GO_EBUSY:
-		return "in use";
-	case GO_ENOSYS:
-		return "not supported by this system";
-	case GO_EIO:
-		return "cannot be written";
-	default:
-		return "unknown error";
-	}
+	return value_error_text(code);
 }

@@ -23,14 +23,8 @@ go_scope_open(go_scope *s, int64_t deadline)
 	sched_leave();
 }
 
-int
-go_scope_spawn(go_scope *s, int (*fn)(void *arg), void *arg)
-{
-	return go_scope_spawn_with(s, NULL, fn, arg);
-}
-
-int
-go_scope_spawn_with(go_scope *s, const go_attr *attr, int (*fn)(void *arg), void *arg)
+static int
+spawn(go_scope *s, const go_attr *attr, int (*fn)(void *arg), void *arg, const void *return_pc)
 {
 	SpawnAttr a = {0, NULL};
 	if (s == NULL || fn == NULL)
@@ -42,9 +36,22 @@ go_scope_spawn_with(go_scope *s, const go_attr *attr, int (*fn)(void *arg), void
 	if (!sched_attached())
 		return GO_ENOMEM;
 	sched_enter();
+	sched_spawning(return_pc);
 	int err = scope_spawn(inside(s), a, fn, arg);
 	sched_leave();
 	return err;
+}
+
+int
+go_scope_spawn(go_scope *s, int (*fn)(void *arg), void *arg)
+{
+	return spawn(s, NULL, fn, arg, __builtin_return_address(0));
+}
+
+int
+go_scope_spawn_with(go_scope *s, const go_attr *attr, int (*fn)(void *arg), void *arg)
+{
+	return spawn(s, attr, fn, arg, __builtin_return_address(0));
 }
 
 void

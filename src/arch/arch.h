@@ -11,6 +11,7 @@
 #ifndef UNDERGO_ARCH_ARCH_H
 #define UNDERGO_ARCH_ARCH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -36,6 +37,12 @@ void arch_start(void **save, void *stack_hi, void (*entry)(void *arg));
 // Runs fn(arg) with the stack pointer at stack_hi, then comes back to this stack.
 void arch_call_on(void *stack_hi, void (*fn)(void *), void *arg);
 
+// Calls fn(arg), with the callee-saved registers saved on the stack and *sp set so that arch_return
+// can make this call return at once, as long as it has not returned. Whether it did. Floating-point
+// control is left alone.
+bool arch_protect(void **sp, void (*fn)(void *), void *arg);
+_Noreturn void arch_return(void *sp);
+
 // 0 when the processor state lets us switch stacks; else why it does not (a constant text).
 const char *arch_refuses(void);
 
@@ -43,9 +50,13 @@ const char *arch_refuses(void);
 //   void arch_pause(void)          a spin-loop hint
 //   void *arch_tls_m(void), void arch_tls_set_m(void *)
 //   void *arch_sp(void)            the stack pointer now
+//   void arch_here(&pc, &sp, &fp)  where the code is that calls it; ARCH_DWARF_FP and _SP are the
+//                                  numbers of these registers in unwind tables
 //   void arch_kept(uint64_t words[ARCH_KEPT_WORDS])
 //                                  copies the callee-saved registers
 //   void arch_forget(void)         zeroes callee-saved registers, as far as the compiler lets us
+//   void arch_set_stack_limit(uintptr_t limit)
+//                                  code compiled with split stacks asks for more below it
 //   ARCH_CONTEXT_BYTES             what a suspended context occupies on its stack
 
 #endif

@@ -3,10 +3,9 @@
 //
 //   Match                         a set of bytes: a bit for each, MATCH_STEP bits apart
 //   match_byte(bytes, want)       those equal to want, and perhaps some above such a one
-//   match_bytes_dirty(bytes, wants)  the same of a byte that stands eight times in wants; above the
-//                                 bits of the set others may be: MATCH_CLEAN is without them, and
-//                                 match_first works with them, unless the set is empty
-//   match_top(bytes)              exactly those whose top bit is set
+//   match_bytes(bytes, wants)     the same of a byte that stands eight times in wants
+//   match_above_1(bytes)          exactly those greater than 1
+//   MATCH_ALL                     all eight
 //
 // Byte 0 is the lowest of the word.
 #ifndef UNDERGO_ARCH_MATCH_H

@@ -14,6 +14,7 @@ typedef uint64_t Match;
 
 #define MATCH_ONES UINT64_C(0x0101010101010101)
 #define MATCH_TOPS UINT64_C(0x8080808080808080)
+#define MATCH_ALL MATCH_TOPS
 
 static inline Match
 match_byte(uint64_t bytes, uint8_t want)
@@ -23,19 +24,17 @@ match_byte(uint64_t bytes, uint8_t want)
 }
 
 static inline Match
-match_bytes_dirty(uint64_t bytes, uint64_t wants)
+match_bytes(uint64_t bytes, uint64_t wants)
 {
 	uint64_t x = bytes ^ wants;
 	return (x - MATCH_ONES) & ~x & MATCH_TOPS;
 }
 
-#define MATCH_CLEAN(m) (m)
-
-// Those whose top bit is set.
 static inline Match
-match_top(uint64_t bytes)
+match_above_1(uint64_t bytes)
 {
-	return bytes & MATCH_TOPS;
+	uint64_t x = bytes & ~MATCH_ONES;
+	return (((x & ~MATCH_TOPS) + ~MATCH_TOPS) | x) & MATCH_TOPS;
 }
 
 #endif

@@ -39,7 +39,7 @@
 // The struct whose member m lies at p.
 #define container_of(p, type, m) ((type *)(void *)((char *)(p)-offsetof(type, m)))
 
-// The three ways to die, base/fail.c. All print to descriptor 2, allocate nothing, wait for no
+// The ways to die, base/fail.c. All print to descriptor 2, allocate nothing, wait for no
 // other M, and work on any stack. Exit status 2.
 //
 // The runtime broke its own rule: "fatal error: why", then all goroutines.
@@ -50,12 +50,14 @@ COLD NORETURN void fatal(const char *why);
 COLD NORETURN void fatal_after(void (*tell)(const void *arg), const void *arg, const char *why);
 // The same, with lines below the headline.
 COLD NORETURN void fatal_told(const char *why, void (*tell)(const void *arg), const void *arg);
-// The program broke a rule of Go: "panic: why". Until panics can be recovered from, this ends
-// the process as an uncaught panic does.
-COLD NORETURN void panic(const char *why);
+// Of a panic that nobody recovers: tell(arg) prints "panic: ..." and what belongs to it, lines.
+COLD NORETURN void die_telling(void (*tell)(const void *arg), const void *arg);
 
 // Another thread is dying: wait for it to end the process.
 NORETURN void base_hold_still(void);
+// Claims the death of the process for this thread, which tells it itself: what else it dies of is a
+// death while telling. False: it has been claimed before, by this thread when *mine.
+bool base_death_begins(bool *mine);
 
 // Always on, for corrupt state. Parameters and numbered invariants use assert (debug builds).
 #define check(c, why)               \
@@ -76,6 +78,8 @@ bool print_failed(void); // something was not written since then
 
 // The second half of death: set once by the first thread that dies, see base/fail.c.
 extern ATOMIC_U32 base_dying;
+// Counts what is written since then, so that who waits for the end sees that it comes nearer.
+extern ATOMIC_U32 base_told;
 
 // The seed of every random decision. UNDERGO_SEED sets it; death prints it. A thread's generator is
 // its own: xorshift64*, never 0.

@@ -18,8 +18,8 @@ int up_write(int fd, const char *buf, size_t n, bool patient);
 // End the process now. Answered by os.
 __attribute__((noreturn)) void up_exit(int status);
 
-// Another thread prints the death of this process: wait for it, a few seconds at most, and then
-// end the process. Answered by os.
+// Another thread prints the death of this process: wait for it, and end the process when nothing
+// has been written for some seconds. Answered by os.
 __attribute__((noreturn)) void up_hold_still(void);
 
 // Make every running thread of the process execute a full fence. Only asked while

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Dying: throw, fatal, panic.
+// Dying: throw, fatal, and of a panic that nobody recovers.
 //
 // The first thread that dies takes base_dying and prints; others hold still until the process has
 // ended. Nothing here waits for a lock or for memory, so it works in any state, on any stack, in
@@ -22,7 +22,7 @@ enum {
 
 typedef struct Death {
 	const char *kind; // begins the headline
-	const char *why;
+	const char *why;  // NULL: told does it all
 	int all; // print all goroutines
 	void (*tell)(const void *arg); // prints lines in front; NULL none
 	void (*told)(const void *arg); // and below the headline
@@ -41,9 +41,21 @@ count_death(void)
 	return ++deaths;
 }
 
+bool
+base_death_begins(bool *mine)
+{
+	uint32_t alive = 0;
+	*mine = count_death() > 1;
+	return cas_rlx(&base_dying, &alive, 1); // O1  order: claim, no data rides on it
+}
+
 static void
 print_headline(const Death *d)
 {
+	if (d->why == NULL) {
+		d->told(d->arg);
+		return;
+	}
 	print_str(d->kind);
 	print_str(d->why);
 	print_str("\n");
@@ -91,7 +103,7 @@ die(const Death *d)
 	if (d->tell != NULL)
 		d->tell(d->arg);
 	print_headline(d);
-	if (d->told != NULL)
+	if (d->told != NULL && d->why != NULL)
 		d->told(d->arg);
 	print_str("\n");
 	up_print_goroutines(d->all);
@@ -124,9 +136,9 @@ fatal_told(const char *why, void (*told)(const void *arg), const void *arg)
 }
 
 void
-panic(const char *why)
+die_telling(void (*tell)(const void *arg), const void *arg)
 {
-	die(&(Death){"panic: ", why, 0, NULL, NULL, NULL});
+	die(&(Death){NULL, NULL, 0, NULL, tell, arg});
 }
 
 void

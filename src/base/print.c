@@ -12,6 +12,8 @@
 
 enum { U64_DIGITS = 20, DEFAULT_FD = 2 };
 
+ATOMIC_U32 base_told;
+
 static __thread int print_fd;  // this thread's descriptor, xor the default
 static __thread bool given_up; // its reader was waited for in vain
 static __thread bool failed;   // some of the text did not get there
@@ -22,6 +24,8 @@ static NOINLINE void
 write_text(const char *s, size_t n)
 {
 	int err = up_write(print_fd ^ DEFAULT_FD, s, n, !given_up);
+	if (load_rlx(&base_dying) != 0)  // order: hint
+		add_rlx(&base_told, 1);  // order: count
 	if (err == -EAGAIN)
 		given_up = true;
 	if (err != 0)

@@ -27,6 +27,7 @@
 // Not done: a lock for each end. It makes close and select a proof, and costs two lines instead of
 // one.
 #include "chan/chan_impl.h"
+#include "gc/gc.h"
 
 // --- making and freeing -----------------------------------------------------------------------
 
@@ -48,6 +49,20 @@ chan_new(size_t elem_bytes, size_t cap)
 	c->recvq = c->sendq = (WaitQ){0};
 	init_plain(&c->count, 0);
 	init_plain(&c->state, 0);
+	return c;
+}
+
+Hchan *
+chan_new_managed(size_t elem_bytes, size_t cap, bool pointers)
+{
+	size_t bytes = elem_bytes * cap;
+	Hchan *c = gc_alloc(sizeof(*c) + bytes, pointers ? KIND_SCAN : KIND_NOSCAN);
+	if (c == NULL)
+		return NULL;
+	c->ring = (char *)(c + 1);
+	c->cap = cap;
+	c->elem_bytes = elem_bytes;
+	mutex_init(&c->lock, RANK_chan);
 	return c;
 }
 
@@ -77,6 +92,12 @@ size_t
 chan_cap(const Hchan *c)
 {
 	return c == NULL ? 0 : c->cap;
+}
+
+size_t
+chan_elem_bytes(const Hchan *c)
+{
+	return c->elem_bytes;
 }
 
 // --- queues -----------------------------------------------------------------------------------

@@ -8,6 +8,7 @@
 #define UNDERGO_CHAN_CHAN_H
 
 #include "base/base.h"
+#include "panic/chain.h"
 #include "sched/sched.h"
 #include "undergo/base.h"
 #include "undergo/chan.h"
@@ -21,6 +22,9 @@ typedef struct go_case SelectCase;
 // NULL without memory. Panics: "makechan: size out of range".
 Hchan *chan_new(size_t elem_bytes, size_t cap);
 void chan_free(Hchan *c);
+// The same in managed memory, which nobody frees; elements may have pointers or have none. The
+// caller has seen to it that all elements together have a size. NULL without memory.
+Hchan *chan_new_managed(size_t elem_bytes, size_t cap, bool pointers);
 
 // Waits until the deadline; GO_POLL does not wait. 0, GO_EAGAIN, GO_ETIMEDOUT, GO_ECANCELED.
 // Panics: "send on closed channel".  Blocks: G.
@@ -47,6 +51,7 @@ void chan_close(Hchan *c);
 // No need to be inside the runtime. NULL has neither.
 size_t chan_len(const Hchan *c);
 size_t chan_cap(const Hchan *c);
+size_t chan_elem_bytes(const Hchan *c); // not NULL
 
 // The index of the case done, or an error of go_select. n is at most SELECT_MAX and not negative.
 enum { SELECT_MAX = 65536 };
@@ -59,9 +64,11 @@ void chan_verify(Hchan *c);
 
 // Takes one from *addr, waiting while it is 0. lifo: before those who wait already.  Blocks: G.
 void sema_acquire(uint32_t *addr, WaitReason why, bool lifo);
+// The same for who wants to be known to have waited since then; 0: he does not.
+void sema_acquire_since(uint32_t *addr, WaitReason why, bool lifo, int64_t since);
 // Gives one to the first waiter, or adds it to *addr. handoff: the caller lets the waiter run at
-// once.
-void sema_release(uint32_t *addr, bool handoff);
+// once. Returns how many nanoseconds the waiter has waited; 0 when there is none or he did not say.
+int64_t sema_release(uint32_t *addr, bool handoff);
 
 // --- sync -------------------------------------------------------------------------------------
 
@@ -156,15 +163,14 @@ int gwg_wait(go_waitgroup *wg, int64_t deadline); // Blocks: G.
 
 // A function of go_once_do that a goroutine is in; on its stack.
 typedef struct OnceRun {
+	Defer d; // should the function not return
 	go_once *once;
-	struct OnceRun *outer; // goroutines: the one around it
 } OnceRun;
 
 bool gonce_done(go_once *o); // needs no runtime
 // True: the caller runs the function, then calls gonce_end.  Blocks: G.
 bool gonce_begin(go_once *o, OnceRun *run);
 void gonce_end(OnceRun *run);
-void gonce_exit(G *gp); // ends all that gp, the caller and no thread, is in
 
 void gsem_init(go_sem *s, uint32_t n);
 bool gsem_try_acquire(go_sem *s);              // needs no runtime

@@ -54,7 +54,7 @@ struct Waiter {
 	bool queued;   // it is in the queue
 	bool parked;   // cond: it must be readied; mutex: not used
 	bool handed;   // mutex: woken as its holder
-	int64_t since; // mutex: when it began to wait
+	int64_t since; // mutex: when it began to wait; sema: the same, if it said so
 	// Of the one waiter of an address that stands in the root's tree for all of them:
 	WaitQ queue;
 	Waiter *child[2];

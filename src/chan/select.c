@@ -294,6 +294,13 @@ select_small(SelectCase *cases, uint32_t n, int64_t deadline)
 	return k >= 0 ? k : wait_small(cases, order, n, deadline);
 }
 
+static void
+free_all(void *mem)
+{
+	os_free(mem);
+}
+
+// A send may panic.
 static NOINLINE int
 select_large(SelectCase *cases, uint32_t n, int64_t deadline)
 {
@@ -301,12 +308,16 @@ select_large(SelectCase *cases, uint32_t n, int64_t deadline)
 	char *mem = os_alloc(n * (sizeof(Sudog) + sizeof(Hchan *) + sizeof(uint16_t)));
 	if (mem == NULL)
 		return GO_ENOMEM;
+	static const DeferKind plain;
+	Defer d = {.kind = &plain, .fn = free_all, .arg = mem};
+	defer_push(sched_g(), &d);
 	Sudog *sudogs = (Sudog *)(void *)mem;
 	Hchan **locks = (Hchan **)(void *)(sudogs + n);
 	Select s = {cases, (uint16_t *)(void *)(locks + n), locks, sudogs, n, 0};
 	int k = look_in_turn(cases, s.order, n);
 	if (k < 0)
 		k = select_wait(&s, deadline);
+	defer_pop(sched_g(), &d);
 	os_free(mem);
 	return k;
 }

@@ -158,6 +158,12 @@ take_permit(ATOMIC_U32 *word)
 void
 sema_acquire(uint32_t *addr, WaitReason why, bool lifo)
 {
+	sema_acquire_since(addr, why, lifo, 0);
+}
+
+void
+sema_acquire_since(uint32_t *addr, WaitReason why, bool lifo, int64_t since)
+{
 	if (take_permit(ATOMIC_WORD(addr)))
 		return;
 	SemaRoot *root = sema_root(addr);
@@ -166,24 +172,26 @@ sema_acquire(uint32_t *addr, WaitReason why, bool lifo)
 		mutex_unlock(&root->lock);
 		return;
 	}
-	Waiter w = {.sg.g = sched_g(), .addr = addr, .kind = WAITER_SEMA};
+	Waiter w = {.sg.g = sched_g(), .addr = addr, .kind = WAITER_SEMA, .since = since};
 	sema_push(root, &w, lifo);
 	sched_park_unlock(why, &root->lock);
 }
 
-void
+int64_t
 sema_release(uint32_t *addr, bool handoff)
 {
 	SemaRoot *root = sema_root(addr);
 	mutex_lock(&root->lock);
 	Waiter *w = sema_pop(root, addr, WAITER_SEMA);
 	G *gp = w != NULL ? w->sg.g : NULL; // once readied, w is gone
+	int64_t waited = w != NULL && w->since != 0 ? os_nanotime() - w->since : 0;
 	if (gp == NULL)
 		add_rel(ATOMIC_WORD(addr), 1); // order: release, pairs with take_permit
 	mutex_unlock(&root->lock);
 	if (gp == NULL)
-		return;
+		return 0;
 	sched_ready(gp);
 	if (handoff && !sched_g()->thread)
 		sched_gosched();
+	return waited;
 }

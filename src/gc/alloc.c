@@ -482,17 +482,30 @@ gc_free(void *p)
 	chores_freed();
 }
 
-void *
-gc_alloc_pinned(size_t bytes)
+static void *
+alloc_now(const Want *w)
 {
-	Want w = {.bytes = bytes, .align = SLOT_MIN, .kind = KIND_PINNED};
-	void *p = alloc_any(&w);
+	void *p = alloc_any(w);
 	M *mp = sched_m();
 	mp->sampled = false; // somebody may hold locks
 	if (unlikely(mp->unzeroed != 0))
 		memset(p, 0, mp->unzeroed);
 	mp->unzeroed = 0;
 	return p;
+}
+
+void *
+gc_alloc_pinned(size_t bytes)
+{
+	return alloc_now(&(Want){.bytes = bytes, .align = SLOT_MIN, .kind = KIND_PINNED});
+}
+
+void *
+gc_alloc_now(size_t bytes, const HeapType *t, size_t elems, Kind kind)
+{
+	if (t != NULL && t->program != NULL && (t = gcprog_type(t)) == NULL)
+		return NULL;
+	return alloc_now(&(Want){bytes, SLOT_MIN, kind, t, elems, false});
 }
 
 void

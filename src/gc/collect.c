@@ -198,7 +198,7 @@ mark_heap(Cycle *c)
 	if (unlikely(godebug.gccheckmark != 0))
 		checkmark_end();
 	if (unlikely(live_wanted()))
-		live_gather();
+		live_gather(&roots);
 	if (unlikely(godebug.gcwalk != 0))
 		walk_heap(true);
 	heap_start_sweep();
@@ -213,12 +213,16 @@ typedef enum Outcome {
 	REFUSED, // no memory
 } Outcome;
 
+void (*gc_cycle_begins)(void);
+
 // From the stop to the restart; of the caller's stack, what is live begins at sp.
 static Outcome
 stopped_part(Cycle *c, const void *sp)
 {
 	c->asked = os_nanotime();
 	sched_stop_world();
+	if (gc_cycle_begins != NULL)
+		gc_cycle_begins();
 	foreign_lock();
 	finish_sweeping(); // what was being swept when the stop was asked for
 	Halt halt = threads_stop();
@@ -341,6 +345,7 @@ gc_swept(void)
 static bool
 is_due(size_t more)
 {
+	limit_learn();
 	if (pace_left() <= 0)
 		return true;
 	if (!limit_due(more))

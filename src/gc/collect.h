@@ -5,10 +5,6 @@
 
 #include "gc/gc_impl.h"
 
-// Held by a thread without a P while it is inside the allocator, and by a cycle while the world is
-// stopped.  Rank heapgate.
-void foreign_lock(void);
-void foreign_unlock(void);
 Mcache *foreign_cache(void);
 
 // Whether there is a heap yet.

@@ -22,9 +22,20 @@ void *gc_alloc_aligned(size_t bytes, size_t align, Kind kind);
 // Never collects. NULL without memory.  Locks: takes central, heappages.  Blocks: no.
 void *gc_alloc_pinned(size_t bytes);
 void gc_free_pinned(void *p);
+// gc_alloc and gc_alloc_typed for who may not be interrupted: never collect, never leave the
+// runtime. t is NULL where kind has no types.
+void *gc_alloc_now(size_t bytes, const HeapType *t, size_t elems, Kind kind);
 // For misuse that ends the process, and go_free.
 void gc_free(void *p);
 COLD NORETURN void gc_out_of_memory(size_t bytes);
+// Whether so much more memory could be had if nothing else wanted any: for who is about to take a
+// lot of it in small pieces. The heap has begun.  Blocks: no.  Stack: 1 KiB.
+bool gc_could_have(size_t bytes);
+
+// Held by a thread without a P while no cycle may mark: inside the allocator, and while it goes
+// from one stack to another; and by a cycle while the world is stopped.  Rank heapgate.
+void foreign_lock(void);
+void foreign_unlock(void);
 
 // --- collect.c -----------------------------------------------------------------------------------
 
@@ -41,6 +52,10 @@ typedef enum GcWhy {
 void gc_collect(GcWhy why);
 // The same, if it is time to before an object with `more` bytes of pages of its own.
 void gc_collect_if_due(size_t more);
+
+// Called when the world is stopped for a cycle, before anything is marked. Set once by the Go face,
+// before there is garbage; else NULL.  Stack: any, with some KiB.
+extern void (*gc_cycle_begins)(void);
 
 // --- roots.c, pace.c: settings and numbers -------------------------------------------------------
 

@@ -51,6 +51,7 @@ typedef struct RootRange {
 typedef struct RootSet {
 	RootRange *ranges;
 	size_t n, cap;
+	size_t threads, goroutines, named; // where ranges of these begin; globals are the first
 	size_t bytes;       // of all ranges
 	size_t stack_bytes; // of those on stacks of goroutines
 	size_t stack_pages; // of the pages these are in

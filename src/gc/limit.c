@@ -10,6 +10,9 @@
 //   memory.max, memory.high     version 2: "max" or bytes
 //   memory.limit_in_bytes       version 1; a number near the largest is none
 //
+// The groups are not looked at before the heap has some size, since that costs a small program more
+// than anything else it does: until then the limit is not known, and `unknown` says so.
+//
 // The limit is soft. It makes cycles begin earlier (goal.c says when) until the cap holds them
 // back; then it is exceeded, and standard error says so, now and then. Free pages beyond it go back
 // to the system at once, by whoever allocates.
@@ -19,6 +22,7 @@
 #include "gc/limit.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/env.h"
 #include "base/line.h"
@@ -29,6 +33,7 @@ enum {
 	TRIM_MIN = 1 << 20,
 	TRIM_MARGIN = 256 << 10,
 	HELD_BACK_STEP = 1 << 20, // so much more may be in use before the cap is asked again
+	UNKNOWN_MOST = 1 << 20,   // in use while the limit is not known
 };
 static const int64_t GROUPS_AGAIN_NS = 10 * GO_SEC, SAY_AGAIN_NS = 300 * GO_SEC;
 
@@ -47,7 +52,9 @@ static struct {
 	int64_t said_at;      // who holds gc.busy: when the cap was spoken of
 	ATOMIC_U64 held_back; // the same writes
 	ATOMIC_I64 held_back_at;
-	OsCgroup scratch;     // who holds gc.busy, or starts the heap
+	ATOMIC_BOOL unknown;  // lock writes: the groups have not been looked at
+	ATOMIC_U32 reading;   // claims scratch
+	OsCgroup scratch;     // reading
 } lim = {
 	.trigger = ATOMIC_INIT(INT64_MAX),
 	.room = ATOMIC_INIT(INT64_MAX),
@@ -100,6 +107,18 @@ limit_of_groups(OsCgroup *scratch, const char *root)
 		       limit_of_version(scratch, root, CGROUP_V1));
 }
 
+// What follows from our groups; -1 while somebody else looks.
+static int64_t
+read_groups(void)
+{
+	uint32_t zero = 0;
+	if (!cas_acq(&lim.reading, &zero, 1)) // order: claim
+		return -1;
+	int64_t limit = goal_limit_of_group(limit_of_groups(&lim.scratch, ""));
+	store_rel(&lim.reading, 0); // order: release
+	return limit;
+}
+
 // Memory of the process that no file stands for, as the kernel tells: "size resident shared ...",
 // in pages. 0 when it cannot be told.
 static int64_t
@@ -114,6 +133,42 @@ process_memory(void)
 		if ((n[i] = env_number(&at)) < 0)
 			return 0;
 	return n[1] > n[2] ? (n[1] - n[2]) * (int64_t)os_page_bytes() : 0;
+}
+
+// --- what there is -------------------------------------------------------------------------------
+
+// What the machine has, in memory and swap space; INT64_MAX when it cannot be told.
+static int64_t
+machine_memory(void)
+{
+	static const char *const lines[] = {"MemTotal:", "SwapTotal:"};
+	char text[1024];
+	int64_t sum = 0;
+	if (os_read_file("/proc/meminfo", text, sizeof(text)) <= 0)
+		return INT64_MAX;
+	for (size_t i = 0; i < countof(lines); i++) {
+		const char *at = strstr(text, lines[i]);
+		if (at == NULL)
+			continue;
+		at += strlen(lines[i]);
+		at += strspn(at, " ");
+		int64_t kib = env_number(&at);
+		sum += kib > 0 && kib < INT64_MAX / 4096 ? kib * 1024 : 0;
+	}
+	return sum > 0 ? sum : INT64_MAX;
+}
+
+bool
+gc_could_have(size_t bytes)
+{
+	limit_learn();
+	int64_t limit = load_rlx(&lim.limit), max = load_rlx(&lim.max); // order: hint, both
+	int64_t used = (int64_t)heap_used_bytes(), want = (int64_t)bytes;
+	if (bytes >= heap.limit || want > max - used)
+		return false;
+	if (load_rlx(&lim.of_group) && want > limit / 9 * 10) // order: hint
+		return false;
+	return want <= machine_memory();
 }
 
 // --- what counts ---------------------------------------------------------------------------------
@@ -144,6 +199,10 @@ limit_room(void)
 static void
 set_goals(void)
 {
+	if (load_rlx(&lim.unknown)) { // order: own, under the lock
+		store_rlx(&lim.trigger, UNKNOWN_MOST); // order: hint
+		return;
+	}
 	HeapCounts c;
 	heap_counts(&c);
 	int64_t other = other_memory(&c);
@@ -192,11 +251,10 @@ limit_init(void)
 	int64_t limit = bytes_from_env("GOMEMLIMIT");
 	const char *v = getenv("GOMEMLIMIT");
 	bool of_group = v == NULL || v[0] == '\0';
-	if (of_group) {
-		limit = goal_limit_of_group(limit_of_groups(&lim.scratch, ""));
-		lim.groups_at = os_nanotime() + GROUPS_AGAIN_NS;
-	}
+	if (of_group)
+		limit = INT64_MAX;
 	store_rlx(&lim.of_group, of_group); // order: before the first allocation, all
+	store_rlx(&lim.unknown, of_group);
 	store_rlx(&lim.limit, limit);
 	(void)limit_set_max(bytes_from_env("UNDERGO_MEMORY_MAX"));
 	mutex_lock(&lim.lock);
@@ -204,13 +262,32 @@ limit_init(void)
 	mutex_unlock(&lim.lock);
 }
 
+void
+limit_learn(void)
+{
+	if (likely(!load_rlx(&lim.unknown))) // order: hint
+		return;
+	int64_t limit = read_groups();
+	if (limit < 0)
+		return; // it will be known in a moment
+	mutex_lock(&lim.lock);
+	if (load_rlx(&lim.unknown)) {             // order: own, under the lock
+		store_rlx(&lim.unknown, false);   // order: hint
+		store_rlx(&lim.limit, limit);     // order: hint
+		set_goals();
+	}
+	mutex_unlock(&lim.lock);
+}
+
 int64_t
 limit_set(int64_t bytes)
 {
+	limit_learn();
 	mutex_lock(&lim.lock);
 	int64_t before = load_rlx(&lim.limit); // order: own, under the lock
 	if (bytes >= 0) {
 		store_rlx(&lim.of_group, false); // order: hint
+		store_rlx(&lim.unknown, false);  // order: hint
 		store_rlx(&lim.strange, 0);      // order: hint
 		store_rlx(&lim.limit, bytes);    // order: hint
 		set_goals();
@@ -298,9 +375,13 @@ look_at_groups(int64_t now)
 	if (!load_rlx(&lim.of_group)) // order: hint
 		return;
 	int64_t limit = load_rlx(&lim.limit); // order: hint
+	int64_t read = -1;
 	if (now >= lim.groups_at) {
-		lim.groups_at = now + GROUPS_AGAIN_NS;
-		limit = goal_limit_of_group(limit_of_groups(&lim.scratch, ""));
+		read = read_groups();
+		if (read >= 0) {
+			lim.groups_at = now + GROUPS_AGAIN_NS;
+			limit = read;
+		}
 	}
 	int64_t strange = 0;
 	if (limit != INT64_MAX) {
@@ -311,7 +392,10 @@ look_at_groups(int64_t now)
 	}
 	mutex_lock(&lim.lock);
 	if (load_rlx(&lim.of_group)) { // order: own, under the lock
-		store_rlx(&lim.limit, limit);                           // order: hint
+		if (read >= 0) { // else it stays what it is, which another may have found out
+			store_rlx(&lim.unknown, false); // order: hint
+			store_rlx(&lim.limit, limit);   // order: hint
+		}
 		store_rlx(&lim.strange, strange > 0 ? strange : 0); // order: hint
 	}
 	mutex_unlock(&lim.lock);

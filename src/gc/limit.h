@@ -6,8 +6,11 @@
 #include "gc/gc_impl.h"
 #include "os/cgroup.h"
 
-// Reads GOMEMLIMIT, UNDERGO_MEMORY_MAX and the control groups. Before the first allocation.
+// Reads GOMEMLIMIT and UNDERGO_MEMORY_MAX. Before the first allocation.
 void limit_init(void);
+
+// Looks at the control groups if nobody has yet.  Blocks: M, on small files.  Locks: takes leaf.
+void limit_learn(void);
 
 // Sets the limit; negative: only asks. Returns the old one.
 int64_t limit_set(int64_t bytes);

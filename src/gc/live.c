@@ -20,6 +20,8 @@ static struct {
 	uint64_t objects, bytes;    // STW
 } live;
 
+static ATOMIC(const LiveVisit *) visit; // NULL: none. Set by who wants one, cleared STW
+
 static size_t
 table_bytes(void)
 {
@@ -96,19 +98,69 @@ count_span(void *groups, Mspan *sp)
 bool
 live_wanted(void)
 {
-	return load_acq(&live.groups) != NULL; // order: observe <- live_report
+	return load_acq(&live.groups) != NULL || load_acq(&visit) != NULL; // order: observe, both
 }
 
-void
-live_gather(void)
+static void
+gather_groups(LiveGroup *groups)
 {
-	LiveGroup *groups = load_acq(&live.groups); // order: observe <- live_report
 	for (size_t i = 0; i <= GROUPS; i++)
 		groups[i] = (LiveGroup){0};
 	live.n = live.objects = live.bytes = 0;
 	for (size_t i = 0, n = heap_chunks(); i < n; i++)
 		chunk_each_span(i, count_span, groups);
 	store_rel(&live.groups, NULL); // order: publish -> live_report
+}
+
+void
+live_gather(const RootSet *roots)
+{
+	LiveGroup *groups = load_acq(&live.groups); // order: observe <- live_report
+	const LiveVisit *v = load_acq(&visit);      // order: observe <- live_visit
+	if (groups != NULL)
+		gather_groups(groups);
+	if (v != NULL) {
+		v->fn(v->ctx, roots);
+		store_rel(&visit, NULL); // order: publish -> live_visit
+	}
+}
+
+// --- visits --------------------------------------------------------------------------------------
+
+typedef struct Each {
+	void (*fn)(void *ctx, Slot s, bool alive);
+	void *ctx;
+} Each;
+
+static void
+each_of_span(void *v, Mspan *sp)
+{
+	const Each *e = v;
+	Slot s = {.page = span_page(sp), .info = &heap.info[span_page(sp)]};
+	for (; s.index < s.info->nelems; s.index++) {
+		uint64_t free = load_rlx(slot_free_word(s)); // order: STW
+		if ((free >> (s.index % 64) & 1) == 0)
+			e->fn(e->ctx, s, slot_marked(s));
+	}
+}
+
+void
+live_each(void (*fn)(void *ctx, Slot s, bool alive), void *ctx)
+{
+	Each e = {fn, ctx};
+	for (size_t i = 0, n = heap_chunks(); i < n; i++)
+		chunk_each_span(i, each_of_span, &e);
+}
+
+bool
+live_visit(const LiveVisit *v)
+{
+	store_rel(&visit, v); // order: publish -> live_gather
+	gc_collect(GC_FORCED);
+	if (load_acq(&visit) == NULL) // order: observe <- live_gather
+		return true;
+	store_rlx(&visit, NULL); // order: no cycle looks while we are in the runtime
+	return false;
 }
 
 // --- the face -----------------------------------------------------------------------------------

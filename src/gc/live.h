@@ -3,6 +3,7 @@
 #ifndef UNDERGO_GC_LIVE_H
 #define UNDERGO_GC_LIVE_H
 
+#include "gc/gc_impl.h"
 #include "gc/site.h"
 
 // Objects of one sort.
@@ -27,8 +28,20 @@ typedef struct LiveReport {
 bool live_report(LiveReport *r);
 void live_report_free(LiveReport *r);
 
+// Collects, and calls fn(ctx) when the mark is complete and all stand still: with nothing of libc,
+// no lock, and on a stack that is the caller's or another's. False: there was no memory to collect.
+// One caller at a time; inside the runtime.  Blocks: M, G.
+typedef struct LiveVisit {
+	void (*fn)(void *ctx, const RootSet *roots);
+	void *ctx;
+} LiveVisit;
+bool live_visit(const LiveVisit *v);
+// For fn: all objects, and whether each was found alive. What is not lives on as long as a
+// finalizer has to be called.
+void live_each(void (*fn)(void *ctx, Slot s, bool alive), void *ctx);
+
 // For the cycle: the mark is complete.  STW.
 bool live_wanted(void);
-void live_gather(void);
+void live_gather(const RootSet *roots);
 
 #endif

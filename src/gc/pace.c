@@ -25,6 +25,8 @@
 #include "gc/worker.h"
 #include "sched/sched.h"
 
+#define NO_TSAN __attribute__((no_sanitize("thread")))
+
 enum { PERCENT_DEFAULT = 100 }; // Go's
 
 // Bytes, or objects; P1.
@@ -45,6 +47,9 @@ static struct {
 	ATOMIC_U64 cycles, forced, periodic;
 	ATOMIC_I64 pause_all, pause_max, pause_last, ended_at;
 	ATOMIC_I64 cpu_ns;
+	ATOMIC_I64 pauses[PAUSES_KEPT], pauses_ended[PAUSES_KEPT];
+	ATOMIC_U64 stops[PAUSE_BUCKETS];
+	int64_t pause_cycle; // who holds gc.busy: of the cycle at hand
 	int64_t workers_cpu; // who holds gc.busy: by the last cycle
 } pace = {.goal = ATOMIC_INIT(INT64_MAX), .lock = MUTEX_INIT(leaf)};
 
@@ -213,6 +218,9 @@ pace_paused(const Cycle *c)
 	int64_t ns = c->resumed - c->asked;
 	own_add(&pace.pause_all, ns);
 	store_rlx(&pace.pause_last, ns);    // order: own
+	pace.pause_cycle += ns;
+	int bucket = 63 - __builtin_clzll((uint64_t)ns | 1);
+	own_add(&pace.stops[bucket < PAUSE_BUCKETS ? bucket : PAUSE_BUCKETS - 1], 1);
 	if (ns > load_rlx(&pace.pause_max)) // order: own
 		store_rlx(&pace.pause_max, ns);
 }
@@ -237,6 +245,10 @@ gc_percent(const Cycle *c)
 void
 pace_end(const Cycle *c)
 {
+	uint64_t nth = load_rlx(&pace.cycles) % PAUSES_KEPT;   // order: own
+	store_rlx(&pace.pauses[nth], pace.pause_cycle);         // order: count
+	store_rlx(&pace.pauses_ended[nth], c->resumed);         // order: count
+	pace.pause_cycle = 0;
 	own_add(&pace.cycles, 1);
 	own_add(&pace.forced, c->why == GC_FORCED);
 	own_add(&pace.periodic, c->why == GC_PERIODIC);
@@ -255,6 +267,55 @@ pace_gc_cpu_ns(void)
 	return load_rlx(&pace.cpu_ns); // order: count
 }
 
+void
+pace_pauses(Pauses *p)
+{
+	p->cycles = load_rlx(&pace.cycles); // order: count, all
+	for (size_t i = 0; i < PAUSES_KEPT; i++) {
+		p->ns[i] = load_rlx(&pace.pauses[i]);
+		p->ended_at[i] = load_rlx(&pace.pauses_ended[i]);
+	}
+	for (size_t i = 0; i < PAUSE_BUCKETS; i++)
+		p->stops[i] = load_rlx(&pace.stops[i]);
+}
+
+// Slots of a class that a cache has in hand. Caches are never freed; it may change meanwhile.
+static NO_TSAN uint64_t
+in_hand(const Mcache *c, uint32_t class)
+{
+	uint64_t n = 0;
+	for (int kind = 0; kind < KIND_COUNT; kind++) {
+		n += (uint64_t)__builtin_popcountll(c->slots[kind][class].free);
+		n += (uint64_t)__builtin_popcountll(c->later[kind][class]);
+	}
+	return n;
+}
+
+static uint64_t
+taken(const Mcache *c, uint32_t class)
+{
+	if (c == NULL)
+		return 0;
+	uint64_t all = load_rlx(&c->taken[class]), free = in_hand(c, class); // order: count
+	return all > free ? all - free : 0;
+}
+
+uint64_t
+pace_tinies(void)
+{
+	return (uint64_t)load_rlx(&pace.tinies); // order: count
+}
+
+ClassCounts
+pace_of_class(uint32_t class)
+{
+	ProcSnapshot ps = procs_all();
+	uint64_t allocated = taken(foreign_cache(), class);
+	for (uint32_t i = 0; i < ps.n; i++)
+		allocated += taken(ps.p[i]->mcache, class);
+	return (ClassCounts){allocated, heap_swept(class)};
+}
+
 // --- settings and numbers ------------------------------------------------------------------------
 
 int
@@ -270,6 +331,7 @@ pace_set_percent(int percent)
 static int64_t
 goal_of_both(int64_t live)
 {
+	limit_learn();
 	int64_t goal = load_rlx(&pace.goal), pages = limit_left(); // order: hint
 	if (pages == INT64_MAX)
 		return goal;
@@ -280,6 +342,7 @@ goal_of_both(int64_t live)
 void
 pace_pressure(struct go_pressure *p)
 {
+	limit_learn();
 	LimitStats lim = limit_stats();
 	*p = (struct go_pressure){
 		.limit_bytes = lim.limit,
@@ -334,4 +397,33 @@ pace_stats(struct go_heap_stats *st)
 	st->frees = st->allocs > st->objects ? st->allocs - st->objects : 0;
 	shrink_stats(st);
 	memory_stats(st);
+}
+
+// What a cache has not told yet, less what of it nobody has.
+static NO_TSAN void
+add_untold(struct go_heap_stats *st, const Mcache *c)
+{
+	if (c == NULL)
+		return;
+	int64_t bytes = c->allocated, objects = c->objects;
+	for (uint32_t class = 1; class < SIZE_CLASSES; class++) {
+		int64_t n = (int64_t)in_hand(c, class);
+		bytes -= n * class_size[class];
+		objects -= n;
+	}
+	st->alloc_bytes += (uint64_t)bytes;
+	st->live_bytes += (uint64_t)bytes;
+	st->allocs += (uint64_t)(objects + c->tinies);
+	st->frees += (uint64_t)c->tinies;
+	st->objects += (uint64_t)objects;
+}
+
+void
+pace_stats_now(struct go_heap_stats *st)
+{
+	ProcSnapshot ps = procs_all();
+	pace_stats(st);
+	add_untold(st, foreign_cache());
+	for (uint32_t i = 0; i < ps.n; i++)
+		add_untold(st, ps.p[i]->mcache);
 }

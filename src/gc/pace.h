@@ -26,6 +26,29 @@ int64_t pace_left(void);
 int64_t pace_expected(void);
 // CPU time of all collecting so far.
 int64_t pace_gc_cpu_ns(void);
+// Objects of a size class that were allocated and that were found dead, ever; of large ones, class
+// 0, the latter alone.
+typedef struct ClassCounts {
+	uint64_t allocated, dead;
+} ClassCounts;
+ClassCounts pace_of_class(uint32_t class);
+uint64_t pace_tinies(void); // objects that were put beside another, ever
+
+// The last pauses, one for each cycle: that of cycle n is at (n - 1) % PAUSES_KEPT.
+enum { PAUSES_KEPT = 256, PAUSE_BUCKETS = 44 };
+typedef struct Pauses {
+	uint64_t cycles;
+	int64_t ns[PAUSES_KEPT];
+	int64_t ended_at[PAUSES_KEPT]; // os_nanotime
+	uint64_t stops[PAUSE_BUCKETS]; // how many took from 2^i nanoseconds on, ever
+} Pauses;
+void pace_pauses(Pauses *p); // one after the other, so the newest may be half there
+
+struct go_heap_stats;
+// As pace_stats, with what the caches have not told yet and without what they have in hand: to the
+// object, as long as nobody else allocates.
+void pace_stats_now(struct go_heap_stats *st);
+
 struct go_pressure;
 void pace_pressure(struct go_pressure *p);
 

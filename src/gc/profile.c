@@ -16,13 +16,13 @@
 int64_t
 profile_set_rate(int64_t bytes)
 {
-	return xchg_rlx(&heap_sample_rate, bytes > 0 ? bytes : 0); // order: hint
+	return xchg_rlx(heap_sample_rate, bytes > 0 ? bytes : 0); // order: hint
 }
 
 int64_t
 profile_rate(void)
 {
-	return load_rlx(&heap_sample_rate); // order: hint
+	return load_rlx(heap_sample_rate); // order: hint
 }
 
 void

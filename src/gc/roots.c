@@ -16,7 +16,8 @@
 //
 // Which stack a thread is on is seen from its stack pointer:
 //   on its own           from there to the end of that
-//   on a goroutine's     from there to the end of that
+//   on a goroutine's     from there to the end of that; of its own, when the program has lent it to
+//                        us, from where it left that
 //   on another one       from there to the end of the mapping, and of its own and its goroutine's
 //                        everything: where it left those we cannot know
 // A thread that has never called us has a stack that we find in the list of mappings, which is read
@@ -232,11 +233,22 @@ within(uintptr_t addr, const void *lo, const void *hi)
 	return addr - (uintptr_t)lo < (uintptr_t)hi - (uintptr_t)lo;
 }
 
+// Whether sp lies on gp's stack, or one that this continues.
 READS_ANYTHING static bool
 on_stack_of(uintptr_t sp, const G *gp)
 {
-	return gp != NULL && !gp->thread && gp->stack.lo != NULL &&
-	       within(sp, gp->stack.lo, gp->stack.hi);
+	if (gp == NULL || (gp->thread && !gp->chained) || gp->stack.lo == NULL)
+		return false;
+	Stack s = gp->stack;
+	bool chained = gp->chained;
+	while (!within(sp, s.lo, s.hi)) {
+		if (!chained)
+			return false;
+		const StackBelow *b = stack_below(s);
+		s = b->stack;
+		chained = b->chained;
+	}
+	return true;
 }
 
 // When mappings cannot be told: most stacks end with their thread's record, and the first thread's
@@ -270,19 +282,32 @@ add_whole_stack(uintptr_t inside)
 		add(os_readable_down(map.lo, inside), inside);
 }
 
+static void add_stacks(const G *gp, uintptr_t sp);
+
 // Stack and thread-locals of mp's thread, which stands at sp; when that is on its signal stack,
-// this ends at alt_hi. Goroutines' stacks come later.
+// this ends at alt_hi. Goroutines' stacks come later, but for one of a thread: it has put others
+// upon the thread's own.
 READS_ANYTHING static void
 add_thread(M *mp, uintptr_t sp, uintptr_t alt_hi)
 {
+	const G *gp = mp->curg;
 	mp->stands_at = sp;
 	add_thread_locals(mp->tp);
+	if (gp != NULL && gp->thread && gp->chained) {
+		if (alt_hi != 0)
+			add(sp, alt_hi);
+		add_stacks(gp, on_stack_of(sp, gp) ? sp : (uintptr_t)gp->stack.lo);
+		return;
+	}
 	if (within(sp, mp->stack_lo, mp->stack_hi)) {
 		add(sp, (uintptr_t)mp->stack_hi);
 		return;
 	}
-	if (on_stack_of(sp, mp->curg) || on_stack_of(sp, mp->prev))
+	if (on_stack_of(sp, mp->curg) || on_stack_of(sp, mp->prev)) {
+		if (load_rlx(&mp->lent) != LENT_NOT) // order: own, it stands still; H4 in lent.c
+			add((uintptr_t)mp->g0_sp, (uintptr_t)mp->stack_hi);
 		return;
+	}
 	if (alt_hi != 0)
 		add(sp, alt_hi);
 	else
@@ -353,6 +378,28 @@ add_strangers(void)
 
 // --- goroutines ---------------------------------------------------------------------------------
 
+// From sp up, and of the stacks that this one continues from where each was left. While a stack is
+// being put on top of another, or taken away, sp is still on the other: then from there.
+READS_ANYTHING static void
+add_stacks(const G *gp, uintptr_t sp)
+{
+	Stack s = gp->stack;
+	bool chained = gp->chained;
+	bool met = false;
+	for (;;) {
+		met = met || within(sp, s.lo, s.hi);
+		if (met)
+			add(sp, (uintptr_t)s.hi);
+		if (!chained)
+			return;
+		const StackBelow *b = stack_below(s);
+		if (met)
+			sp = (uintptr_t)b->sp;
+		s = b->stack;
+		chained = b->chained;
+	}
+}
+
 // One that runs, with or without a P: where its thread stands, if that is here.
 READS_ANYTHING static void
 add_running(G *gp)
@@ -363,7 +410,7 @@ add_running(G *gp)
 		lo = mp->stands_at;
 	else
 		add((uintptr_t)&gp->arg, (uintptr_t)(&gp->arg + 1));
-	add(lo, (uintptr_t)gp->stack.hi);
+	add_stacks(gp, lo);
 }
 
 READS_ANYTHING static void
@@ -383,7 +430,7 @@ add_goroutine(G *gp)
 		if (gp->sp == NULL)
 			add((uintptr_t)&gp->arg, (uintptr_t)(&gp->arg + 1));
 		else
-			add((uintptr_t)gp->sp, (uintptr_t)gp->stack.hi);
+			add_stacks(gp, (uintptr_t)gp->sp);
 		return;
 	}
 }
@@ -578,9 +625,12 @@ roots_gather(RootSet *set, const void *sp)
 	if (os_modules_same(&g.mods)) {
 		for (uint32_t i = 0; i < g.mods.n_data; i++)
 			add(g.mods.data[i].lo, g.mods.data[i].hi);
+		g.set.threads = g.set.n;
 		add_ms();
 		add_strangers();
+		g.set.goroutines = g.set.n;
 		add_goroutines();
+		g.set.named = g.set.n;
 		add_explicit();
 	} else {
 		g.failed = true;

@@ -8,6 +8,7 @@
 //       its stack.
 //   V3  It never ends: where the work calls the program's code, and that calls go_exit, it begins
 //       with work() again.
+//   V4  It is born waiting, and runs for the first time when there is work.
 #ifndef UNDERGO_GC_SERVICE_H
 #define UNDERGO_GC_SERVICE_H
 
@@ -23,6 +24,7 @@ typedef struct Service {
 	ATOMIC(G *) g;       // who claimed starting writes
 	ATOMIC_U32 starting; // claimed by who starts it
 	G *parked;           // lock; V2
+	ATOMIC_BOOL awake;   // its goroutine's own: it works, and is counted
 } Service;
 
 // Starts it, unless that was done. False without memory. Any number may call at once.
@@ -34,6 +36,18 @@ service_started(const Service *s)
 {
 	return load_rlx(&s->g) != NULL; // order: hint
 }
+
+// Whether gp is one that has nothing to do: a part of the runtime, then, of which users are not
+// told.
+static inline bool
+service_rests(const G *gp)
+{
+	const Service *s = gp->arg;
+	return gp->begins_again && !load_rlx(&s->awake); // order: hint
+}
+
+// What count tells of the number of goroutines, without those of the runtime's own.
+uint64_t service_others(uint64_t (*count)(void));
 
 // There is work: unlocks and wakes it.  Locks: s->lock held, which it gives up; takes sched.
 // Any thread.

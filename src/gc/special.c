@@ -625,6 +625,20 @@ specials_visit(void (*word)(uintptr_t w), void (*contents)(Slot s))
 	}
 }
 
+void
+specials_each_finalizer(void (*tell)(void *ctx, Slot s, void *p, FinalizerFn *fn, void *arg),
+			void *ctx)
+{
+	for (Special *ss = all.all_next; ss != NULL; ss = ss->all_next) {
+		Slot s = {.page = span_page(ss->span), .info = &heap.info[span_page(ss->span)]};
+		for (const Record *r = ss->first; r != NULL; r = r->next) {
+			s.index = r->index;
+			if (r->kind == RECORD_FINALIZER)
+				tell(ctx, s, (void *)r->what, (FinalizerFn *)r->fn, (void *)r->arg);
+		}
+	}
+}
+
 // S1, as long as nothing waits to be swept.
 static void
 verify_records(const Special *ss)

@@ -31,6 +31,10 @@ void special_weak_free(struct go_weak *w);
 // Tells what specials_mark_roots marks: words, and objects whose contents live.  STW.
 void specials_visit(void (*word)(uintptr_t w), void (*contents)(Slot s));
 
+// Tells of each finalizer: the object, the pointer to it, and what was set.  STW.
+void specials_each_finalizer(void (*tell)(void *ctx, Slot s, void *p, FinalizerFn *fn, void *arg),
+			     void *ctx);
+
 // Looks whether what special.c says of itself holds, for a heap walk.  STW, all is swept.
 void specials_verify(void);
 

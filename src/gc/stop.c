@@ -90,7 +90,7 @@ static bool
 except_kernels(void)
 {
 	for (int i = 0; i < WORKERS_KEPT; i++) {
-		if (kernels[i] != 0 && !os_thread_of_kernel(kernels[i]))
+		if (kernels[i] != 0 && !os_thread_still_of_kernel(kernels[i]))
 			kernels[i] = 0;
 		if (kernels[i] != 0 && os_halt_except(kernels[i]) != 0)
 			return false;

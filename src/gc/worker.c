@@ -97,7 +97,7 @@ start_thread(void)
 	if (workers.markers[number] == NULL)
 		return false;
 	store_rlx(&workers.busy, 1); // order: published by the start
-	if (os_thread_start(worker_main, (void *)(uintptr_t)number) != 0) {
+	if (sched_thread_start(worker_main, (void *)(uintptr_t)number) != 0) {
 		store_rlx(&workers.busy, 0); // order: nobody waits
 		return false;
 	}

@@ -3,9 +3,8 @@
 //
 // Keys that are words, strings or bytes are compared by the runtime alone, and the mark of who
 // writes is set all the time. Others are searched for without the mark, since their functions may
-// not return; what they or others did to the map meanwhile shows in Map.changes.
+// not return; that they or others changed the map meanwhile shows in Map.changes, and is misuse.
 #include "map/find.h"
-#include "map/misuse.h"
 
 // --- what lies apart -----------------------------------------------------------------------------
 
@@ -50,43 +49,64 @@ store_key(const MapType *t, go_map_key kind, Key k, char *to)
 	}
 }
 
-// Whether an entry may come to the place that was found. One in its own group may.
+// Whether an entry may come to the place that was found. One that is not far from home may, unless
+// deleted slots make searches long: a group that was full once has no empty slot any more. A table
+// that is made anew for these costs a few moves for each deletion.
 FRONT bool
 room_at(const Map *m, const Place *at)
 {
-	if (likely(at->g == at->home && at->i != NO_SLOT))
+	enum { LONG_WAY = 8 };
+	if (unlikely(at->passed >= LONG_WAY) && head_of(at->table)->dead > m->groups)
+		return false;
+	if (likely(!is_far(at->g, at->home) && at->i != NO_SLOT))
 		return true;
 	return at->i != NO_SLOT && head_of(at->table)->over < over_most(m->groups);
 }
 
 FRONT char *
-occupy(Map *m, const Place *at, uint64_t hash)
+occupy(Map *m, const Place *at, uint64_t hash, size_t each)
 {
 	if (unlikely(at->ctrl[at->i] == CTRL_DELETED))
 		head_of(at->table)->dead--;
-	if (unlikely(at->g != at->home)) {
+	if (unlikely(is_far(at->g, at->home))) {
 		head_of(at->table)->over++;
 		if (m->count % GROUP_SLOTS == 0)
 			dir_advance(m);
 	}
 	at->ctrl[at->i] = (char)tag_of(hash);
 	m->count++;
-	return slot_at(m, at->table, at->g, at->i);
+	return nth_slot(m, at->table, at->g, at->i, each);
+}
+
+// The key that is given may lie in the map itself, in the table that goes when the map grows: it
+// is taken out of there before. One of more bytes lies in no table.
+typedef struct Own {
+	char key[APART_BYTES] __attribute__((aligned(16)));
+} Own;
+
+FRONT void
+own_key(const MapType *t, go_map_key kind, Key *k, Own *own)
+{
+	bool lies = kind != GO_MAP_KEY_32 && kind != GO_MAP_KEY_64 && kind != GO_MAP_KEY_STRING;
+	if (!lies || k->p == own->key || t->key_bytes > sizeof(own->key))
+		return;
+	memcpy(own->key, k->p, t->key_bytes);
+	k->p = own->key;
 }
 
 // Finds the key, or a place for it, growing the map until there is one. *at is where.
 typedef enum Found { FOUND_OLD, FOUND_ROOM, FOUND_NO_MEMORY } Found;
 
 FRONT Found
-search(const MapType *t, Map *m, go_map_key kind, Key k, uint64_t hash, Place *at)
+search(const MapType *t, Map *m, go_map_key kind, size_t each, Key *k, Own *own, uint64_t hash,
+       Place *at)
 {
-	if (unlikely(m->tables == 0) && !map_begin(t, m))
-		return FOUND_NO_MEMORY;
 	for (;;) {
-		if (find_place(t, m, kind, k, hash, at))
+		if (find_place(t, m, kind, each, *k, hash, at))
 			return FOUND_OLD;
 		if (likely(room_at(m, at)))
 			return FOUND_ROOM;
+		own_key(t, kind, k, own);
 		Grown grown = map_grow(t, m, hash);
 		if (unlikely(grown == GROW_FAILED))
 			return FOUND_NO_MEMORY;
@@ -97,17 +117,17 @@ search(const MapType *t, Map *m, go_map_key kind, Key k, uint64_t hash, Place *a
 
 // Writes a new entry, or the key of an old one anew.
 FRONT void *
-settle(const MapType *t, Map *m, go_map_key kind, Key k, uint64_t hash, const Place *at,
-       Found found, const Apart *apart)
+settle(const MapType *t, Map *m, go_map_key kind, size_t each, Key k, uint64_t hash,
+       const Place *at, Found found, const Apart *apart)
 {
 	char *slot;
 	if (found == FOUND_OLD) {
-		slot = slot_at(m, at->table, at->g, at->i);
+		slot = nth_slot(m, at->table, at->g, at->i, each);
 		if (unlikely((t->flags & GO_MAP_KEY_RENEWED) != 0))
 			store_key(t, kind, k, (char *)(uintptr_t)slot_key(m, kind, slot));
 		return slot_elem(m, slot);
 	}
-	slot = occupy(m, at, hash);
+	slot = occupy(m, at, hash, each);
 	if (unlikely((m->flags & (MAP_KEY_APART | MAP_ELEM_APART)) != 0)) {
 		if (apart->key != NULL)
 			*(char **)(void *)slot = apart->key;
@@ -124,25 +144,62 @@ assign_nil(void)
 	panic("assignment to entry in nil map");
 }
 
-// Of keys that the runtime compares itself.
+// The first tables, where the map has none.
+FRONT bool
+has_tables(const MapType *t, Map *m)
+{
+	return likely(m->count != 0) || m->tables != 0 || map_begin(t, m);
+}
+
+// Of keys that the runtime compares itself, in slots of so many bytes.
 FRONT void *
-assign(const MapType *t, Map *m, go_map_key kind, Key k)
+assign_sized(const MapType *t, Map *m, go_map_key kind, size_t each, Key k)
 {
 	Place at;
+	Own own;
 	Apart apart = {NULL, NULL};
 	void *elem = NULL;
-	if (unlikely(m == NULL))
-		assign_nil();
 	G *self = writing_begin(m);
-	uint64_t hash = key_hash(t, kind, k, m->seed);
-	Found found = search(t, m, kind, k, hash, &at);
+	uint64_t hash = key_hash(t, m, kind, k);
+	Found found = has_tables(t, m) ? search(t, m, kind, each, &k, &own, hash, &at)
+				       : FOUND_NO_MEMORY;
 	if (unlikely((m->flags & (MAP_KEY_APART | MAP_ELEM_APART)) != 0) && found == FOUND_ROOM &&
 	    !apart_make(t, m, &apart))
 		found = FOUND_NO_MEMORY;
 	if (likely(found != FOUND_NO_MEMORY))
-		elem = settle(t, m, kind, k, hash, &at, found, &apart);
+		elem = settle(t, m, kind, each, k, hash, &at, found, &apart);
 	writing_end(m, self);
 	return elem;
+}
+
+static NOINLINE void *
+assign_unusual(const MapType *t, Map *m, Key k)
+{
+	if ((m->flags & MAP_LAID_OUT) == 0) {
+		G *self = writing_begin(m);
+		map_lay_out(t, m);
+		writing_end(m, self);
+	}
+	switch (t->key_kind) {
+	case GO_MAP_KEY_32:
+		return assign_sized(t, m, GO_MAP_KEY_32, m->slot_bytes, k);
+	case GO_MAP_KEY_64:
+		return assign_sized(t, m, GO_MAP_KEY_64, m->slot_bytes, k);
+	case GO_MAP_KEY_STRING:
+		return assign_sized(t, m, GO_MAP_KEY_STRING, m->slot_bytes, k);
+	default:
+		return assign_sized(t, m, GO_MAP_KEY_BYTES, m->slot_bytes, k);
+	}
+}
+
+FRONT void *
+assign(const MapType *t, Map *m, go_map_key kind, Key k)
+{
+	if (unlikely(m == NULL))
+		assign_nil();
+	if (likely(m->slot_bytes == usual_bytes(kind)))
+		return assign_sized(t, m, kind, usual_bytes(kind), k);
+	return assign_unusual(t, m, k);
 }
 
 void *
@@ -163,40 +220,41 @@ map_assign_string(const MapType *t, Map *m, const char *p, size_t n)
 	return assign(t, m, GO_MAP_KEY_STRING, (Key){.p = p, .n = n});
 }
 
+// The first tables need nothing of the key, so the mark is set while they are made.
+static bool
+begin(const MapType *t, Map *m)
+{
+	G *self = writing_begin(m);
+	bool ok = m->tables != 0 || map_begin(t, m);
+	writing_end(m, self);
+	return ok;
+}
+
 // Of all others. What search changes, it changes without the mark; but growing alone leaves a map
 // that anyone may read.
 static NOINLINE void *
 assign_call(const MapType *t, Map *m, Key k)
 {
 	Place at;
-	Apart apart;
-	Found found;
-	G *self;
+	Own own;
+	Apart apart = {NULL, NULL};
 	if (m == NULL)
 		assign_nil();
-	for (;;) {
-		reading(m, MISUSE_WRITES);
-		uint64_t hash = key_hash(t, GO_MAP_KEY_CALLS, k, m->seed);
-		uint32_t changes = m->changes;
-		found = search(t, m, GO_MAP_KEY_CALLS, k, hash, &at);
-		if (found == FOUND_NO_MEMORY || (found == FOUND_ROOM && !apart_make(t, m, &apart)))
-			return NULL;
-		self = writing_begin(m);
-		// A step of growing raises it too: then the place is looked for once more.
-		if (m->changes == changes) {
-			void *elem = settle(t, m, GO_MAP_KEY_CALLS, k, hash, &at, found, &apart);
-			m->changes++;
-			writing_end(m, self);
-			return elem;
-		}
-		writing_end(m, self);
-	}
-}
-
-static NOINLINE void *
-assign_bytes(const MapType *t, Map *m, Key k)
-{
-	return assign(t, m, GO_MAP_KEY_BYTES, k);
+	reading(m, MISUSE_WRITES);
+	uint64_t hash = hash_of(t, m, GO_MAP_KEY_CALLS, k, MISUSE_WRITES);
+	if (m->tables == 0 && !begin(t, m))
+		return NULL;
+	Found found = search(t, m, GO_MAP_KEY_CALLS, m->slot_bytes, &k, &own, hash, &at);
+	uint32_t changes = m->changes;
+	if (found == FOUND_NO_MEMORY || (found == FOUND_ROOM && !apart_make(t, m, &apart)))
+		return NULL;
+	G *self = writing_begin(m);
+	unchanged(m, changes, MISUSE_WRITES);
+	void *elem = settle(t, m, GO_MAP_KEY_CALLS, m->slot_bytes, k, hash, &at, found,
+			    &apart);
+	m->changes++;
+	writing_end(m, self);
+	return elem;
 }
 
 void *
@@ -211,7 +269,9 @@ map_assign(const MapType *t, Map *m, const void *key)
 	case GO_MAP_KEY_STRING:
 		return map_assign_string(t, m, k.p, k.n);
 	case GO_MAP_KEY_BYTES:
-		return assign_bytes(t, m, k);
+		if (unlikely(m == NULL))
+			assign_nil();
+		return assign_unusual(t, m, k);
 	default:
 		return assign_call(t, m, k);
 	}

@@ -4,7 +4,6 @@
 // A slot becomes empty when its group has another empty one: no search went past the group. Else it
 // stays as deleted, or keys behind it would be lost (I2).
 #include "map/find.h"
-#include "map/misuse.h"
 
 enum {
 #ifdef UNDERGO_STRESS
@@ -27,45 +26,69 @@ tidy_empty(Map *m)
 }
 
 FRONT void
-vacate(Map *m, const Place *at)
+vacate(Map *m, const Place *at, size_t each)
 {
 	uint64_t ctrl = ctrl_read(at->ctrl);
-	char *slot = slot_at(m, at->table, at->g, at->i);
+	char *slot = nth_slot(m, at->table, at->g, at->i, each);
 	if (likely(match_empty(ctrl) != 0)) {
 		at->ctrl[at->i] = CTRL_EMPTY;
 	} else {
 		at->ctrl[at->i] = CTRL_DELETED;
 		head_of(at->table)->dead++;
 	}
-	if (unlikely(at->g != at->home))
+	if (unlikely(is_far(at->g, at->home)))
 		head_of(at->table)->over--;
-	memset(slot, 0, m->slot_bytes); // I4
+	memset(slot, 0, each); // I4
+	map_shown(slot, each);
 	m->count--;
 	if (unlikely(m->count == 0))
 		tidy_empty(m);
 }
 
-// Of keys that the runtime compares itself.
+// Of keys that the runtime compares itself, in slots of so many bytes.
 FRONT bool
-drop(const MapType *t, Map *m, go_map_key kind, Key k)
+drop_sized(const MapType *t, Map *m, go_map_key kind, size_t each, Key k)
 {
 	Place at;
-	if (unlikely(m == NULL))
-		return false;
 	if (unlikely(m->count == 0)) {
 		reading(m, MISUSE_WRITES);
 		return false;
 	}
 	G *self = writing_begin(m);
-	uint64_t hash = key_hash(t, kind, k, m->seed);
-	bool found = m->count != 0 && find_place(t, m, kind, k, hash, &at);
-	if (found) {
-		vacate(m, &at);
+	uint64_t hash = key_hash(t, m, kind, k);
+	bool found = m->count != 0 && find_place(t, m, kind, each, k, hash, &at);
+	if (likely(found)) {
+		vacate(m, &at, each);
 		if (unlikely(m->count < m->low) && m->count % LOOK_EVERY == 0 && m->count != 0)
 			map_shrink(t, m, hash);
 	}
 	writing_end(m, self);
 	return found;
+}
+
+static NOINLINE bool
+drop_unusual(const MapType *t, Map *m, Key k)
+{
+	switch (t->key_kind) {
+	case GO_MAP_KEY_32:
+		return drop_sized(t, m, GO_MAP_KEY_32, m->slot_bytes, k);
+	case GO_MAP_KEY_64:
+		return drop_sized(t, m, GO_MAP_KEY_64, m->slot_bytes, k);
+	case GO_MAP_KEY_STRING:
+		return drop_sized(t, m, GO_MAP_KEY_STRING, m->slot_bytes, k);
+	default:
+		return drop_sized(t, m, GO_MAP_KEY_BYTES, m->slot_bytes, k);
+	}
+}
+
+FRONT bool
+drop(const MapType *t, Map *m, go_map_key kind, Key k)
+{
+	if (unlikely(m == NULL))
+		return false;
+	if (likely(m->slot_bytes == usual_bytes(kind)))
+		return drop_sized(t, m, kind, usual_bytes(kind), k);
+	return drop_unusual(t, m, k);
 }
 
 bool
@@ -86,10 +109,15 @@ map_delete_string(const MapType *t, Map *m, const char *p, size_t n)
 	return drop(t, m, GO_MAP_KEY_STRING, (Key){.p = p, .n = n});
 }
 
-static NOINLINE bool
-delete_bytes(const MapType *t, Map *m, Key k)
+// The map becomes smaller before a key with functions is deleted, so that none of them is called
+// after. False: the key is elsewhere now.
+static bool
+shrink_before(const MapType *t, Map *m, uint64_t hash)
 {
-	return drop(t, m, GO_MAP_KEY_BYTES, k);
+	uint32_t changes = m->changes;
+	if (m->count <= m->low && m->count > 1)
+		map_shrink(t, m, hash);
+	return m->changes == changes;
 }
 
 // Of all others: searched for without the mark, see assign.c.
@@ -98,30 +126,23 @@ delete_call(const MapType *t, Map *m, Key k)
 {
 	Place at;
 	if ((m == NULL || m->count == 0) && (t->flags & GO_MAP_HASH_PANICS) != 0)
-		(void)key_hash_call(t, k.p, 0);
+		key_hash_try(t, k.p);
 	if (m == NULL)
 		return false;
-	for (;;) {
-		reading(m, MISUSE_WRITES);
-		if (m->count == 0)
-			return false;
-		uint64_t hash = key_hash(t, GO_MAP_KEY_CALLS, k, m->seed);
-		uint32_t changes = m->changes;
-		if (m->count == 0 || !find_place(t, m, GO_MAP_KEY_CALLS, k, hash, &at))
-			return false;
-		G *self = writing_begin(m);
-		bool same = m->changes == changes;
-		if (same) {
-			vacate(m, &at);
-			m->changes++;
-		}
-		writing_end(m, self);
-		if (!same)
-			continue;
-		if (m->count < m->low && m->count != 0)
-			map_shrink(t, m, hash);
-		return true;
-	}
+	reading(m, MISUSE_WRITES);
+	if (m->count == 0)
+		return false;
+	uint64_t hash = hash_of(t, m, GO_MAP_KEY_CALLS, k, MISUSE_WRITES);
+	if (!find_place(t, m, GO_MAP_KEY_CALLS, m->slot_bytes, k, hash, &at))
+		return false;
+	if (!shrink_before(t, m, hash) &&
+	    !find_place(t, m, GO_MAP_KEY_CALLS, m->slot_bytes, k, hash, &at))
+		return false;
+	G *self = writing_begin(m);
+	vacate(m, &at, m->slot_bytes);
+	m->changes++;
+	writing_end(m, self);
+	return true;
 }
 
 bool
@@ -136,7 +157,7 @@ map_delete(const MapType *t, Map *m, const void *key)
 	case GO_MAP_KEY_STRING:
 		return map_delete_string(t, m, k.p, k.n);
 	case GO_MAP_KEY_BYTES:
-		return delete_bytes(t, m, k);
+		return m != NULL && drop_unusual(t, m, k);
 	default:
 		return delete_call(t, m, k);
 	}

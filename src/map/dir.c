@@ -34,8 +34,10 @@ dir_none(Map *m)
 {
 	m->dir = (char **)(uintptr_t)dir_empty;
 	m->groups = 1;
+	m->homes = homes_of(1);
 	m->tables = m->deepest = 0;
 	m->one[0] = m->one[1] = NULL;
+	m->only = EMPTY_TABLE;
 	m->next_dir = NULL;
 	store_rel(&m->shift, SEED_BITS - 1); // order: publish -> table_of
 }

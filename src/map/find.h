@@ -6,7 +6,7 @@
 #ifndef UNDERGO_MAP_FIND_H
 #define UNDERGO_MAP_FIND_H
 
-#include "map/map_impl.h"
+#include "map/misuse.h"
 
 #define FRONT static inline __attribute__((always_inline))
 
@@ -17,9 +17,29 @@ typedef struct Place {
 	uint32_t g;
 	uint32_t home; // the group its hash names
 	uint32_t i;    // slot of the group
+	uint32_t passed; // groups that the search found full, when there is no such key
 } Place;
 
 enum { NO_SLOT = GROUP_SLOTS };
+
+// How large slots are is known at compile time for maps of the usual sizes, one for each kind of
+// key: multiplying is what operations wait for most. 0: no size is usual.
+enum { USUAL_32 = 8, USUAL_64 = 16, USUAL_STRING = 24 };
+
+FRONT size_t
+usual_bytes(go_map_key kind)
+{
+	return kind == GO_MAP_KEY_32       ? USUAL_32
+	       : kind == GO_MAP_KEY_64     ? USUAL_64
+	       : kind == GO_MAP_KEY_STRING ? USUAL_STRING
+					   : 0;
+}
+
+FRONT char *
+nth_slot(const Map *m, char *table, uint32_t g, uint32_t i, size_t each)
+{
+	return table + m->slots_at + ((size_t)g * GROUP_SLOTS + i) * each;
+}
 
 // Asks for a group's slots before the control bytes have come, which say whether they are needed:
 // in a large map both are far away.
@@ -30,19 +50,41 @@ ask_for_slots(const char *slots)
 	__builtin_prefetch(slots + CACHE_LINE);
 }
 
+// What shows whether a key's functions changed the map under a search.
+FRONT uint32_t
+changes_of(const Map *m, go_map_key kind)
+{
+	return kind == GO_MAP_KEY_CALLS ? m->changes : 0;
+}
+
+// The hash of a key, of whose functions nobody knows what they do.
+FRONT uint64_t
+hash_of(const MapType *t, const Map *m, go_map_key kind, Key k, Misuse what)
+{
+	uint32_t changes = changes_of(m, kind);
+	uint64_t hash = key_hash(t, m, kind, k);
+	if (kind == GO_MAP_KEY_CALLS)
+		unchanged(m, changes, what);
+	return hash;
+}
+
 // The slot of a key; NULL: it has none.
 FRONT char *
 find(const MapType *t, const Map *m, go_map_key kind, Key k, uint64_t hash)
 {
 	char *table = table_of(m, hash);
-	uint32_t groups = m->groups, g = group_of(hash, groups);
+	uint32_t groups = m->groups, g = group_of(hash, m->homes);
+	uint32_t changes = changes_of(m, kind);
 	ask_for_slots(slot_at(m, table, g, 0));
 	for (uint32_t left = groups;;) {
 		char *at_ctrl = ctrl_of(table, g);
 		uint64_t ctrl = ctrl_read(at_ctrl);
 		for (Match hit = match_tag(ctrl, hash); hit != 0; hit &= hit - 1) {
 			char *slot = slot_at(m, table, g, match_first(hit));
-			if (likely(key_equal(t, kind, k, slot_key(m, kind, slot))))
+			bool equal = key_equal(t, kind, k, slot_key(m, kind, slot));
+			if (kind == GO_MAP_KEY_CALLS)
+				unchanged(m, changes, MISUSE_READ);
+			if (likely(equal))
 				return slot;
 		}
 		if (likely(match_empty(ctrl) != 0) || unlikely(--left == 0))
@@ -52,28 +94,37 @@ find(const MapType *t, const Map *m, go_map_key kind, Key k, uint64_t hash)
 }
 
 // The same, and where. When there is none, at is where it may come: i is NO_SLOT when nowhere.
+// each: the bytes of a slot.
 FRONT bool
-find_place(const MapType *t, const Map *m, go_map_key kind, Key k, uint64_t hash, Place *at)
+find_place(const MapType *t, const Map *m, go_map_key kind, size_t each, Key k, uint64_t hash,
+	   Place *at)
 {
 	char *table = table_of(m, hash);
-	uint32_t groups = m->groups, g = group_of(hash, groups);
-	*at = (Place){table, NULL, g, g, NO_SLOT};
-	ask_for_slots(slot_at(m, table, g, 0));
+	uint32_t groups = m->groups, g = group_of(hash, m->homes);
+	uint32_t changes = changes_of(m, kind);
+	*at = (Place){table, NULL, g, g, NO_SLOT, 0};
+	ask_for_slots(nth_slot(m, table, g, 0, each));
 	for (uint32_t left = groups;;) {
 		char *at_ctrl = ctrl_of(table, g);
 		uint64_t ctrl = ctrl_read(at_ctrl);
 		for (Match hit = match_tag(ctrl, hash); hit != 0; hit &= hit - 1) {
-			char *slot = slot_at(m, table, g, match_first(hit));
-			if (likely(key_equal(t, kind, k, slot_key(m, kind, slot)))) {
-				*at = (Place){table, at_ctrl, g, at->home, match_first(hit)};
+			char *slot = nth_slot(m, table, g, match_first(hit), each);
+			bool equal = key_equal(t, kind, k, slot_key(m, kind, slot));
+			if (kind == GO_MAP_KEY_CALLS)
+				unchanged(m, changes, MISUSE_WRITES);
+			if (likely(equal)) {
+				*at = (Place){table, at_ctrl, g, at->home, match_first(hit), 0};
 				return true;
 			}
 		}
 		Match empty = match_empty(ctrl);
 		if (at->i == NO_SLOT && (empty | match_free(ctrl)) != 0)
-			*at = (Place){table, at_ctrl, g, at->home, match_first(match_free(ctrl))};
-		if (likely(empty != 0) || unlikely(--left == 0))
+			*at = (Place){table, at_ctrl, g, at->home,
+				      match_first(match_free(ctrl)), 0};
+		if (likely(empty != 0) || unlikely(--left == 0)) {
+			at->passed = groups - left;
 			return false;
+		}
 		g = g + 1 == groups ? 0 : g + 1;
 	}
 }

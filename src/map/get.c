@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Looking up.
 #include "map/find.h"
-#include "map/misuse.h"
 
 // The slot of a key, NULL when there is none.
 FRONT char *
@@ -10,7 +9,7 @@ get(const MapType *t, const Map *m, go_map_key kind, Key k)
 	if (unlikely(m == NULL))
 		return NULL;
 	reading(m, MISUSE_READ);
-	return find(t, m, kind, k, key_hash(t, kind, k, m->seed));
+	return find(t, m, kind, k, hash_of(t, m, kind, k, MISUSE_READ));
 }
 
 static inline void *
@@ -22,40 +21,21 @@ elem_of(const Map *m, char *slot)
 // --- words and strings ---------------------------------------------------------------------------
 
 // The commonest search ends at the first slot with the right tag in its first group, or there is
-// none and an empty one. The rest is out of line and called last, so that this needs few registers
-// and no frame. Elements do not lie apart (map.h).
-//
-// Where things lie in a group is worked out at compile time for maps of the usual size of slots,
-// one for each kind of key: multiplying is what this waits for most.
+// none and an empty one: undergo/map_front.h, which programs have in line. The rest is out of line
+// and called last, so that this needs few registers and no frame. Elements do not lie apart, see
+// map.h.
 typedef struct Shape {
 	size_t slot_bytes;
 	size_t elem_at;
 } Shape;
 
-static const Shape usual_32 = {8, 4}, usual_64 = {16, 8}, usual_string = {24, 16};
+static const Shape usual_32 = {USUAL_32, 4}, usual_64 = {USUAL_64, 8},
+		   usual_string = {USUAL_STRING, 16};
 
 FRONT Shape
 shape_of(const Map *m)
 {
 	return (Shape){m->slot_bytes, m->elem_at};
-}
-
-// The first slot that may have the key; NULL: none in this group. *end: the search may end with
-// this group.
-FRONT char *
-first_slot(const Map *m, Shape sh, uint64_t hash, bool *end)
-{
-	char *table = table_of(m, hash);
-	uint32_t g = group_of(hash, m->groups);
-	char *slots = table + m->slots_at + (size_t)g * GROUP_SLOTS * sh.slot_bytes;
-	ask_for_slots(slots);
-	uint64_t ctrl = ctrl_read(ctrl_of(table, g));
-	Match dirty = match_bytes_dirty(ctrl, tag_words[hash % TAGS]);
-	if (unlikely(MATCH_CLEAN(dirty) == 0)) {
-		*end = match_empty(ctrl) != 0 || m->groups == 1;
-		return NULL;
-	}
-	return slots + match_first(dirty) * sh.slot_bytes;
 }
 
 static NOINLINE void *
@@ -65,19 +45,18 @@ rest_32(const Map *m, uint32_t key)
 }
 
 FRONT void *
-get_32(const Map *m, Shape sh, uint32_t key, uint64_t hash)
+get_32(const Map *m, Shape sh, uint32_t key)
 {
-	bool end = false;
-	char *slot = first_slot(m, sh, hash, &end);
-	if (likely(slot != NULL))
-		return likely(hash_read4(slot) == key) ? slot + sh.elem_at : rest_32(m, key);
-	return likely(end) ? NULL : rest_32(m, key);
+	void *elem;
+	bool known = go_map_find_word_(front_of(m), key, sizeof(key), sh.slot_bytes, sh.elem_at,
+				       &elem);
+	return likely(known) ? elem : rest_32(m, key);
 }
 
 static NOINLINE void *
 unusual_32(const Map *m, uint32_t key)
 {
-	return get_32(m, shape_of(m), key, hash_word(key, m->seed));
+	return get_32(m, shape_of(m), key);
 }
 
 void *
@@ -88,7 +67,7 @@ map_get_32(const Map *m, uint32_t key)
 	reading_front(m, MISUSE_READ);
 	if (unlikely(m->slot_bytes != usual_32.slot_bytes))
 		return unusual_32(m, key);
-	return get_32(m, usual_32, key, hash_word(key, m->seed));
+	return get_32(m, usual_32, key);
 }
 
 static NOINLINE void *
@@ -98,19 +77,18 @@ rest_64(const Map *m, uint64_t key)
 }
 
 FRONT void *
-get_64(const Map *m, Shape sh, uint64_t key, uint64_t hash)
+get_64(const Map *m, Shape sh, uint64_t key)
 {
-	bool end = false;
-	char *slot = first_slot(m, sh, hash, &end);
-	if (likely(slot != NULL))
-		return likely(hash_read8(slot) == key) ? slot + sh.elem_at : rest_64(m, key);
-	return likely(end) ? NULL : rest_64(m, key);
+	void *elem;
+	bool known = go_map_find_word_(front_of(m), key, sizeof(key), sh.slot_bytes, sh.elem_at,
+				       &elem);
+	return likely(known) ? elem : rest_64(m, key);
 }
 
 static NOINLINE void *
 unusual_64(const Map *m, uint64_t key)
 {
-	return get_64(m, shape_of(m), key, hash_word(key, m->seed));
+	return get_64(m, shape_of(m), key);
 }
 
 void *
@@ -121,7 +99,7 @@ map_get_64(const Map *m, uint64_t key)
 	reading_front(m, MISUSE_READ);
 	if (unlikely(m->slot_bytes != usual_64.slot_bytes))
 		return unusual_64(m, key);
-	return get_64(m, usual_64, key, hash_word(key, m->seed));
+	return get_64(m, usual_64, key);
 }
 
 static NOINLINE void *
@@ -131,20 +109,24 @@ rest_string(const Map *m, const char *p, size_t n)
 }
 
 FRONT void *
-get_string(const Map *m, Shape sh, const char *p, size_t n, uint64_t hash)
+get_string(const Map *m, Shape sh, const char *p, size_t n)
 {
-	bool end = false;
-	char *slot = first_slot(m, sh, hash, &end);
-	if (unlikely(slot == NULL))
-		return likely(end) ? NULL : rest_string(m, p, n);
-	bool equal = key_equal(NULL, GO_MAP_KEY_STRING, (Key){.p = p, .n = n}, slot);
-	return likely(equal) ? slot + sh.elem_at : rest_string(m, p, n);
+	uint64_t hash = hash_bytes(p, n, m->seed, m->factor);
+	struct go_map_group_ g = go_map_group_of_(front_of(m), hash, sh.slot_bytes);
+	const char *ctrl = go_map_ctrl_(g);
+	go_map_match_bits_ match = go_map_match_(ctrl, go_map_tag_of_(hash));
+	for (; likely(match != 0); match &= match - 1) {
+		char *slot = go_map_slot_(front_of(m), g, match, sh.slot_bytes);
+		if (likely(key_equal(NULL, GO_MAP_KEY_STRING, (Key){.p = p, .n = n}, slot)))
+			return slot + sh.elem_at;
+	}
+	return likely(go_map_open_end_(ctrl)) ? NULL : rest_string(m, p, n);
 }
 
 static NOINLINE void *
 unusual_string(const Map *m, const char *p, size_t n)
 {
-	return get_string(m, shape_of(m), p, n, hash_bytes(p, n, m->seed));
+	return get_string(m, shape_of(m), p, n);
 }
 
 void *
@@ -155,7 +137,7 @@ map_get_string(const Map *m, const char *p, size_t n)
 	reading_front(m, MISUSE_READ);
 	if (unlikely(m->slot_bytes != usual_string.slot_bytes))
 		return unusual_string(m, p, n);
-	return get_string(m, usual_string, p, n, hash_bytes(p, n, m->seed));
+	return get_string(m, usual_string, p, n);
 }
 
 // --- any key -------------------------------------------------------------------------------------
@@ -171,7 +153,7 @@ static NOINLINE char *
 get_call(const MapType *t, const Map *m, Key k)
 {
 	if ((m == NULL || m->count == 0) && (t->flags & GO_MAP_HASH_PANICS) != 0)
-		(void)key_hash_call(t, k.p, 0);
+		key_hash_try(t, k.p);
 	return get(t, m, GO_MAP_KEY_CALLS, k);
 }
 

@@ -3,7 +3,7 @@
 //
 // All memory that a step needs is had before anything changes. No step copies more than one table,
 // but for keys of hashes that are all alike. A key's hash function may do anything, even to this
-// map: when it did, the step is forgotten.
+// map: then the process dies before the step goes on (misuse.h).
 #include "map/find.h"
 
 // --- moving entries into new tables --------------------------------------------------------------
@@ -15,20 +15,20 @@ typedef struct Move {
 	uint32_t groups;   // of these
 	uint32_t slots_at; // in these
 	uint32_t shift;    // of that bit
+	uint32_t changes;  // of the map when the step began
 } Move;
 
 static Move
-move_to(const MapType *t, const Map *m, char *table, uint32_t groups)
+move_to(const MapType *t, const Map *m, char *table, uint32_t groups, uint32_t changes)
 {
-	return (Move){t, m, {table, table}, groups, layout_slots_at(m, groups), 0};
+	return (Move){t, m, {table, table}, groups, layout_slots_at(m, groups), 0, changes};
 }
 
 // A key that is not equal to itself may well get another hash now; no matter, nobody finds it.
 static uint64_t
 slot_hash(const MapType *t, const Map *m, const char *slot)
 {
-	return key_hash(t, t->key_kind, key_at(t->key_kind, slot_key(m, t->key_kind, slot)),
-			m->seed);
+	return key_hash(t, m, t->key_kind, key_at(t->key_kind, slot_key(m, t->key_kind, slot)));
 }
 
 static inline __attribute__((always_inline)) void
@@ -47,14 +47,15 @@ copy_slot(char *to, const char *from, size_t n)
 static inline char *
 put(const Move *mv, char *table, uint64_t hash)
 {
-	uint32_t home = group_of(hash, mv->groups), g = home;
+	uint32_t home = group_of(hash, homes_of(mv->groups)), g = home;
 	for (;;) {
 		char *ctrl = ctrl_of(table, g);
 		Match empty = match_free(ctrl_read(ctrl));
 		if (likely(empty != 0)) {
 			uint32_t i = match_first(empty);
+			head_of(table)->dead -= ctrl[i] == CTRL_DELETED;
 			ctrl[i] = (char)tag_of(hash);
-			head_of(table)->over += g != home;
+			head_of(table)->over += is_far(g, home);
 			return slot_in(mv->m, table, mv->slots_at, g, i);
 		}
 		g = g + 1 == mv->groups ? 0 : g + 1;
@@ -85,21 +86,32 @@ move_all(const Move *mv, char *from)
 {
 	enum { AHEAD = 2 };
 	const Map *m = mv->m;
+	bool calls = mv->t->key_kind == GO_MAP_KEY_CALLS;
 	bool far = mv->t->key_kind == GO_MAP_KEY_STRING || (m->flags & MAP_KEY_APART) != 0;
 	for (uint32_t g = 0; g < m->groups; g++) {
 		Match full = match_full(ctrl_read(ctrl_of(from, g)));
 		if (far)
 			ask_ahead(m, from, g + AHEAD);
-		for (; full != 0; full &= full - 1)
+		for (; full != 0; full &= full - 1) {
 			move_slot(mv, slot_at(m, from, g, match_first(full)));
+			if (unlikely(calls))
+				unchanged(m, mv->changes, MISUSE_WRITES);
+		}
 	}
+}
+
+// Whether nobody can be in a table of the map now, but for whom this is done.
+static bool
+nobody_inside(const MapType *t, const Map *m)
+{
+	return t->key_kind != GO_MAP_KEY_CALLS && load_rlx(&m->iterated) == 0; // order: own
 }
 
 // A table that has been replaced.
 static void
 give_back(const MapType *t, const Map *m, char *table)
 {
-	if (t->key_kind != GO_MAP_KEY_CALLS && (m->flags & MAP_ITERATED) == 0)
+	if (nobody_inside(t, m))
 		map_memory_back(table);
 }
 
@@ -107,6 +119,7 @@ void
 map_set_groups(Map *m, uint32_t groups)
 {
 	m->groups = groups;
+	m->homes = homes_of(groups);
 	m->slots_at = layout_slots_at(m, groups);
 }
 
@@ -122,10 +135,9 @@ map_replace(const MapType *t, Map *m, uint64_t hash, uint32_t groups)
 	char *table = table_new(m, groups, depth);
 	if (table == NULL)
 		return false;
-	Move mv = move_to(t, m, table, groups);
+	unchanged(m, changes, MISUSE_WRITES);
+	Move mv = move_to(t, m, table, groups, changes);
 	move_all(&mv, old);
-	if (m->changes != changes)
-		return true;
 	map_set_groups(m, groups);
 	dir_set(m, hash, depth, table);
 	map_changed(m);
@@ -139,19 +151,18 @@ split(const MapType *t, Map *m, uint64_t hash)
 {
 	char *old = table_of(m, hash);
 	uint32_t depth = head_of(old)->depth + 1;
+	uint32_t changes = m->changes;
 	char *low = table_new(m, m->groups, depth), *high = table_new(m, m->groups, depth);
 	if (low == NULL || high == NULL)
 		return false;
 	if (depth > dir_bits(m) && !dir_double(m))
 		return false;
+	unchanged(m, changes, MISUSE_WRITES);
 	uint64_t bit = (uint64_t)1 << (SEED_BITS - depth);
-	uint32_t changes = m->changes;
-	Move mv = move_to(t, m, low, m->groups);
+	Move mv = move_to(t, m, low, m->groups, changes);
 	mv.to[1] = high;
 	mv.shift = SEED_BITS - depth;
 	move_all(&mv, old);
-	if (m->changes != changes)
-		return true;
 	dir_set(m, hash & ~bit, depth, low);
 	dir_set(m, hash | bit, depth, high);
 	m->tables++;
@@ -162,26 +173,30 @@ split(const MapType *t, Map *m, uint64_t hash)
 	return true;
 }
 
-// The table where the hash leads, and the one it was split from, become one again.
+// The table where the hash leads, and the one it was split from, become one again: the first, with
+// the entries of the second, or a new one, if somebody may be in the first.
 bool
 map_merge(const MapType *t, Map *m, uint64_t hash)
 {
 	char *a = table_of(m, hash);
 	uint32_t depth = head_of(a)->depth, changes = m->changes;
 	char *b = table_of(m, hash ^ (uint64_t)1 << (SEED_BITS - depth));
-	char *table = table_new(m, m->groups, depth - 1);
+	bool stays = nobody_inside(t, m);
+	char *table = stays ? a : table_new(m, m->groups, depth - 1);
 	if (table == NULL)
 		return false;
-	Move mv = move_to(t, m, table, m->groups);
-	move_all(&mv, a);
+	unchanged(m, changes, MISUSE_WRITES);
+	Move mv = move_to(t, m, table, m->groups, changes);
+	if (!stays)
+		move_all(&mv, a);
 	move_all(&mv, b);
-	if (m->changes != changes)
-		return true;
+	head_of(table)->depth = depth - 1;
 	m->deepest -= depth == dir_bits(m) ? 2 : 0;
 	m->tables--;
 	dir_set(m, hash, depth - 1, table);
 	map_changed(m);
-	give_back(t, m, a);
+	if (!stays)
+		give_back(t, m, a);
 	give_back(t, m, b);
 	return true;
 }
@@ -200,7 +215,7 @@ split_is_vain(const Map *m, uint32_t depth)
 static bool
 double_all(const MapType *t, Map *m)
 {
-	uint32_t bits = dir_bits(m), groups = m->groups * 2;
+	uint32_t bits = dir_bits(m), groups = m->groups * 2, changes = m->changes;
 	size_t n = (size_t)1 << bits;
 	char **made = dir_alloc(n);
 	if (made == NULL)
@@ -213,7 +228,8 @@ double_all(const MapType *t, Map *m)
 		made[i] = table_new(m, groups, head_of(m->dir[i])->depth);
 		if (made[i] == NULL)
 			return false;
-		Move mv = move_to(t, m, made[i], groups);
+		unchanged(m, changes, MISUSE_WRITES);
+		Move mv = move_to(t, m, made[i], groups, changes);
 		move_all(&mv, m->dir[i]);
 	}
 	memcpy(m->dir, made, n * sizeof(char *));

@@ -57,5 +57,5 @@ hash_long_portable(const char *p, size_t n, uint64_t seed, const uint64_t secret
 	}
 	a = hash_fold(hash_read8(last) ^ secret[1], hash_read8(last + 8) ^ a);
 	b = hash_fold(hash_read8(last + 16) ^ secret[2], hash_read8(last + 24) ^ b);
-	return hash_two(a ^ secret[0], b ^ seed, n);
+	return go_map_hash_two_(a, b, n, seed, secret[0]);
 }

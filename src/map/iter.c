@@ -2,7 +2,7 @@
 // Iterating: each entry at most once, whatever happens to the map meanwhile.
 //
 // An iterator goes round the circle of all hashes, from where a hash by chance leads, table by
-// table; in a table it begins at a group by chance. It keeps the table it is in. When the map no
+// table; in a table it begins at a slot by chance. It keeps the table it is in. When the map no
 // longer has that one, since it grew or shrank, the iterator goes on in it, and asks the map for
 // each key that it finds: for the element as it is now, or whether the entry is still there.
 // Then it goes on where the hashes of that table end.
@@ -18,11 +18,11 @@
 //   I1  All entries whose hashes h have h - start < seen have been met, or are in no need to be;
 //       of those beyond only the ones of the table at hand may have been.
 #include "map/find.h"
-#include "map/misuse.h"
 
 enum {
 	ITER_STALE = 1,  // the map has replaced the table
 	ITER_FILTER = 2, // some hashes of the table do not count
+	GROUPS_MOST = (1 << 30) - 1,
 };
 
 // What is in a MapIter.
@@ -35,18 +35,31 @@ typedef struct Iter {
 	uint64_t start;  // where on the circle it began
 	uint64_t seen;   // I1
 	uint64_t end;    // hashes up to start + end count in this table; 0: all the circle
-	uint32_t groups; // of the table
-	uint32_t slots_at; // in it
-	uint32_t left;   // groups of it still to look at, this one included
-	uint32_t group;  // at which it is
-	uint32_t epoch;  // of the map when it was last compared
-	uint32_t clears; // of the map when it began
-	uint8_t slots;   // slots of the group, turned, that are still to look at
-	uint8_t turn;    // the slot that is looked at first
-	uint8_t depth;   // of the table
-	uint8_t flags;
+	uint64_t slots;  // still to look at: bit i: slot base + i, which was full
+	uint32_t base;   // a group's first slot
+	uint32_t slots_at; // in the table
+	uint32_t epoch;    // of the map when it was last compared
+	uint32_t clears;   // of the map when it began
+	uint32_t left;     // slots of the table to come after those, full or not
+	uint32_t groups : 30; // of the table
+	uint32_t flags : 2;
 } Iter;
 static_assert(sizeof(Iter) <= sizeof(MapIter), "what compiled Go code leaves room for");
+static_assert(offsetof(Iter, left) + sizeof(uint32_t) ==
+		      offsetof(struct go_map_iter_front_, groups_and_flags),
+	      "programs have it elsewhere");
+
+#define FRONT_STEPS_BY(field) \
+	static_assert(offsetof(Iter, field) == offsetof(struct go_map_iter_front_, field), \
+		      "programs have it elsewhere")
+FRONT_STEPS_BY(key);
+FRONT_STEPS_BY(elem);
+FRONT_STEPS_BY(m);
+FRONT_STEPS_BY(table);
+FRONT_STEPS_BY(slots_at);
+FRONT_STEPS_BY(base);
+FRONT_STEPS_BY(epoch);
+FRONT_STEPS_BY(slots);
 
 static void
 finish(Iter *it)
@@ -55,38 +68,59 @@ finish(Iter *it)
 	it->elem = NULL;
 	it->m = NULL;
 	it->table = NULL;
+	it->slots = 0; // the front looks at nothing else then
 }
 
-// --- a group -------------------------------------------------------------------------------------
+// --- some groups ---------------------------------------------------------------------------------
 
-static uint8_t
-turned(uint8_t bits, uint32_t turn)
+enum { SLOTS = 64 }; // that are looked at together
+
+static inline uint32_t
+least(uint32_t a, uint32_t b)
 {
-	return (uint8_t)(bits >> turn | bits << (GROUP_SLOTS - turn));
+	return a < b ? a : b;
 }
 
-// The full slots as bits next to each other.
-static inline uint8_t
+// The full slots of a group as bits next to each other.
+static inline uint64_t
 full_bits(uint64_t ctrl)
 {
 	Match full = match_full(ctrl);
 	if (MATCH_STEP == 1)
-		return (uint8_t)full;
-	uint8_t bits = 0;
+		return full;
+	uint64_t bits = 0;
 	for (; full != 0; full &= full - 1)
-		bits |= (uint8_t)(1 << match_first(full));
+		bits |= (uint64_t)1 << match_first(full);
 	return bits;
 }
 
-// Slots some groups ahead are asked for, as they come one after the other but for a wrap.
+// What comes next is asked for, as it lies behind but for a wrap.
 static inline void
-enter_group(Iter *it)
+ask_ahead(const Iter *it, uint32_t from)
 {
-	enum { AHEAD = 4, LINES = 2 };
-	char *ahead = slot_in(it->m, it->table, it->slots_at, it->group + AHEAD, 0);
+	enum { LINES = 16 };
+	char *ahead = slot_in(it->m, it->table, it->slots_at, 0, from);
 	for (int i = 0; i < LINES; i++)
 		__builtin_prefetch(ahead + i * CACHE_LINE);
-	it->slots = turned(full_bits(ctrl_read(ctrl_of(it->table, it->group))), it->turn);
+}
+
+// The next slots, from this one on.
+static inline void
+take_slots(Iter *it, uint32_t from)
+{
+	uint32_t base = from / GROUP_SLOTS * GROUP_SLOTS;
+	uint32_t end = least(base + SLOTS, least(it->groups * GROUP_SLOTS, from + it->left));
+	uint64_t bits = 0;
+	for (uint32_t i = base; i < end; i += GROUP_SLOTS)
+		bits |= full_bits(ctrl_read(ctrl_of(it->table, i / GROUP_SLOTS))) << (i - base);
+	bits = bits >> (from - base) << (from - base);
+	if (end - base < SLOTS)
+		bits &= ((uint64_t)1 << (end - base)) - 1;
+	it->slots = bits;
+	it->base = base;
+	it->left -= end - from;
+	if (it->left != 0)
+		ask_ahead(it, end);
 }
 
 // --- a table -------------------------------------------------------------------------------------
@@ -107,13 +141,11 @@ enter_table(Iter *it, char *table, uint64_t chance)
 	if (it->end <= it->seen)
 		it->end = 0;
 	it->table = table;
-	it->depth = (uint8_t)depth;
-	it->groups = it->left = m->groups;
+	it->groups = m->groups & GROUPS_MOST;
+	it->left = m->groups * GROUP_SLOTS;
 	it->slots_at = m->slots_at;
-	it->group = (uint32_t)(((chance >> 32) * m->groups) >> 32);
-	it->turn = chance % GROUP_SLOTS;
 	it->epoch = m->epoch;
-	enter_group(it);
+	take_slots(it, (uint32_t)(((chance >> 32) * it->left) >> 32));
 }
 
 // The next table on the circle. False: that was the last.
@@ -128,12 +160,12 @@ next_table(Iter *it)
 }
 
 static inline bool
-next_group(Iter *it)
+next_slots(Iter *it)
 {
-	if (--it->left == 0)
+	if (it->left == 0)
 		return next_table(it);
-	it->group = it->group + 1 == it->groups ? 0 : it->group + 1;
-	enter_group(it);
+	uint32_t all = it->groups * GROUP_SLOTS, from = least(it->base + SLOTS, all);
+	take_slots(it, from == all ? 0 : from);
 	return true;
 }
 
@@ -143,9 +175,9 @@ static bool
 key_counts(const Iter *it, Key k)
 {
 	const MapType *t = it->t;
-	if ((t->flags & GO_MAP_KEY_UNEQUAL) != 0 && !key_equal(t, t->key_kind, k, k.p))
+	if (key_may_be_unequal(t) && !key_equal(t, t->key_kind, k, k.p))
 		return false;
-	uint64_t way = key_hash(t, t->key_kind, k, it->m->seed) - it->start;
+	uint64_t way = key_hash(t, it->m, t->key_kind, k) - it->start;
 	return way >= it->seen && (it->end == 0 || way < it->end);
 }
 
@@ -161,7 +193,7 @@ meet_again(Iter *it, const char *key)
 		it->elem = elem;
 		return true;
 	}
-	if ((t->flags & GO_MAP_KEY_UNEQUAL) == 0)
+	if (!key_may_be_unequal(t))
 		return false;
 	Key k = key_at(t->key_kind, key);
 	return !key_equal(t, t->key_kind, k, key); // such a one cannot have been deleted
@@ -177,9 +209,12 @@ meet(Iter *it, char *slot)
 	it->elem = slot_elem(m, slot);
 	if (likely(it->flags == 0))
 		return true;
-	if ((it->flags & ITER_FILTER) != 0 && !key_counts(it, key_at(it->t->key_kind, key)))
-		return false;
-	return (it->flags & ITER_STALE) == 0 || meet_again(it, key);
+	uint32_t changes = m->changes;
+	bool counts = ((it->flags & ITER_FILTER) == 0 ||
+		       key_counts(it, key_at(it->t->key_kind, key))) &&
+		      ((it->flags & ITER_STALE) == 0 || meet_again(it, key));
+	unchanged(m, changes, MISUSE_ITERATION);
+	return counts;
 }
 
 // The map has replaced tables since the iterator last looked. False: all is over.
@@ -208,16 +243,16 @@ map_iter_next(MapIter *iter)
 	}
 	for (;;) {
 		while (it->slots == 0) {
-			if (unlikely(!next_group(it))) {
+			if (unlikely(!next_slots(it))) {
 				finish(it);
 				return;
 			}
 		}
-		uint32_t i = ((uint32_t)__builtin_ctz(it->slots) + it->turn) % GROUP_SLOTS;
-		it->slots &= (uint8_t)(it->slots - 1);
-		if (unlikely(((uint8_t)ctrl_of(it->table, it->group)[i] & CTRL_FULL) == 0))
+		uint32_t i = it->base + (uint32_t)__builtin_ctzll(it->slots);
+		it->slots &= it->slots - 1;
+		if (unlikely((uint8_t)ctrl_of(it->table, 0)[i] < CTRL_FULL))
 			continue;
-		if (likely(meet(it, slot_in(it->m, it->table, it->slots_at, it->group, i))))
+		if (likely(meet(it, slot_in(it->m, it->table, it->slots_at, 0, i))))
 			return;
 	}
 }
@@ -237,8 +272,8 @@ map_iter_begin(const MapType *t, Map *m, MapIter *iter)
 	uint64_t chance = base_rand(&sched_m()->rand);
 	char *table = table_of(m, chance);
 	uint32_t depth = head_of(table)->depth;
-	if ((m->flags & MAP_ITERATED) == 0)
-		m->flags |= MAP_ITERATED;
+	if (load_rlx(&m->iterated) == 0)   // order: own, or hint of another reader
+		store_rlx(&m->iterated, 1); // order: the same
 	it->m = m;
 	it->clears = m->clears;
 	it->start = depth != 0 ? chance >> (SEED_BITS - depth) << (SEED_BITS - depth) : 0;

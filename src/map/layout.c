@@ -136,9 +136,9 @@ map_lay_out(const MapType *t, Map *m)
 uint32_t
 layout_slots_at(const Map *m, uint32_t groups)
 {
-	enum { LARGE = 16 };
+	enum { LARGE = 16, LEAST = 2 };
 	uint32_t align = groups >= LARGE ? CACHE_LINE : m->align;
-	return round_up((uint32_t)sizeof(Head) + groups * GROUP_SLOTS, align);
+	return round_up((uint32_t)sizeof(Head) + max(groups, LEAST) * GROUP_SLOTS, align);
 }
 
 size_t

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Whole maps: making, clearing, copying.
 #include "base/godebug.h"
+#include "gc/gc.h"
 #include "map/misuse.h"
 
 #define MAP_WORD(f) ((uint64_t)1 << (offsetof(Map, f) / sizeof(void *)))
@@ -22,13 +23,16 @@ map_alloc(void)
 // --- making --------------------------------------------------------------------------------------
 
 // So many entries fill four of five slots, so that hardly a table has to grow for them. Of several
-// tables each is as large as the largest or a little less.
+// tables each is as large as the largest or a little less. A hint of more than there are addresses
+// is none, as in Go.
 static void
 take_hint(const MapType *t, Map *m, size_t hint)
 {
-	enum { TABLES_BITS_MOST = 40 };
+	enum { TABLES_BITS_MOST = 40, ADDRESS_BITS = 47 };
 	map_lay_out(t, m);
-	size_t groups = hint / GROUP_SLOTS / 4 * 5 + 2, most = layout_groups_most(m);
+	if (hint > ((size_t)1 << ADDRESS_BITS) / (m->slot_bytes + 1U))
+		return;
+	size_t groups = hint / 4 * 5 / GROUP_SLOTS + 2, most = layout_groups_most(m);
 	if (groups <= most) {
 		m->hint_groups = layout_groups(m, layout_bytes(m, (uint32_t)groups));
 		return;
@@ -43,19 +47,31 @@ take_hint(const MapType *t, Map *m, size_t hint)
 		m->hint_groups = all;
 }
 
+// Whether there can be memory for the tables of the hint. They are taken one by one, and the system
+// may well promise each of them more than it has.
+static bool
+hint_can_be(const Map *m)
+{
+	const size_t large = (size_t)64 << 20;
+	size_t each = layout_bytes(m, m->hint_groups) + sizeof(char *);
+	size_t bytes = each << m->hint_bits;
+	return bytes < large || gc_could_have(bytes);
+}
+
 Map *
 map_new(const MapType *t, size_t hint)
 {
 	Map *m = map_alloc();
 	if (m == NULL)
 		return NULL;
-	m->seed = base_rand(&sched_m()->rand);
+	m->seed = base_rand(&sched_m()->rand) | 1;
+	m->factor = base_rand(&sched_m()->rand) | 1;
 	m->flags = godebug.mapcheck != 0 ? MAP_CHECKED : 0;
 	dir_none(m);
 	if (hint <= GROUP_SLOTS)
 		return m;
 	take_hint(t, m, hint);
-	return map_begin(t, m) ? m : NULL;
+	return hint_can_be(m) && map_begin(t, m) ? m : NULL;
 }
 
 // --- clearing ------------------------------------------------------------------------------------
@@ -158,7 +174,7 @@ map_clone(const MapType *t, const Map *from)
 	Map *m = map_alloc();
 	if (m == NULL)
 		return NULL;
-	memcpy((void *)m, from, sizeof(*m));
+	memcpy((void *)m, from, offsetof(Map, iterated));
 	init_plain(&m->writer, NULL);
 	dir_none(m);
 	if (from->tables == 0)
@@ -167,6 +183,7 @@ map_clone(const MapType *t, const Map *from)
 	if (!dir_make(m, dir_bits(from)) || !copy_tables(t, m, from->dir))
 		return NULL;
 	m->tables = from->tables;
+	m->only = m->tables == 1 ? m->dir[0] : NULL;
 	m->deepest = from->deepest;
 	reading(from, MISUSE_CLONE);
 	return m;

@@ -44,6 +44,11 @@ bool map_delete_32(const MapType *t, Map *m, uint32_t key);
 bool map_delete_64(const MapType *t, Map *m, uint64_t key);
 bool map_delete_string(const MapType *t, Map *m, const char *p, size_t n);
 
+// Dies, of a map that is changed while it is looked into.
+void map_misused(const Map *m) __attribute__((noreturn));
+// What the hash of a key without one calls: panics as Go does, with the name of the key's type.
+COLD NORETURN void map_unhashable(const char *type);
+
 void map_clear(const MapType *t, Map *m);
 // A map of its own with the same entries; NULL without memory.  Allocates.
 Map *map_clone(const MapType *t, const Map *m);
@@ -53,6 +58,15 @@ Map *map_clone(const MapType *t, const Map *m);
 typedef struct go_map_iter MapIter;
 void map_iter_begin(const MapType *t, Map *m, MapIter *it);
 void map_iter_next(MapIter *it);
+
+// Of a map whose entries lie in its tables: what go_map_front_.flags is, for who has a look-up in
+// line.
+enum { MAP_FLAGS_USUAL = 4 };
+
+// For tests: so many allocations of maps from now on one fails; 0: none does.
+extern ATOMIC_U32 map_memory_ends;
+// Unless NULL this is called then, and the allocation does not fail.
+extern void (*map_memory_then)(void);
 
 // Throws unless all that must hold in a map does. Calls hash and equal.
 void map_verify(const MapType *t, const Map *m);

@@ -2,12 +2,13 @@
 // What a map is made of.
 //
 // Entries lie in slots, a key and its element side by side; eight slots make a group, which has
-// eight control bytes, one for each slot: empty, deleted, or the low 7 bits of the key's hash.
+// eight control bytes, one for each slot: empty, deleted, or a tag, which is made of 8 bits of the
+// key's hash.
 // Groups make a table, of a few KiB at most, with all control bytes in front, so that these stay in
 // the caches when the slots do not; and a directory of tables makes the map:
 //
-//	hash   63 ............ 32 31 ........... 0
-//	       directory (top)    group         tag (low 7)
+//	hash   63 ............ 40 39 ... 32 31 .......... 0
+//	       directory (top)    tag       group (top)
 //
 //	dir[hash >> shift] -> table   Head
 //	                              control bytes   group 0   c0 c1 ... c7
@@ -15,11 +16,12 @@
 //	                              slots           group 0   slot 0 | slot 1 | ... | slot 7
 //	                                              group 1   slot 0 | ...
 //
-// A key belongs into the group its hash names, and when that is full into the next one that is not;
-// a search ends at the first group with an empty slot. So nothing is counted when an entry comes
-// into its own group. Those in another one are counted in the table's head, and when they are too
-// many the table is replaced: by a larger one, as long as it is the only one, then by two, of
-// which each takes the hashes with one value of the next bit. An insert does no more than that.
+// A key belongs into the group its hash names, its home, and when that is full into the next one
+// that is not; a search ends at the first group with an empty slot. It looks at two groups in one
+// step, so nothing is counted when an entry comes into its home or the group behind. The others are
+// counted in the table's head, and when they are too many the table is replaced: by a larger one,
+// as long as it is the only one, then by two, of which each takes the hashes with one value of the
+// next bit. An insert does no more than that.
 //
 // Several entries of the directory lead to the same table while that has not been split as often
 // as others. A table of depth d holds the hashes whose top d bits are those of any of its entries.
@@ -29,14 +31,18 @@
 //       when no iterator may be in it, nor a search that a key's function interrupts. All tables
 //       of a map have the same number of groups.
 //   I2  A key is in the group its hash names or in one behind it (the first follows the last), and
-//       no group before that one has an empty slot.
-//   I3  Head.over is the number of entries that are not in the group their hash names, Head.dead
-//       that of deleted slots.
+//       no group before that one has an empty slot. The last group is named by none, unless it is
+//       the only one; then eight bytes that are 0 follow its control bytes. So the 16 bytes from
+//       those of a home on can always be read, and an empty slot among them ends the search.
+//   I3  Head.over is the number of entries that are neither in their home nor in the group behind
+//       it, Head.dead that of deleted slots.
 //   I4  An empty or deleted slot of a map with pointers, and the element part of one of any map,
 //       is zero.
 //   I5  Two tables become one only when each of their keys equals itself: see iter.c.
 //   I6  Until the first entry comes dir leads to an empty group that all maps share, and tables is
-//       0. With one table dir is `one`, both of it.
+//       0. With one table dir is `one`, both of it. In both cases `only` is that table.
+// The first line of a map, heads, groups and the way to a hash are known to compiled programs:
+// undergo/map_front.h, which static_asserts below hold to this.
 // Who may touch a map: whoever the program lets. The mark finds out about some who should not:
 // misuse.h.
 #ifndef UNDERGO_MAP_MAP_IMPL_H
@@ -46,6 +52,7 @@
 #include "map/hash.h"
 #include "map/map.h"
 #include "mem/heap.h"
+#include "panic/chain.h"
 #include "sched/sched.h"
 
 enum {
@@ -53,13 +60,13 @@ enum {
 	APART_BYTES = 128, // longer keys and elements lie apart, in objects of their own
 	CTRL_EMPTY = 0,    // fresh memory is a table without entries
 	CTRL_DELETED = 1,
-	CTRL_FULL = 0x80, // and the tag
+	CTRL_FULL = 2, // and above: a tag
 	SEED_BITS = 64,
 #ifdef UNDERGO_STRESS
 	TABLE_BYTES = 1024,
 	TABLE_BYTES_MAX = 2048,
 #else
-	TABLE_BYTES = 16384,     // of the largest tables,
+	TABLE_BYTES = 14336,     // of the largest tables,
 	TABLE_BYTES_MAX = 32768, // unless slots are large
 #endif
 	TABLE_GROUPS_LEAST = 4, // of the largest tables, however large slots are
@@ -69,20 +76,23 @@ struct go_map {
 	// What a search needs.
 	size_t count;       // known to: gccgo
 	ATOMIC(G *) writer; // who changes the map now; see misuse.h
+	char *only;         // the table, when there is one; else NULL
 	char **dir;         // a table for each value of the top bits of a hash
 	uint64_t seed;
-	uint32_t groups;   // of each table
+	uint64_t factor;
+	uint64_t homes;    // of each table: homes_of(groups)
 	uint32_t slots_at; // in each table
 	uint16_t slot_bytes;
-	uint16_t elem_at;      // in a slot
-	uint8_t align;         // of slots, at least that of a word
 	uint8_t flags;         // MAP_ bits
 	ATOMIC(uint8_t) shift; // 64 minus the directory's bits, of which there is at least one
-	uint8_t hint_bits;     // directory bits to begin with
-	uint32_t epoch;        // rises when a table is replaced
-	uint32_t clears;       // rises when all entries go at once
-	size_t low;            // with fewer entries tables are merged
 	// The rest.
+	uint32_t epoch;  // rises when a table is replaced
+	uint32_t clears; // rises when all entries go at once
+	uint32_t groups; // of each table
+	uint16_t elem_at;  // in a slot
+	uint8_t align;     // of slots, at least that of a word
+	uint8_t hint_bits; // directory bits to begin with
+	size_t low; // with fewer entries tables are merged
 	char *one[2];
 	uint32_t mask;        // bit i: word i of a slot is a pointer
 	uint32_t hint_groups; // of the first tables; 0: one
@@ -91,16 +101,46 @@ struct go_map {
 	size_t deepest;       // tables that have as many bits as the directory
 	size_t tables;
 	uint32_t changes; // rises with each change by the slow path, for keys with functions
+	// The last: readers write it beside each other, and what copies a map does not touch it.
+	ATOMIC(uint8_t) iterated; // 1: an iterator may be in a table that was replaced
 };
 static_assert(offsetof(Map, count) == 0, "compiled Go code reads len here");
+
+// The part that is compiled into programs (undergo/map_front.h).
+typedef struct go_map_front_ Front;
+#define FRONT_HAS(field) \
+	static_assert(offsetof(Map, field) == offsetof(Front, field) && \
+			      sizeof(((Map *)0)->field) == sizeof(((Front *)0)->field), \
+		      "programs have it elsewhere")
+FRONT_HAS(writer);
+FRONT_HAS(only);
+FRONT_HAS(dir);
+FRONT_HAS(seed);
+FRONT_HAS(factor);
+FRONT_HAS(homes);
+FRONT_HAS(slots_at);
+FRONT_HAS(shift);
+FRONT_HAS(epoch);
+FRONT_HAS(elem_at);
+static_assert(offsetof(Map, epoch) == CACHE_LINE, "a search touches one line of the map");
+static_assert((int)GROUP_SLOTS == GO_MAP_SLOTS_ && (int)CTRL_FULL == GO_MAP_FULL_ &&
+		      (int)APART_BYTES == GO_MAP_NEAR_BYTES_,
+	      "programs take them to be so");
+
+static inline const Front *
+front_of(const Map *m)
+{
+	return (const Front *)(const void *)m;
+}
 
 enum {
 	MAP_KEY_APART = 1,
 	MAP_ELEM_APART = 2,
 	MAP_LAID_OUT = 4, // the fields of the layout are set
 	MAP_CHECKED = 8,  // GODEBUG=mapcheck
-	MAP_ITERATED = 16, // an iterator may be in a table that was replaced
 };
+
+static_assert((int)MAP_LAID_OUT == (int)MAP_FLAGS_USUAL, "the face says it");
 
 // A table begins with it.
 typedef struct Head {
@@ -109,6 +149,8 @@ typedef struct Head {
 	uint32_t depth; // top bits of the hashes here that are all the same
 	uint32_t unused;
 } Head;
+
+static_assert(sizeof(Head) == GO_MAP_HEAD_BYTES_, "programs take it to be so");
 
 static inline Head *
 head_of(char *table)
@@ -124,12 +166,11 @@ dir_bits(const Map *m)
 
 extern char *const dir_empty[2]; // I6
 
-// Entries of the map that may be in other groups than their own. With groups filled to 7 of 8
-// slots on the average about so many are.
+// Entries of a table that may be far from home: about so many are with five of six slots in use.
 static inline uint32_t
 over_most(uint32_t groups)
 {
-	return groups * 5 / 8;
+	return groups / 4 + 1;
 }
 
 // --- groups --------------------------------------------------------------------------------------
@@ -147,20 +188,16 @@ ctrl_read(const char *ctrl)
 	return hash_read8(ctrl);
 }
 
-// Each tag eight times. One load is faster than making eight of one.
-enum { TAGS = 128 };
-extern const uint64_t tag_words[TAGS];
-
 static inline uint8_t
 tag_of(uint64_t hash)
 {
-	return (uint8_t)(CTRL_FULL | hash);
+	return (uint8_t)*go_map_tag_of_(hash);
 }
 
 static inline Match
 match_tag(uint64_t ctrl, uint64_t hash)
 {
-	return MATCH_CLEAN(match_bytes_dirty(ctrl, tag_words[hash % TAGS]));
+	return match_bytes(ctrl, go_map_load8_(go_map_tag_of_(hash)));
 }
 
 static inline Match
@@ -172,21 +209,35 @@ match_empty(uint64_t ctrl)
 static inline Match
 match_full(uint64_t ctrl)
 {
-	return match_top(ctrl);
+	return match_above_1(ctrl);
 }
 
 // Empty or deleted.
 static inline Match
 match_free(uint64_t ctrl)
 {
-	return match_top(~ctrl);
+	return match_above_1(ctrl) ^ MATCH_ALL;
 }
 
-// The group that a hash names, of so many.
+// The last group is the home of none, unless it is the only one: there is one behind each home.
 static inline uint32_t
-group_of(uint64_t hash, uint32_t groups)
+homes_of(uint32_t groups)
 {
-	return (uint32_t)(((hash & UINT32_MAX) * groups) >> 32);
+	return groups - (groups > 1);
+}
+
+// The group that a hash names, of so many homes.
+static inline uint32_t
+group_of(uint64_t hash, uint64_t homes)
+{
+	return (uint32_t)(((hash & UINT32_MAX) * homes) >> 32);
+}
+
+// Whether an entry in group g is neither in its home nor in the group behind it.
+static inline bool
+is_far(uint32_t g, uint32_t home)
+{
+	return g - home > 1;
 }
 
 // Slot i of a group. slots_at: Map.slots_at, or of a table with another number of groups.
@@ -211,6 +262,14 @@ table_of(const Map *m, uint64_t hash)
 }
 
 // --- keys ----------------------------------------------------------------------------------------
+
+// Whether a key may be unequal to itself.
+static inline bool
+key_may_be_unequal(const MapType *t)
+{
+	return (t->flags & GO_MAP_KEY_UNEQUAL) != 0 || t->key_kind == GO_MAP_KEY_FLOAT ||
+	       t->key_kind == GO_MAP_KEY_DOUBLE || t->key_kind == GO_MAP_KEY_LONG_DOUBLE;
+}
 
 // A key on its way: a word, or where it lies.
 typedef struct Key {
@@ -253,23 +312,24 @@ key_at(go_map_key kind, const void *p)
 }
 
 // Of floats and keys with functions: calls.c.
-uint64_t key_hash_call(const MapType *t, const char *key, uint64_t seed);
+uint64_t key_hash_call(const MapType *t, const Map *m, const char *key);
+void key_hash_try(const MapType *t, const char *key); // for its panic
 bool key_equal_call(const MapType *t, const char *a, const char *b);
 
 // kind is constant in the fast paths. May leave the runtime for ever, where the type has functions.
 static inline uint64_t
-key_hash(const MapType *t, go_map_key kind, Key k, uint64_t seed)
+key_hash(const MapType *t, const Map *m, go_map_key kind, Key k)
 {
 	switch (kind) {
 	case GO_MAP_KEY_32:
 	case GO_MAP_KEY_64:
-		return hash_word(k.word, seed);
+		return hash_word(k.word, m->seed, m->factor);
 	case GO_MAP_KEY_STRING:
-		return hash_bytes(k.p, k.n, seed);
+		return hash_bytes(k.p, k.n, m->seed, m->factor);
 	case GO_MAP_KEY_BYTES:
-		return hash_bytes(k.p, t->key_bytes, seed);
+		return hash_bytes(k.p, t->key_bytes, m->seed, m->factor);
 	default:
-		return key_hash_call(t, k.p, seed);
+		return key_hash_call(t, m, k.p);
 	}
 }
 
@@ -285,7 +345,7 @@ bytes_equal(const char *a, const char *b, size_t n)
 	if (n >= WORD / 2)
 		return ((hash_read4(a) ^ hash_read4(b)) |
 			(hash_read4(a + n - WORD / 2) ^ hash_read4(b + n - WORD / 2))) == 0;
-	return n == 0 || hash_read_few(a, n) == hash_read_few(b, n);
+	return n == 0 || go_map_load_few_(a, n) == go_map_load_few_(b, n);
 }
 
 // at: the key in a slot.
@@ -308,6 +368,19 @@ key_equal(const MapType *t, go_map_key kind, Key k, const char *at)
 	}
 }
 
+// --- sanitizers ----------------------------------------------------------------------------------
+
+// In a program under clang's MemorySanitizer, which does not see what is written here. NULL in
+// others.
+extern void __msan_unpoison(const volatile void *p, size_t bytes) __attribute__((weak));
+
+static inline void
+map_shown(void *p, size_t bytes)
+{
+	if (unlikely(__msan_unpoison != NULL))
+		__msan_unpoison(p, bytes);
+}
+
 // --- what one file has and others use ------------------------------------------------------------
 
 // memory.c. NULL without memory.
@@ -315,7 +388,6 @@ void *map_memory(size_t bytes, uint32_t mask); // mask 0: no pointers inside
 void *map_memory_typed(const HeapType *t, size_t elems);
 void *map_memory_apart(size_t bytes, const HeapType *t, uint32_t mask); // t may be NULL
 void map_memory_back(void *p);
-extern ATOMIC_U32 map_memory_ends; // for tests: so many allocations from now on one fails
 
 // layout.c
 void map_lay_out(const MapType *t, Map *m);                 // sets the fields of the layout, once

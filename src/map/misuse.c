@@ -72,6 +72,12 @@ misuse_fatal(const Map *m, Misuse what, G *gp)
 	}
 }
 
+void
+map_misused(const Map *m)
+{
+	misuse_fatal(m, MISUSE_READ, load_rlx(&m->writer)); // order: hint
+}
+
 // --- GODEBUG=mapcheck ----------------------------------------------------------------------------
 
 // A thread that looks a word up may be one that the runtime has not seen yet.

@@ -8,7 +8,7 @@
 // the last writer's NULL in sight each time, so it is never accused.
 //
 // No mark is set while functions of the key's type run, which may leave for ever: they are called
-// by who only reads so far.
+// by who only reads so far. What they do to the map, or others meanwhile, shows in Map.changes.
 //
 // With GODEBUG=mapcheck=1 a writer now and then lets others run while its mark is set, and a reader
 // looks for a while whether somebody comes to write (misuse.c).
@@ -29,10 +29,35 @@ COLD NORETURN void misuse_fatal(const Map *m, Misuse what, G *gp);
 COLD void misuse_linger(void);                         // GODEBUG=mapcheck: while the mark is set
 COLD void misuse_look_long(const Map *m, Misuse what); // and while somebody reads
 
+// ThreadSanitizer is told of each operation as of one access to the map's count, as Go's race
+// detector is: it shall see those, too, that happen to touch different parts of the map.
+#if SANITIZE_THREAD
+void __tsan_read8(void *p);
+void __tsan_write8(void *p);
+
+static inline void
+show_use(const Map *m, bool writes)
+{
+	void *p = (void *)(uintptr_t)&m->count;
+	if (writes)
+		__tsan_write8(p);
+	else
+		__tsan_read8(p);
+}
+#else
+static inline void
+show_use(const Map *m, bool writes)
+{
+	(void)m;
+	(void)writes;
+}
+#endif
+
 // To be called before the map is looked at; the first where every instruction counts.
 static inline void
 reading_front(const Map *m, Misuse what)
 {
+	show_use(m, what == MISUSE_WRITES);
 	G *gp = load_rlx(&m->writer); // order: hint
 	if (unlikely(gp != NULL))
 		misuse_fatal(m, what, gp);
@@ -46,9 +71,19 @@ reading(const Map *m, Misuse what)
 		misuse_look_long(m, what);
 }
 
+// To be called after functions of the key's type, before anything else is made of the map. changes:
+// Map.changes before.
+static inline void
+unchanged(const Map *m, uint32_t changes, Misuse what)
+{
+	if (unlikely(m->changes != changes))
+		misuse_fatal(m, what, load_rlx(&m->writer)); // order: hint
+}
+
 static inline G *
 writing_begin(Map *m)
 {
+	show_use(m, true);
 	G *gp = load_rlx(&m->writer); // order: hint
 	if (unlikely(gp != NULL))
 		misuse_fatal(m, MISUSE_WRITES, gp);

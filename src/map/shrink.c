@@ -8,13 +8,14 @@
 //
 // Two tables do not become one while a key in them is not equal to itself: an iterator tells by a
 // key's hash on which side it was, and the hash of such a key is by chance (map_impl.h, I5).
-#include "map/map_impl.h"
+#include "map/misuse.h"
 
 void
 map_changed(Map *m)
 {
 	bool smallest = m->tables == 1 && m->groups == 1;
 	m->low = smallest ? 0 : m->tables * m->groups * GROUP_SLOTS / 8;
+	m->only = m->tables == 1 ? m->dir[0] : NULL;
 	m->epoch++;
 	m->changes++;
 }
@@ -22,6 +23,7 @@ map_changed(Map *m)
 typedef struct Look {
 	const MapType *t;
 	const Map *m;
+	uint32_t changes;
 	bool unequal; // a key is not equal to itself
 } Look;
 
@@ -31,13 +33,14 @@ look_at(void *ctx, char *slot)
 	Look *l = ctx;
 	const char *key = slot_key(l->m, l->t->key_kind, slot);
 	l->unequal |= !key_equal(l->t, l->t->key_kind, key_at(l->t->key_kind, key), key);
+	unchanged(l->m, l->changes, MISUSE_WRITES);
 }
 
 static bool
 all_equal(const MapType *t, const Map *m, char *table)
 {
-	Look l = {t, m, false};
-	if ((t->flags & GO_MAP_KEY_UNEQUAL) != 0)
+	Look l = {t, m, m->changes, false};
+	if (key_may_be_unequal(t))
 		table_each(m, table, look_at, &l);
 	return !l.unequal;
 }

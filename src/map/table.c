@@ -2,12 +2,6 @@
 // One table: making it, putting entries into a new one, looking at all of them.
 #include "map/find.h"
 
-#define TAG(n) UINT64_C(0x0101010101010101) * (CTRL_FULL + (n))
-#define TAGS_4(n) TAG(n), TAG((n) + 1), TAG((n) + 2), TAG((n) + 3)
-#define TAGS_16(n) TAGS_4(n), TAGS_4((n) + 4), TAGS_4((n) + 8), TAGS_4((n) + 12)
-#define TAGS_64(n) TAGS_16(n), TAGS_16((n) + 16), TAGS_16((n) + 32), TAGS_16((n) + 48)
-const uint64_t tag_words[TAGS] = {TAGS_64(0), TAGS_64(64)};
-
 static char *
 table_alloc(const Map *m, uint32_t groups)
 {

@@ -23,18 +23,18 @@ verify_table(const MapType *t, const Map *m, char *table, uint64_t prefix)
 			Key k = key_at(t->key_kind, slot_key(m, t->key_kind, slot));
 			if (!key_equal(t, t->key_kind, k, slot_key(m, t->key_kind, slot)))
 				continue;
-			uint64_t hash = key_hash(t, t->key_kind, k, m->seed);
+			uint64_t hash = key_hash(t, m, t->key_kind, k);
 			check(tag_of(hash) == c, "map: tag");
 			if (head->depth != 0)
 				check(((hash ^ prefix) >> (SEED_BITS - head->depth)) == 0,
 				      "map: prefix");
-			over += group_of(hash, m->groups) != g;
+			over += is_far(g, group_of(hash, m->homes));
 			check(find(t, m, t->key_kind, k, hash) == slot, "map: a key is not found");
 		}
 	}
 	check(dead == head->dead, "map: deleted slots");
-	if ((t->flags & GO_MAP_KEY_UNEQUAL) == 0)
-		check(over == head->over, "map: entries in other groups");
+	if (!key_may_be_unequal(t))
+		check(over == head->over, "map: entries far from home");
 	return live;
 }
 
@@ -44,6 +44,7 @@ map_verify(const MapType *t, const Map *m)
 	size_t n = 0, live = 0, tables = 0, deepest = 0;
 	if (m == NULL || m->tables == 0) {
 		check(map_len(m) == 0, "map: entries without tables");
+		check(m == NULL || m->only == dir_empty[0], "map: the only table");
 		return;
 	}
 	uint32_t bits = dir_bits(m);
@@ -63,6 +64,7 @@ map_verify(const MapType *t, const Map *m)
 		deepest += depth == bits;
 	}
 	check(live == m->count, "map: count");
+	check(m->only == (tables == 1 ? m->dir[0] : NULL), "map: the only table");
 	check(tables == m->tables, "map: number of tables");
 	check(deepest == m->deepest, "map: deepest tables");
 }

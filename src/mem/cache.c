@@ -11,7 +11,8 @@
 #include "mem/heap_impl.h"
 #include "mem/watch.h"
 
-ATOMIC_I64 heap_sample_rate;
+static ATOMIC_I64 sample_rate;
+ATOMIC_I64 *heap_sample_rate = &sample_rate;
 
 Mcache *
 mcache_new(void)
@@ -49,6 +50,7 @@ take_word(Mcache *c, CacheSlots *cs, const Mspan *s)
 		int64_t n = __builtin_popcountll(cs->free);
 		c->allocated += n * pi->size;
 		c->objects += n;
+		own_add(&c->taken[s->class], (uint64_t)n);
 		return true;
 	}
 	return false;
@@ -61,6 +63,8 @@ take_word(Mcache *c, CacheSlots *cs, const Mspan *s)
 static int64_t
 next_sample(Mcache *c)
 {
+	if (c->sample_rate == 1)
+		return 0;
 	uint64_t r = base_rand(&c->rand) >> 11 | 1; // 53 bits
 	int k = 63 - __builtin_clzll(r);
 	double m = (double)r / (double)((uint64_t)1 << k);
@@ -76,8 +80,8 @@ static inline bool
 samples(Mcache *c)
 {
 	static ATOMIC_U64 caches;
-	int64_t rate = load_rlx(&heap_sample_rate); // order: hint
-	if (likely(rate == 0))
+	int64_t rate = load_rlx(heap_sample_rate); // order: hint
+	if (likely(rate <= 0))
 		return false;
 	if (rate != c->sample_rate) {
 		if (c->rand == 0)
@@ -176,6 +180,7 @@ slots_return(Mcache *c, Kind kind, uint32_t class)
 	or_ar(f, free); // order: publish -> who takes it
 	c->allocated -= n * cs->size;
 	c->objects -= n;
+	own_add(&c->taken[class], -(uint64_t)n);
 	cs->free = *later = 0;
 }
 

@@ -239,6 +239,7 @@ typedef struct Mcache {
 	int64_t sample_rate; // owner: what heap_sample_rate was
 	int64_t sample_in;   // owner: bytes before the one that is chosen next
 	uint64_t rand;       // owner
+	ATOMIC_U64 taken[SIZE_CLASSES]; // own: slots of each size, ever
 } Mcache;
 
 // Reserves address space. 0 or GO_ENOMEM. Call it once; heap_ready tells.
@@ -250,8 +251,9 @@ heap_ready(void)
 }
 
 // One byte in so many that are allocated is chosen, by chance; 0: none. The object that it lies in
-// is a sample. A cache that comes to one leaves it for the slow path.
-extern ATOMIC_I64 heap_sample_rate;
+// is a sample. A cache that comes to one leaves it for the slow path. 1: each object is. Where the
+// number lies is set before the first allocation.
+extern ATOMIC_I64 *heap_sample_rate;
 
 Mcache *mcache_new(void); // NULL without memory
 // Gives back all that c has in hand. STW, or the owner.
@@ -381,6 +383,7 @@ typedef struct HeapCounts {
 	uint64_t meta;      // bytes beside the heap, about
 } HeapCounts;
 void heap_counts(HeapCounts *c);
+uint64_t heap_swept(uint32_t class); // slots found dead, ever
 uint64_t heap_used_bytes(void); // of HeapCounts, in_use
 // The most bytes that were in use since the last call. For one caller, the scavenger.
 uint64_t heap_take_peak(void);

@@ -30,6 +30,7 @@ typedef struct PageRegion {
 	size_t end;       // one past its last chunk
 	size_t search;    // P2
 	size_t scavenge;  // P5
+	bool large;       // more than its first chunk has been used
 } PageRegion;
 
 static Mutex pages_lock = MUTEX_INIT(heappages);
@@ -136,6 +137,22 @@ set_used(size_t page, size_t n, bool used)
 
 // --- finding -------------------------------------------------------------------------------------
 
+static void
+advise_huge(size_t chunk, size_t n)
+{
+	if (n != 0)
+		os_huge_pages(heap_page_addr(chunk * CHUNK_PAGES), n * CHUNK_PAGES * HEAP_PAGE);
+}
+
+// A region begins with small pages: a program that needs little memory has little, and does not
+// wait for the kernel to clear a huge page of each region. Now it needs more.
+static void
+first_is_full(PageRegion *r)
+{
+	r->large = true;
+	advise_huge(r->first, 1);
+}
+
 // Commits chunks at the end of r, so that n more pages may fit.
 static bool
 grow(PageRegion *r, size_t n)
@@ -149,7 +166,8 @@ grow(PageRegion *r, size_t n)
 		if (!heap_commit(r->committed, r->committed + chunks))
 			return false;
 	}
-	os_huge_pages(heap_page_addr(r->committed * CHUNK_PAGES), chunks * CHUNK_PAGES * HEAP_PAGE);
+	size_t small = r->committed == r->first; // see first_is_full
+	advise_huge(r->committed + small, chunks - small);
 	for (size_t i = r->committed; i < r->committed + chunks; i++) {
 		Chunk *c = &heap_chunk_table[i];
 		memset(c->released, 0xff, sizeof(c->released));
@@ -189,6 +207,8 @@ find_or_grow(PageRegion *r, size_t n)
 	size_t page = find(r, n);
 	if (page == SIZE_MAX && grow(r, n))
 		page = find(r, n);
+	if (!r->large && page != SIZE_MAX && page + n > (r->first + 1) * CHUNK_PAGES)
+		first_is_full(r);
 	return page;
 }
 

@@ -34,6 +34,7 @@ typedef struct Mcentral {
 
 static Mcentral centrals[KIND_COUNT][SIZE_CLASSES]; // class 0: large objects
 static ATOMIC_U32 heap_gen;    // STW writes
+static ATOMIC_U64 swept[SIZE_CLASSES]; // slots found dead
 static ATOMIC_U32 sweep_next;  // the Mcentral that heap_sweep_one looks at; hint
 
 enum { CENTRALS = KIND_COUNT * SIZE_CLASSES };
@@ -268,7 +269,7 @@ free_unmarked(Mspan *s)
 {
 	const PageInfo *pi = info_of(s);
 	size_t at = span_page(s) * PAGE_WORDS;
-	uint32_t n = 0;
+	uint32_t n = 0, dead = 0;
 	for (uint32_t i = 0; i < span_words(pi); i++) {
 		uint64_t marked = load_rlx(&heap.marks[at + i]); // order: the mark is over
 		uint64_t before = load_acq(&heap.frees[at + i]); // order: observe <- set_free
@@ -279,8 +280,16 @@ free_unmarked(Mspan *s)
 			before = garbage | or_ar(&heap.frees[at + i], garbage); // order: the same
 		}
 		n += (uint32_t)__builtin_popcountll(before);
+		dead += (uint32_t)__builtin_popcountll(garbage);
 	}
+	add_rlx(&swept[s->class], dead); // order: count
 	return n;
+}
+
+uint64_t
+heap_swept(uint32_t class)
+{
+	return load_rlx(&swept[class]); // order: count
 }
 
 // Sweeps a span taken out of its list; false: nothing was left in it and it is gone.

@@ -40,6 +40,25 @@ bool stack_worth_scavenging(void);
 // Whether addr lies in the guard below s. Signal-safe.
 bool stack_guard_hit(Stack s, const char *addr);
 
+// Code that asks for more stack does so when less than this is left of it, which is for code that
+// never asks: C.
+enum { STACK_RESERVE_BYTES = 64 << 10 };
+
+// A stack may continue another one: this lies above its hi, which is that much lower than
+// stack_alloc has said.
+typedef struct StackBelow {
+	Stack own;         // as stack_alloc gave it
+	Stack stack;       // the one that it continues
+	const char *sp;    // where that one was left
+	bool chained;      // and whether that one continues another
+} StackBelow;
+
+static inline StackBelow *
+stack_below(Stack s)
+{
+	return (StackBelow *)(void *)s.hi;
+}
+
 typedef struct StackStats {
 	uint64_t reserved_bytes; // address space of all arenas
 	uint64_t in_use_bytes;   // slots handed out

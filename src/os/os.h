@@ -2,7 +2,7 @@
 // Every service of the system the runtime uses, behind one seam with three back ends:
 //
 //   real        src/os/linux: the system calls themselves
-//   simulated   src/os/sim.c: one thread plays all of them, time is virtual, and a seed decides
+//   simulated   src/os/sim/: one thread plays all of them, time is virtual, and a seed decides
 //               every switch (the deterministic mode, UNDERGO_SEED=n)
 //   fault plan  src/os/fault.c: fails the Nth call of a kind (UNDERGO_FAULT="mmap:3:ENOMEM,...")
 //
@@ -93,6 +93,8 @@ bool os_thread_gone(int tid);
 // Whether it is a thread that the kernel keeps in the process for work of its own, as io_uring has
 // some: it runs nothing of the program's, and no signal gets through to it.
 bool os_thread_of_kernel(int tid);
+// The same of a number that was one's before, in less than half the time.
+bool os_thread_still_of_kernel(int tid);
 // What the processor's thread pointer register says: where this thread's thread-locals are.
 uintptr_t os_thread_pointer(void);
 void os_yield(void);
@@ -154,7 +156,7 @@ typedef struct OsTls {
 
 // What is loaded into the process. The arrays belong to the caller.
 typedef struct OsModules {
-	OsRange *data;    // segments that can be written
+	OsRange *data; // segments that can be written
 	uint32_t n_data, data_cap;
 	OsTls *tls;
 	uint32_t n_tls, tls_cap;
@@ -190,6 +192,36 @@ int os_futex_wait(ATOMIC_U32 *word, uint32_t seen, int64_t deadline);
 // Wakes up to n sleepers. Signal-safe.
 void os_futex_wake(ATOMIC_U32 *word, int n);
 
+// --- descriptors of the program -----------------------------------------------------------------
+int os_close(int fd); // it is gone, whatever comes back
+
+// --- waiting for descriptors ------------------------------------------------------------------
+// A poller knows descriptors under tags and tells which of them have become ready for something:
+// once each time they do, and once when they are added.
+enum {
+	OS_READABLE = 1, // or failed, or hung up: a call would not wait
+	OS_WRITABLE = 2, // the same
+	OS_ENDED = 4,    // failed, hung up, the other side has ended its stream; urgent data came
+};
+
+typedef struct OsReady {
+	uint64_t tag;
+	uint32_t what;
+} OsReady;
+
+int os_poller_make(void); // its descriptor
+// -EPERM: a call on the descriptor never waits (it is a file). -EEXIST, -ENOMEM, -ENOSPC.
+int os_poller_add(int poller, int fd, uint64_t tag);
+// What is already on its way may still be told. Any error means that it is not there.
+int os_poller_remove(int poller, int fd);
+// A bell is a descriptor that stays readable for the poller, and for who polls, until it is hushed.
+int os_poller_bell(int poller, uint64_t tag);
+void os_bell_ring(int bell);
+void os_bell_hush(int bell);
+// How many have become ready, at most max; 0 at the deadline (os_nanotime's clock; 0: do not wait,
+// INT64_MAX: never), and sometimes for no reason.
+int os_poller_wait(int poller, OsReady *ready, int max, int64_t deadline);
+
 // --- time -------------------------------------------------------------------------------------
 int64_t os_nanotime(void); // CLOCK_MONOTONIC; virtual in the simulation
 
@@ -206,22 +238,44 @@ int os_signal_stack(void *base, size_t bytes);
 typedef void OsHandler(int sig, siginfo_t *info, void *ucontext);
 // Installs a handler (SA_SIGINFO|SA_ONSTACK|SA_RESTART); *before gets what was installed.
 int os_signal_handle(int sig, OsHandler *fn, struct sigaction *before);
+// What is installed.
+int os_signal_now(int sig, struct sigaction *now);
 // Puts back what was there.
 int os_signal_restore(int sig, const struct sigaction *before);
-// The mask of the calling thread: nothing blocked; or what the thread had blocked that started the
-// runtime, since the program may count on its signals going elsewhere (sigwait, signalfd).
+// For a handler: hands its signal to the function that was there before. False when there was none.
+bool os_signal_hand_on(const struct sigaction *before, int sig, siginfo_t *info, void *ucontext);
+// The mask of the calling thread: nothing blocked; faults not blocked, since the kernel kills
+// without a word where they are; or what the thread had blocked that started the runtime, but for
+// these, since the program may count on its signals going elsewhere (sigwait, signalfd).
 void os_signal_unblock_all(void);
+void os_signal_unblock_faults(void);
 void os_signal_mask_as_started(void);
+// The same: everything blocked but the signals whose bits (sig - 1) are set, faults and libc's.
+void os_signal_block_but(uint64_t open);
 int os_signal_thread(int tid, int sig);
+// For a dying process: fn is called on this thread, as SIGALRM's handler, each time that ns have
+// gone by. Returns what os_timer_end gets.
+int os_timer_every(int64_t ns, OsHandler *fn);
+void os_timer_end(int timer);
+// For samples of what runs: fn becomes SIGPROF's handler, for good. Faults reach their handlers
+// from within it; other signals wait, but for libc's.
+int os_profile_handle(OsHandler *fn);
+// From now on the signal is sent to a thread that computes each time that the process has computed
+// for ns; 0: never again, but for one that is under way. 0 or -errno.
+int os_profile_every(int64_t ns);
+// CPU time of the calling thread; in the simulation, too, that of the system.
+int64_t os_self_cpu_ns(void);
 // The stack pointer and program counter a signal interrupted.
 void os_signal_regs(const void *ucontext, uintptr_t *pc, uintptr_t *sp);
+// The i-th register it interrupted, by the name that Go gives it; NULL: there are no more.
+const char *os_signal_reg(const void *ucontext, int i, uint64_t *value);
 
 // --- descriptors ------------------------------------------------------------------------------
-// All of it, unless the descriptor fails. In non-blocking mode -EAGAIN when it takes nothing for a
-// second; some of it may have been written.
+// All of it, unless the descriptor fails. Raises no SIGPIPE. In non-blocking mode -EAGAIN when it
+// takes nothing for a second; some of it may have been written.
 int64_t os_write(int fd, const void *buf, size_t n);
 _Noreturn void os_exit(int status); // at once, without destructors
-_Noreturn void os_abort(int sig); // dies of the signal with its default action
+_Noreturn void os_abort(int sig);   // dies of the signal with its default action
 
 // --- the fault plan ---------------------------------------------------------------------------
 // Replaces the plan; the syntax is that of UNDERGO_FAULT, see fault.c. NULL turns it off. False

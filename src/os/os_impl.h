@@ -68,6 +68,26 @@ OsHalted *sys_halted(uint32_t i);
 OsHalted *sys_halted_tid(int tid);
 void sys_halt_end(void);
 
+int sys_close(int fd);
+int sys_poller_make(void);
+int sys_poller_add(int poller, int fd, uint64_t tag);
+int sys_poller_remove(int poller, int fd);
+int sys_poller_bell(int poller, uint64_t tag);
+void sys_bell_ring(int bell);
+void sys_bell_hush(int bell);
+// The timeout is from now on; 0: none, INT64_MAX: for ever. -EINTR, -ENOSYS.
+int sys_poller_wait(int poller, OsReady *ready, int max, int64_t timeout_ns);
+// The same without the result: 1 when there is something, for systems whose pollers count in
+// milliseconds.
+int sys_readable(int fd, int64_t timeout_ns);
+
+struct OsFileCall;
+struct OsRingDone;
+int sys_ring_make(void);
+void sys_ring_end(void);
+int sys_ring_submit(const struct OsFileCall *c, bool later, uint64_t tag);
+bool sys_ring_take(struct OsRingDone *done);
+
 int64_t sys_nanotime(void);
 void sys_random(void *buf, size_t n);
 int sys_cpu_count(void);
@@ -75,17 +95,22 @@ int sys_read_file_at(const char *path, int64_t offset, char *buf, size_t size);
 
 int sys_signal_stack(void *base, size_t bytes);
 int sys_signal_handle(int sig, OsHandler *fn, struct sigaction *before);
+int sys_signal_now(int sig, struct sigaction *now);
 int sys_signal_restore(int sig, const struct sigaction *before);
 void sys_signal_unblock_all(void);
+void sys_signal_unblock_faults(void);
+void sys_signal_all_but_faults(sigset_t *mask);
 void sys_threads_ready(void);
 int sys_threads_each(void (*fn)(void *ctx, int tid), void *ctx);
 char sys_thread_state(int tid);
 bool sys_thread_of_kernel(int tid);
+bool sys_thread_still_of_kernel(int tid);
 bool sys_halt_blocked(int tid);
 void sys_mappings_ready(void);
 int sys_mappings(OsRange *out, uint32_t max);
 void sys_signal_mask_note(void);
 void sys_signal_mask_as_started(void);
+void sys_signal_block_but(uint64_t open);
 int sys_signal_thread(int tid, int sig);
 
 int64_t sys_write(int fd, const void *buf, size_t n, bool patient);
@@ -110,7 +135,7 @@ fault(FaultKind kind)
 	return unlikely(os_fault_on) ? os_fault_slow(kind) : 0;
 }
 
-// --- the simulation, sim.c: contracts are those of os.h -----------------------------------------
+// --- the simulation, sim/: contracts are those of os.h ------------------------------------------
 
 void sim_init(uint64_t seed);
 
@@ -126,6 +151,8 @@ void sim_sleep(int64_t ns);
 
 int sim_futex_wait(ATOMIC_U32 *word, uint32_t seen, int64_t deadline);
 void sim_futex_wake(ATOMIC_U32 *word, int n);
+int sim_poller_wait(int poller, OsReady *ready, int max, int64_t deadline);
+void sim_bell_ring(int bell);
 
 int64_t sim_nanotime(void);
 int sim_cpu_count(void);

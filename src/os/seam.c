@@ -11,6 +11,7 @@
 
 #include "base/base_up.h"
 #include "base/godebug.h"
+#include "os/file.h"
 #include "os/os_impl.h"
 
 bool os_simulated;
@@ -257,6 +258,12 @@ os_thread_of_kernel(int tid)
 }
 
 bool
+os_thread_still_of_kernel(int tid)
+{
+	return !os_simulated && sys_thread_still_of_kernel(tid);
+}
+
+bool
 os_thread_runnable(int tid)
 {
 	return !os_simulated && sys_thread_state(tid) == 'R';
@@ -433,6 +440,139 @@ os_futex_wake(ATOMIC_U32 *word, int n)
 		sys_futex_wake(word, n);
 }
 
+// --- waiting for descriptors --------------------------------------------------------------------
+
+int
+os_close(int fd)
+{
+	os_sim_point();
+	return sys_close(fd);
+}
+
+int
+os_poller_make(void)
+{
+	int err = fault(FAULT_poller_make);
+	return err != 0 ? err : sys_poller_make();
+}
+
+int
+os_poller_add(int poller, int fd, uint64_t tag)
+{
+	int err = fault(FAULT_poller_add);
+	return err != 0 ? err : sys_poller_add(poller, fd, tag);
+}
+
+int
+os_poller_remove(int poller, int fd)
+{
+	os_sim_point();
+	return sys_poller_remove(poller, fd);
+}
+
+int
+os_poller_bell(int poller, uint64_t tag)
+{
+	int err = fault(FAULT_poller_add);
+	return err != 0 ? err : sys_poller_bell(poller, tag);
+}
+
+void
+os_bell_ring(int bell)
+{
+	if (fault(FAULT_bell_ring) != 0)
+		os_yield();
+	if (os_simulated)
+		sim_bell_ring(bell);
+	else
+		sys_bell_ring(bell);
+}
+
+void
+os_bell_hush(int bell)
+{
+	sys_bell_hush(bell);
+}
+
+// Without epoll_pwait2 a poller counts in milliseconds. Waiting for it to become readable does not.
+static int
+poller_wait_in_two(int poller, OsReady *ready, int max, int64_t timeout_ns)
+{
+	int n = sys_readable(poller, timeout_ns);
+	return n > 0 ? sys_poller_wait(poller, ready, max, 0) : n;
+}
+
+static int
+poller_wait(int poller, OsReady *ready, int max, int64_t timeout_ns)
+{
+	static ATOMIC_BOOL in_two; // hint
+	int n = -ENOSYS;
+	if (timeout_ns == 0)
+		return sys_poller_wait(poller, ready, max, 0);
+	if (!load_rlx(&in_two)) // order: hint
+		n = fault(FAULT_epoll_pwait2);
+	if (n == 0)
+		n = sys_poller_wait(poller, ready, max, timeout_ns);
+	if (n != -ENOSYS)
+		return n;
+	store_rlx(&in_two, true); // order: hint
+	return poller_wait_in_two(poller, ready, max, timeout_ns);
+}
+
+int
+os_poller_wait(int poller, OsReady *ready, int max, int64_t deadline)
+{
+	int err = fault(FAULT_poller_wait);
+	if (err != 0)
+		return err == -EINTR ? 0 : err;
+	if (os_simulated)
+		return sim_poller_wait(poller, ready, max, deadline);
+	int64_t timeout_ns = deadline;
+	if (deadline != 0 && deadline != INT64_MAX) {
+		timeout_ns = deadline - sys_nanotime();
+		timeout_ns = timeout_ns > 0 ? timeout_ns : 0;
+	}
+	int n = poller_wait(poller, ready, max, timeout_ns);
+	return n == -EINTR ? 0 : n;
+}
+
+// --- files handed over to the kernel ------------------------------------------------------------
+
+// What the kernel does meanwhile is no function of the seed.
+int
+os_ring_make(void)
+{
+	int err = fault(FAULT_ring_make);
+	if (err != 0)
+		return err;
+	return os_simulated ? -ENOSYS : sys_ring_make();
+}
+
+void
+os_ring_end(void)
+{
+	sys_ring_end();
+}
+
+int
+os_ring_submit(const OsFileCall *c, OsRingWhen when, uint64_t tag)
+{
+	int err = fault(FAULT_ring_submit);
+	return err != 0 ? err : sys_ring_submit(c, when == OS_RING_LATER, tag);
+}
+
+// A plan may have a call fail that was made: it says nothing of those that move a file's place.
+bool
+os_ring_take(OsRingDone *done)
+{
+	if (!sys_ring_take(done))
+		return false;
+	int err = fault(FAULT_ring_result);
+	if (err != 0)
+		done->result = err;
+	return true;
+}
+
 // --- time, processors, files --------------------------------------------------------------------
 
 int64_t
@@ -483,6 +623,12 @@ os_signal_handle(int sig, OsHandler *fn, struct sigaction *before)
 }
 
 int
+os_signal_now(int sig, struct sigaction *now)
+{
+	return sys_signal_now(sig, now);
+}
+
+int
 os_signal_restore(int sig, const struct sigaction *before)
 {
 	return sys_signal_restore(sig, before);
@@ -495,9 +641,21 @@ os_signal_mask_as_started(void)
 }
 
 void
+os_signal_block_but(uint64_t open)
+{
+	sys_signal_block_but(open);
+}
+
+void
 os_signal_unblock_all(void)
 {
 	sys_signal_unblock_all();
+}
+
+void
+os_signal_unblock_faults(void)
+{
+	sys_signal_unblock_faults();
 }
 
 int
@@ -539,9 +697,17 @@ up_exit(int status)
 	sys_exit(status);
 }
 
+// Nothing is written for so long: whoever dies hangs.
+#define HOLD_STILL_NS INT64_C(5000000000)
+enum { EXIT_HELD = 2 };
+
 void
 up_hold_still(void)
 {
-	sys_sleep(INT64_C(5000000000));
-	sys_exit(2);
+	uint32_t seen;
+	do {
+		seen = load_rlx(&base_told); // order: count
+		sys_sleep(HOLD_STILL_NS);
+	} while (load_rlx(&base_told) != seen); // order: count
+	sys_exit(EXIT_HELD);
 }

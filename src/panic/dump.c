@@ -4,7 +4,8 @@
 //     goroutine 7 "reader" [chan receive, 3 minutes]:
 //     consume(...)
 //             prog/consume.c:31 +0x19
-//     created in goroutine 1
+//     created by start in goroutine 1
+//             prog/start.c:12 +0x3e
 //
 // A goroutine's record is never freed, so the list is walked without a lock; what a record says may
 // be a moment old. Its stack is read only while its scan bit is held, which keeps it from running,
@@ -18,9 +19,13 @@
 // others. A dump must work when somebody does not stop.
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 
 #include "base/base_up.h"
+#include "gc/service.h"
+#include "panic/chain.h"
 #include "panic/panic_impl.h"
+#include "panic/sample.h"
 
 #define NO_TSAN __attribute__((no_sanitize("thread")))
 
@@ -29,7 +34,7 @@ enum {
 	SIGNAL_STACK_BYTES = 48 << 10,
 	GUARD_MOST_BYTES = 64 << 10,
 	SORTED_MAX = 2000, // goroutines that are printed by rising number
-	EXIT_DUMPED = 2,
+	REGISTER_COLUMN = 7,
 	TURN_LOOK_NS = 1000000, // between looks whether another has ended
 };
 #define NS_PER_MINUTE INT64_C(60000000000)
@@ -48,7 +53,14 @@ static char death_stack[DUMP_STACK_BYTES] __attribute__((aligned(64)));
 static char death_signal_stack[SIGNAL_STACK_BYTES] __attribute__((aligned(64)));
 static char dump_stack[DUMP_STACK_BYTES] __attribute__((aligned(64)));
 static Turn dump_turn;   // dump_stack is in use
-static TraceLevel level; // set by dump_init, then constant
+static ATOMIC(TraceLevel) level; // dump_init, panic_set_level
+static TraceLevel level_at_start; // TRACE_NONE; set by dump_init, then constant
+
+static TraceLevel
+trace_level(void)
+{
+	return load_rlx(&level); // order: hint
+}
 
 // --- what a goroutine is doing ------------------------------------------------------------------
 
@@ -115,7 +127,7 @@ line_header(Line *l, G *gp, uint32_t status)
 		line_u64(l, (uint64_t)((os_nanotime() - since) / NS_PER_MINUTE));
 		line_str(l, " minutes");
 	}
-	line_str(l, gp->thread ? ", thread]:" : "]:");
+	line_str(l, gp->thread ? ", thread]:" : gp->locked ? ", locked to thread]:" : "]:");
 }
 
 // The goroutine that started this one; 0 for those nobody started.
@@ -126,11 +138,15 @@ creator_of(const G *gp)
 }
 
 static void
-print_creator(uint64_t id)
+print_creator(uint64_t id, uintptr_t pc)
 {
 	Line l = {0};
 	if (id == 0)
 		return;
+	if (pc != 0) {
+		trace_creator(pc, id);
+		return;
+	}
 	line_str(&l, "created in goroutine ");
 	line_u64(&l, id);
 	line_end(&l);
@@ -151,6 +167,7 @@ typedef struct Shown {
 	Line header;
 	Walk walk;
 	uint64_t creator;
+	uintptr_t creator_pc;
 	uint32_t status;
 	bool walked;
 } Shown;
@@ -185,6 +202,7 @@ look_at(Shown *s, G *gp)
 	s->header.n = 0;
 	line_header(&s->header, gp, s->status);
 	s->creator = creator_of(gp);
+	s->creator_pc = gp->spawn_pc;
 	if (s->walked) {
 		trace_parked(gp, &s->walk);
 		sched_scan_end(gp);
@@ -192,11 +210,22 @@ look_at(Shown *s, G *gp)
 	return true;
 }
 
+// One of which users are told only when they ask for the runtime's: a part of it that has nothing
+// to do; and in a Go program the thread that waits for the main goroutine.
+static NO_TSAN bool
+is_system(const G *gp, const Shown *s)
+{
+	if (s->status != Gwaiting)
+		return false;
+	return service_rests(gp) || (gp->thread && panic_in_go != NULL &&
+				     load_rlx(&gp->wait) == WAIT_run_main); // order: count
+}
+
 static void
 print_other(Dump *d, G *gp)
 {
 	Shown s;
-	if (!look_at(&s, gp))
+	if (!look_at(&s, gp) || (!d->system && is_system(gp, &s)))
 		return;
 	print_gap(d);
 	line_end(&s.header);
@@ -206,7 +235,7 @@ print_other(Dump *d, G *gp)
 		print_str("\tgoroutine is a thread of the program; stack unavailable\n");
 	else
 		print_str("\tgoroutine running on other thread; stack unavailable\n");
-	print_creator(s.creator);
+	print_creator(s.creator, s.creator_pc);
 }
 
 // The goroutine with the lowest number above `id` and up to `last`.
@@ -275,6 +304,23 @@ present_goroutine(uintptr_t sp)
 	return NULL;
 }
 
+// As Go does below the goroutines: "rax    0x2a".
+static void
+print_registers(const void *context)
+{
+	uint64_t value;
+	const char *name;
+	print_str("\n");
+	for (int i = 0; (name = os_signal_reg(context, i, &value)) != NULL; i++) {
+		Line l = {0};
+		line_str(&l, name);
+		for (size_t n = strlen(name); n < REGISTER_COLUMN; n++)
+			line_str(&l, " ");
+		line_hex(&l, value);
+		line_end(&l);
+	}
+}
+
 static void
 print_goroutines(Dump *d)
 {
@@ -287,14 +333,17 @@ print_goroutines(Dump *d)
 		line_header(&l, me, load_rlx(&me->status)); // order: hint
 		line_end(&l);
 		trace_here(&d->start, d->system);
-		print_creator(creator_of(me));
+		print_creator(creator_of(me), me->spawn_pc);
 	} else if (d->runtime) {
 		print_gap(d);
-		print_str("runtime stack:\n");
+		print_str(sched_m() != NULL ? "runtime stack:\n" : "thread stack:\n");
 		trace_here(&d->start, true);
 	}
 	if (d->all)
 		print_others(d, me);
+	trace_remark();
+	if (d->start.context != NULL)
+		print_registers(d->start.context);
 }
 
 // Stack: death_stack or dump_stack.
@@ -325,37 +374,55 @@ start_at(const void *context, void *return_pc, void *sp)
 NOINLINE void
 up_print_goroutines(int all)
 {
-	bool system = level >= TRACE_SYSTEM;
+	bool system = trace_level() >= TRACE_SYSTEM;
 	Dump d = {
 		.start = start_at(fault_context(), __builtin_return_address(0), arch_sp()),
 		.fd = 2,
-		.all = all > 0 || level >= TRACE_ALL,
+		.all = all > 0 || trace_level() >= TRACE_ALL,
 		.system = system,
 		.runtime = system || all > 1 || fault_context() != NULL,
 		.dying = true,
 	};
-	if (level != TRACE_NONE)
+	if (trace_level() != TRACE_NONE)
 		arch_call_on(death_stack + sizeof(death_stack), dump_on_stack, &d);
-	if (level == TRACE_CRASH)
-		os_abort(SIGABRT);
+	if (trace_level() == TRACE_CRASH)
+		fault_abort();
+}
+
+static void
+print_one_frame(void *pc)
+{
+	Walk w;
+	memset(&w, 0, sizeof(w));
+	w.inner[w.n++] = (Frame){.pc = *(const uintptr_t *)pc};
+	trace_print(&w, true);
 }
 
 void
-dump_and_exit(const TraceStart *start)
+dump_frame(uintptr_t pc)
+{
+	arch_call_on(death_stack + sizeof(death_stack), print_one_frame, &pc);
+}
+
+void
+dump_dying(const TraceStart *start)
 {
 	Dump d = {
 		.start = *start,
 		.fd = 2,
 		.all = true,
-		.system = level >= TRACE_SYSTEM,
-		.runtime = level >= TRACE_SYSTEM,
+		.system = trace_level() >= TRACE_SYSTEM,
+		.runtime = trace_level() >= TRACE_SYSTEM || sched_m() == NULL,
 		.dying = true,
 	};
-	if (level != TRACE_NONE)
+	if (trace_level() != TRACE_NONE)
 		arch_call_on(death_stack + sizeof(death_stack), dump_on_stack, &d);
-	if (level == TRACE_CRASH)
-		os_abort(SIGQUIT);
-	os_exit(EXIT_DUMPED);
+}
+
+bool
+dump_aborts(void)
+{
+	return trace_level() == TRACE_CRASH;
 }
 
 void
@@ -390,26 +457,97 @@ panic_dump(int fd)
 		.start = start_at(NULL, __builtin_return_address(0), arch_sp()),
 		.fd = fd,
 		.all = true,
-		.system = level >= TRACE_SYSTEM,
+		.system = trace_level() >= TRACE_SYSTEM,
 	};
 	(void)dump_stack_run(fd, dump_on_stack, &d);
 }
 
-// GOTRACEBACK: a name, or Go's older numbers.
-void
-dump_init(void)
+static void
+look_through(const Walk *w, Look *l)
+{
+	static_assert(LOOK_FRAMES == 2 * WALK_HALF, "all that a walk keeps");
+	l->elided = w->n > LOOK_FRAMES;
+	l->n = l->elided ? LOOK_FRAMES : (size_t)w->n;
+	for (size_t i = 0; i < l->n; i++) {
+		uint64_t at = l->elided && i >= WALK_HALF ? w->n - LOOK_FRAMES + i : i;
+		Frame f = i < WALK_HALF ? w->inner[i] : w->outer[at % WALK_HALF];
+		l->pcs[i] = f.pc + f.exact;
+	}
+}
+
+static NO_TSAN void
+look_begin(const Shown *s, const G *gp, Look *l)
+{
+	size_t n = s->header.n < sizeof(l->header) ? s->header.n : sizeof(l->header) - 1;
+	memcpy(l->header, s->header.text, n);
+	l->header[n] = '\0';
+	l->id = gp->id;
+	l->why = s->status == Gwaiting ? load_rlx(&gp->wait) : WAIT_none; // order: count
+	l->creator = s->creator;
+	l->creator_pc = s->creator_pc;
+	l->face = gp->face;
+	l->n = 0;
+	l->elided = false;
+}
+
+// One that runs is asked; it may have begun to wait by then, or to run elsewhere.
+bool
+panic_look(G *gp, Look *l)
+{
+	enum { TRIES = 3 };
+	for (int i = 0; i < TRIES; i++) {
+		Shown s;
+		if (!look_at(&s, gp))
+			return false;
+		look_begin(&s, gp, l);
+		if (s.walked)
+			look_through(&s.walk, l);
+		else
+			l->n = sample_of(gp, l->pcs, LOOK_FRAMES);
+		if (l->n != 0)
+			break;
+	}
+	return true;
+}
+
+// GOTRACEBACK as Go reads it: a name, or a number, of which 2 and more mean the runtime's frames
+// too. Anything else counts as 0. A program that runs with more rights than its user says nothing.
+static TraceLevel
+level_of(const char *text)
 {
 	static const struct {
 		const char *text;
 		TraceLevel level;
 	} values[] = {
-		{"none", TRACE_NONE},     {"0", TRACE_NONE},      {"single", TRACE_SINGLE},
-		{"all", TRACE_ALL},       {"1", TRACE_ALL},       {"system", TRACE_SYSTEM},
-		{"2", TRACE_SYSTEM},      {"crash", TRACE_CRASH},
+		{"", TRACE_SINGLE},   {"single", TRACE_SINGLE}, {"all", TRACE_ALL},
+		{"system", TRACE_SYSTEM}, {"crash", TRACE_CRASH},
 	};
-	const char *text = getenv("GOTRACEBACK");
-	level = TRACE_SINGLE;
-	for (size_t i = 0; text != NULL && i < countof(values); i++)
+	TraceLevel found = TRACE_NONE;
+	uint64_t number = 0;
+	for (const char *at = text; *at >= '0' && *at <= '9' && number <= UINT32_MAX; at++) {
+		number = 10 * number + (uint64_t)(*at - '0');
+		if (at[1] == '\0' && number >= 1 && number <= UINT32_MAX)
+			found = number == 1 ? TRACE_ALL : TRACE_SYSTEM;
+	}
+	for (size_t i = 0; i < countof(values); i++)
 		if (strcmp(text, values[i].text) == 0)
-			level = values[i].level;
+			found = values[i].level;
+	return found;
+}
+
+void
+panic_set_level(const char *text)
+{
+	TraceLevel wanted = level_of(text);
+	if (getauxval(AT_SECURE) == 0)
+		store_rlx(&level, wanted > level_at_start ? wanted : level_at_start); // order: hint
+}
+
+void
+dump_init(void)
+{
+	const char *text = getenv("GOTRACEBACK");
+	if (getauxval(AT_SECURE) == 0)
+		level_at_start = level_of(text != NULL ? text : "");
+	store_rlx(&level, level_at_start); // order: own, the first
 }

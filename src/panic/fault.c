@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Fatal signals: a goroutine that ran out of stack, a bad pointer, SIGQUIT.
+// Fatal signals: a goroutine that ran out of stack, a bad pointer, SIGQUIT, abort().
 //
 // Handlers run on an alternate stack of each thread, since a goroutine that overflowed has none
 // left. What they do is safe in a signal handler whatever was interrupted: no libc lock, no runtime
@@ -8,12 +8,18 @@
 // The program comes first. Where it has a handler before the runtime starts, that one is asked
 // after us about SIGSEGV and SIGBUS, which we need to tell a stack overflow, and instead of us
 // about the others. What a thread does that never called the runtime, and signals somebody sent,
-// have the effect they would have without us.
+// end the process as they would without us, by that signal; but the goroutines are shown before.
+//
+//   in a goroutine or a thread we know: SEGV BUS FPE ILL   fatal error: ...       exit status 2
+//   the same in a stranger, or sent; ABRT TRAP SYS STKFLT  SIG...: text, PC=...   that signal
+//   QUIT                                                   the same               exit status 2
 #include <string.h>
 #include <sys/auxv.h>
 
 #include "base/base_up.h"
+#include "arch/unwind.h"
 #include "mem/efence.h"
+#include "panic/chain.h"
 #include "panic/panic_impl.h"
 #include "sched/sched_up.h"
 
@@ -24,6 +30,7 @@
 enum {
 	SIGNAL_STACK_BYTES = 32 << 10, // besides what the kernel stores there
 	SIGNAL_STACK_ENOUGH = 16 << 10,
+	EXIT_QUIT = 2,
 };
 
 typedef struct Fatal {
@@ -36,6 +43,7 @@ typedef struct Fatal {
 
 static void on_fault(int sig, siginfo_t *info, void *context);
 static void on_quit(int sig, siginfo_t *info, void *context);
+static void on_abort(int sig, siginfo_t *info, void *context);
 
 static Fatal fatals[] = {
 	{SIGSEGV, true, "SIGSEGV: segmentation violation", .handler = on_fault},
@@ -43,6 +51,10 @@ static Fatal fatals[] = {
 	{SIGFPE, false, "SIGFPE: floating-point exception", .handler = on_fault},
 	{SIGILL, false, "SIGILL: illegal instruction", .handler = on_fault},
 	{SIGQUIT, false, "SIGQUIT: quit", .handler = on_quit},
+	{SIGABRT, false, "SIGABRT: abort", .handler = on_abort},
+	{SIGTRAP, false, "SIGTRAP: trace trap", .handler = on_abort},
+	{SIGSTKFLT, false, "SIGSTKFLT: stack fault", .handler = on_abort},
+	{SIGSYS, false, "SIGSYS: bad system call", .handler = on_abort},
 };
 
 // Lies at the low end of a signal stack, behind its guard.
@@ -77,24 +89,28 @@ fatal_of(int sig)
 	return f;
 }
 
+// The kernel knows SIG_DFL and SIG_IGN whatever sa_flags says; sa_sigaction lies in the same place.
 static bool
 ignored(const struct sigaction *before)
 {
-	return (before->sa_flags & SA_SIGINFO) == 0 && before->sa_handler == SIG_IGN;
+	return before->sa_handler == SIG_IGN;
+}
+
+// A handler that asked for one signal has had it.
+static void
+spend(struct sigaction *before)
+{
+	if (((unsigned)before->sa_flags & SA_RESETHAND) != 0)
+		before->sa_handler = SIG_DFL;
 }
 
 // Hands the signal to the handler that was there before; false when there was none.
 static bool
-chain(const struct sigaction *before, int sig, siginfo_t *info, void *context)
+hand_on(struct sigaction *before, int sig, siginfo_t *info, void *context)
 {
-	if ((before->sa_flags & SA_SIGINFO) != 0) {
-		before->sa_sigaction(sig, info, context);
-		return true;
-	}
-	if (before->sa_handler == SIG_DFL || before->sa_handler == SIG_IGN)
-		return false;
-	before->sa_handler(sig);
-	return true;
+	const struct sigaction sa = *before;
+	spend(before);
+	return os_signal_hand_on(&sa, sig, info, context);
 }
 
 // The goroutine of this thread in whose guard addr lies, or NULL.
@@ -181,8 +197,67 @@ die_of_signal(const Fatal *f, const siginfo_t *info, uintptr_t pc)
 	fatal_after(tell_address, info, why);
 }
 
+// "SIGQUIT: quit", "PC=0x... m=0 sigcode=0".
+static void
+print_signal(const Fatal *f, const siginfo_t *info, uintptr_t pc)
+{
+	M *mp = sched_m();
+	Line l = {0};
+	line_str(&l, f->text);
+	line_end(&l);
+	line_str(&l, "PC=");
+	line_hex(&l, pc);
+	line_str(&l, " m=");
+	line_u64(&l, mp != NULL ? mp->id : 0);
+	line_str(&l, " sigcode=");
+	line_u64(&l, (uint64_t)info->si_code);
+	if (f->sig == SIGSEGV || f->sig == SIGBUS) {
+		line_str(&l, " addr=");
+		line_hex(&l, (uintptr_t)info->si_addr);
+	}
+	line_end(&l);
+	if (mp == NULL)
+		line_str(&l, "signal arrived on a thread that the runtime does not know");
+	if (mp == NULL)
+		line_end(&l);
+	line_end(&l);
+}
+
+// The whole story of a signal. False: this thread is telling another one already.
+static bool
+tell_signal(const Fatal *f, const siginfo_t *info, const void *context)
+{
+	bool mine;
+	if (fault_context() != NULL)
+		return false;
+	set_context(context);
+	TraceStart start = {.context = context};
+	os_signal_regs(context, &start.pc, &start.sp);
+	if (!base_death_begins(&mine)) {
+		if (mine)
+			return false;
+		base_hold_still();
+	}
+	os_signal_unblock_all(); // printing may fault
+	print_to(2); // it may have come in a go_dump to elsewhere
+	print_signal(f, info, start.pc);
+	dump_dying(&start);
+	return true;
+}
+
+// As Go ends, of all signals but those of a thread it does not know.
+static void
+exit_as_go(void)
+{
+	if (!panic_exits || sched_m() == NULL)
+		return;
+	if (dump_aborts())
+		fault_abort();
+	os_exit(EXIT_QUIT);
+}
+
 // The signal takes the effect it had before us: at once when it was sent, else when the instruction
-// that caused it is tried again.
+// that caused it is tried again, so that a core shows just that.
 static void
 give_back(const Fatal *f, const siginfo_t *info)
 {
@@ -192,20 +267,89 @@ give_back(const Fatal *f, const siginfo_t *info)
 	os_signal_restore(f->sig, &sa);
 }
 
+bool (*panic_on_signal)(const siginfo_t *info, void *context);
+bool panic_exits;
+
+// --- faults that are panics ---------------------------------------------------------------------
+
+bool (*fault_in_go)(uintptr_t pc);
+
+static NORETURN void
+panic_of_fault(void *v)
+{
+	const Fault *fault = v;
+	const char *text = "runtime error: invalid memory address or nil pointer dereference";
+	if (fault->sig == SIGFPE)
+		text = fault->code == FPE_INTDIV ? "runtime error: integer divide by zero"
+						 : "runtime error: floating point error";
+	Value value = value_runtime(text);
+	value.p = (void *)fault->addr;
+	panic_raise(&value, fault);
+}
+
+// Whether the goroutine will go on with a panic when the handler returns.
+static bool
+becomes_panic(int sig, const siginfo_t *info, void *context)
+{
+	enum { ROOM = 4096 };
+	const M *mp = sched_m();
+	const G *gp = mp != NULL ? mp->curg : NULL;
+	if (info->si_code <= 0 || gp == NULL || load_rlx(&mp->lease.inrt) != 0) // order: own
+		return false;
+	Fault fault = {sig, info->si_code, (uintptr_t)info->si_addr, 0};
+	uintptr_t sp;
+	os_signal_regs(context, &fault.pc, &sp);
+	bool wanted = gp->panics_on_fault || (fault_in_go != NULL && fault_in_go(fault.pc));
+	if (!wanted || sig == SIGILL)
+		return false;
+	uintptr_t lo = (uintptr_t)(gp->thread ? mp->stack_lo : (void *)gp->stack.lo);
+	uintptr_t hi = (uintptr_t)(gp->thread ? mp->stack_hi : (void *)gp->stack.hi);
+	if (sp < lo || sp >= hi)
+		return false;
+	if (sig == SIGSEGV && fault.pc == fault.addr)
+		arch_uncall(context); // a pointer to no function, from which no frame leads on
+	return arch_divert(context, lo, ROOM, panic_of_fault, &fault, sizeof(fault));
+}
+
+void
+fault_print(const Fault *fault)
+{
+	Line l = {0};
+	line_str(&l, "[signal ");
+	line_str(&l, fatal_of(fault->sig)->text);
+	line_str(&l, " code=");
+	line_hex(&l, (uint32_t)fault->code);
+	line_str(&l, " addr=");
+	line_hex(&l, fault->addr);
+	line_str(&l, " pc=");
+	line_hex(&l, fault->pc);
+	line_str(&l, "]");
+	line_end(&l);
+}
+
+// --- the handlers -------------------------------------------------------------------------------
+
 static void
 on_fault(int sig, siginfo_t *info, void *context)
 {
 	if (info->si_code > 0)
 		trace_catch();
+	if (becomes_panic(sig, info, context))
+		return;
 	Fatal *f = fatal_of(sig);
 	if (info->si_code <= 0 && ignored(&f->before))
 		return; // a fault could not be ignored
 	uintptr_t pc, sp;
 	os_signal_regs(context, &pc, &sp);
 	G *gp = info->si_code > 0 ? overflowed(info->si_addr) : NULL;
-	if (gp == NULL && chain(&f->before, sig, info, context))
+	if (gp == NULL && info->si_code > 0 && panic_on_signal != NULL &&
+	    panic_on_signal(info, context))
+		return;
+	if (gp == NULL && hand_on(&f->before, sig, info, context))
 		return;
 	if (sched_m() == NULL || info->si_code <= 0) {
+		tell_signal(f, info, context);
+		exit_as_go();
 		give_back(f, info);
 		return;
 	}
@@ -216,32 +360,39 @@ on_fault(int sig, siginfo_t *info, void *context)
 	die_of_signal(f, info, pc);
 }
 
-// A second SIGQUIT ends a dump that does not end by itself.
+// abort(), a breakpoint nobody waits at, a system call that is not allowed.
+static void
+on_abort(int sig, siginfo_t *info, void *context)
+{
+	tell_signal(fatal_of(sig), info, context);
+	exit_as_go();
+	os_abort(sig);
+}
+
+// GOTRACEBACK=crash: by SIGABRT, which a handler of the program's sees as it would see abort's.
+void
+fault_abort(void)
+{
+	struct sigaction now;
+	bool its = os_signal_now(SIGABRT, &now) == 0 && now.sa_handler != SIG_DFL &&
+		   now.sa_handler != SIG_IGN && now.sa_sigaction != on_abort;
+	os_signal_unblock_all();
+	if (its)
+		raise(SIGABRT);
+	os_abort(SIGABRT);
+}
+
+// A second SIGQUIT ends a death that does not end by itself; the first leaves that of another be.
 static void
 on_quit(int sig, siginfo_t *info, void *context)
 {
-	uint32_t alive = 0;
-	if (!cas_rlx(&base_dying, &alive, 1)) // order: claim, no data rides on it
-		os_exit(2);
-	TraceStart start = {.context = context};
-	os_signal_regs(context, &start.pc, &start.sp);
-	set_context(context);
-	os_signal_unblock_all();
-	print_to(2); // it may have come in a go_dump to elsewhere
-
-	M *mp = sched_m();
-	Line l = {0};
-	line_str(&l, fatal_of(sig)->text);
-	line_end(&l);
-	line_str(&l, "PC=");
-	line_hex(&l, start.pc);
-	line_str(&l, " m=");
-	line_u64(&l, mp != NULL ? mp->id : 0);
-	line_str(&l, " sigcode=");
-	line_u64(&l, (uint32_t)info->si_code);
-	line_end(&l);
-	line_end(&l);
-	dump_and_exit(&start);
+	static ATOMIC_U32 quits;
+	bool first = add_rlx(&quits, 1) == 0; // order: count
+	if (first && load_rlx(&base_dying) != 0) // order: hint
+		return;
+	if (first && tell_signal(fatal_of(sig), info, context) && dump_aborts())
+		fault_abort();
+	os_exit(EXIT_QUIT);
 }
 
 void
@@ -251,9 +402,7 @@ fault_init(void)
 		Fatal *f = &fatals[i];
 		if (os_signal_handle(f->sig, f->handler, &f->before) != 0)
 			continue;
-		bool theirs = (f->before.sa_flags & SA_SIGINFO) != 0 ||
-			      f->before.sa_handler != SIG_DFL;
-		if (theirs && !f->shared)
+		if (f->before.sa_handler != SIG_DFL && !f->shared)
 			os_signal_restore(f->sig, &f->before);
 	}
 }
@@ -294,10 +443,11 @@ up_thread_ends(void *signal_stack)
 	SignalStack *st = signal_stack;
 	if (st == NULL)
 		return;
-	if ((st->before.ss_flags & SS_DISABLE) == 0)
-		os_signal_stack(st->before.ss_sp, st->before.ss_size);
-	else
-		os_signal_stack(NULL, 0);
+	stack_t now = {.ss_sp = st + 1};
+	if (!os_simulated)
+		sigaltstack(NULL, &now);
+	if (now.ss_sp == st + 1) // else the program has chosen another
+		sigaltstack(&st->before, NULL);
 	os_unmap(st->map, st->map_bytes);
 }
 

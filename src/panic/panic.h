@@ -16,6 +16,44 @@ void panic_dump(int fd);
 // go_heap_report, go_heap_profile. The same holds. 0 or GO_ENOMEM.  Blocks: M, G.
 int panic_heap_report(int fd);
 int panic_heap_profile(int fd);
+// go_cpu_profile_start, go_cpu_profile_stop. The same holds; errors as there.  Blocks: M.
+int panic_cpu_profile_start(int hz);
+int panic_cpu_profile_stop(int fd);
+
+// Asked of a fault before it kills: true when the code that faulted goes on elsewhere. Set once by
+// the Go face; else NULL.  Stack: signal.
+extern bool (*panic_on_signal)(const siginfo_t *info, void *context);
+
+// Asked for the stack of who allocates, in place of up_alloc_entries: up_callers. Set once by the
+// Go face; else NULL.
+extern size_t (*panic_callers)(uintptr_t *pcs, size_t max);
+
+// What a goroutine is doing, as others can see it.
+enum { LOOK_FRAMES = 100 };
+typedef struct Look {
+	char header[160]; // "goroutine 7 [chan receive]:"
+	uint64_t id;
+	WaitReason why;   // WAIT_none: it does not wait
+	uint64_t creator; // 0: none
+	uintptr_t creator_pc; // 0: not known
+	void *face;
+	size_t n;         // 0: its stack could not be had
+	bool elided;      // between the first and the last half there were more
+	uintptr_t pcs[LOOK_FRAMES]; // from the inside; all as return addresses are
+} Look;
+// Looks at gp, which is not the caller's own. False: there is no such goroutine now. The caller is
+// outside of the runtime.  Blocks: M, for some milliseconds at most.  Stack: some 8 KiB.
+bool panic_look(G *gp, Look *l);
+
+// What GOTRACEBACK says, as if it said text; what the environment said is the least.
+void panic_set_level(const char *text);
+
+// Whether fatal signals end the process with Go's exit status, and not by the signal. Set once by
+// the Go face.
+extern bool panic_exits;
+
+// libbacktrace's state of this program, for who looks names up himself; NULL: there is none.
+struct backtrace_state *panic_symbols(void);
 
 // The answers of panic to questions from below: up_print_goroutines (base_up.h), up_thread_starts
 // and up_thread_ends (sched_up.h).

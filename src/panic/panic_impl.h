@@ -51,15 +51,22 @@ typedef struct Walk {
 // Walks the stack of a G that does not run. The caller holds its scan bit.  Blocks: no.
 void trace_parked(const G *gp, Walk *w);
 void trace_print(const Walk *w, bool system);
+// "created by f in goroutine id", and the place that returns to pc.
+void trace_creator(uintptr_t pc, uint64_t id);
+// What has to be said once about names that were missing since the last time.
+void trace_remark(void);
 // Called by the handler of a fault: when a walk of this thread caused it, continues behind that
 // walk and does not return. Stack: signal.
 void trace_catch(void);
+// For a signal's handler that interrupted what was at pc: the addresses from there outwards, as
+// return addresses are; how many, 0 when nothing was found.  Stack: signal; some 4 KiB.
+size_t trace_interrupted(uintptr_t pc, uintptr_t *pcs, size_t max);
 
 // Calls fn for each function at the return address pc, those inlined there first, with what is
 // known of them: NULL and 0 when it is not. The runtime's own are left out, but for go_ functions;
-// then fn may not be called at all.  Stack: some ten KiB.
+// then fn may not be called at all. With system they are told, too.  Stack: some ten KiB.
 typedef void NameFn(void *ctx, const char *function, const char *file, int line);
-void trace_name(uintptr_t pc, NameFn *fn, void *ctx);
+void trace_name(uintptr_t pc, bool system, NameFn *fn, void *ctx);
 
 // --- dump.c -----------------------------------------------------------------------------------
 
@@ -76,12 +83,19 @@ void turn_give(Turn *t);
 // Runs fn on the stack that go_dump has, printing to fd. False: not all of it was written.
 // Blocks: M, while another one has it.
 bool dump_stack_run(int fd, void (*fn)(void *), void *arg);
-// What SIGQUIT does: prints all goroutines, as the one death of the process. Stack: signal.
-NORETURN void dump_and_exit(const TraceStart *start);
+// Prints the frame at pc. Dying, the headline is out.
+void dump_frame(uintptr_t pc);
+// What SIGQUIT does: prints all goroutines, as the one death of the process, which the caller has
+// claimed. With GOTRACEBACK=none nothing.  Stack: signal.
+void dump_dying(const TraceStart *start);
+bool dump_aborts(void); // GOTRACEBACK=crash: a death ends by a signal
 
 // --- fault.c ----------------------------------------------------------------------------------
 
 void fault_init(void);
+_Noreturn void fault_abort(void);
+struct Fault;
+void fault_print(const struct Fault *fault); // a line
 // What the fatal signal that this thread is handling interrupted; NULL when it handles none.
 const void *fault_context(void);
 

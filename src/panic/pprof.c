@@ -1,22 +1,24 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The heap profile as pprof reads it: a message of protocol buffers, not compressed.
+// Profiles as pprof reads them, and that of the heap: a message of protocol buffers, not
+// compressed.
 //
-// A profile is a list of samples, each a stack of locations and four numbers: objects and bytes
-// allocated, objects and bytes alive. Locations name functions; both, and all text, stand in tables
-// of their own and are referred to by number. Functions are named here, so the profile can be read
-// without the program; the files that code was loaded from are named too.
+// A profile is a list of samples, each a stack of locations and some numbers; of the heap four:
+// objects and bytes allocated, objects and bytes alive. Locations name functions; both, and all
+// text, stand in tables of their own and are referred to by number. Functions are named here, so
+// the profile can be read without the program; the files that code was loaded from are named too.
 //
 // Each part is put together in a buffer of its own, and all are written at the end. Tables are open
 // hash tables; what finds no room in one is left out. Memory comes from the system.
 //
-// Samples were taken with a probability that depends on their size (gc/profile.c): numbers are
-// multiplied by its reciprocal.
+// Samples of the heap were taken with a probability that depends on their size (gc/profile.c):
+// numbers are multiplied by its reciprocal.
 #include <errno.h>
 #include <link.h>
 #include <string.h>
 
 #include "gc/profile.h"
 #include "panic/panic_impl.h"
+#include "panic/pprof.h"
 #include "undergo/base.h"
 
 enum {
@@ -92,8 +94,10 @@ typedef struct Profile {
 	Mapping mappings[MAPPINGS_MAX];
 	uint32_t n_mappings;
 	uint32_t n_strings;
-	int64_t rate;
+	const PprofKind *kind;
+	int64_t period; // of the heap: the rate
 	int fd;
+	int err;
 } Profile;
 
 static Turn profile_turn;
@@ -292,7 +296,7 @@ location(uintptr_t pc)
 	bool some = false;
 	if (number == NULL || *number != 0)
 		return number != NULL ? *number : HIDDEN;
-	trace_name(pc, add_line, &some);
+	trace_name(pc, prof.kind->system, add_line, &some);
 	*number = some ? prof.of_locations.n : HIDDEN;
 	if (some) {
 		Buffer *m = &prof.message;
@@ -329,9 +333,9 @@ chance_of(double x)
 static uint64_t
 scaled(uint64_t samples, size_t bytes)
 {
-	if (prof.rate <= 1)
+	if (prof.period <= 1)
 		return samples;
-	double chance = chance_of((double)bytes / (double)prof.rate);
+	double chance = chance_of((double)bytes / (double)prof.period);
 	return (uint64_t)((double)samples / chance + 0.5);
 }
 
@@ -345,30 +349,66 @@ add_label(const char *key, uint32_t field, uint64_t v)
 }
 
 // Locations first: their parts use the same buffers.
+void
+pprof_stack(const uintptr_t *pcs, size_t n)
+{
+	uint32_t at[PPROF_FRAMES];
+	n = n < PPROF_FRAMES ? n : PPROF_FRAMES;
+	for (size_t i = 0; i < n; i++)
+		at[i] = location(pcs[i]);
+	for (size_t i = 0; i < n; i++)
+		if (at[i] != HIDDEN)
+			put_number(&prof.message, SAMPLE_LOCATION, at[i]);
+}
+
+void
+pprof_value(uint64_t v)
+{
+	put_number(&prof.message, SAMPLE_VALUE, v);
+}
+
+void
+pprof_sample(void)
+{
+	put_message(&prof.samples, PROFILE_SAMPLE, &prof.message);
+}
+
 static void
 add_sample(const Site *site)
 {
 	uint64_t frees = load_rlx(&site->frees), allocs = load_rlx(&site->allocs); // order: count
-	uint32_t at[SITE_FRAMES];
 	if (allocs == 0)
 		return;
-	for (uint16_t i = 0; i < site->n_pcs; i++)
-		at[i] = location(site->pcs[i]);
-	Buffer *m = &prof.message;
-	for (uint16_t i = 0; i < site->n_pcs; i++)
-		if (at[i] != HIDDEN)
-			put_number(m, SAMPLE_LOCATION, at[i]);
+	pprof_stack(site->pcs, site->n_pcs);
 	uint64_t made = scaled(allocs, site->bytes);
 	uint64_t alive = scaled(allocs > frees ? allocs - frees : 0, site->bytes);
-	put_number(m, SAMPLE_VALUE, made);
-	put_number(m, SAMPLE_VALUE, made * site->bytes);
-	put_number(m, SAMPLE_VALUE, alive);
-	put_number(m, SAMPLE_VALUE, alive * site->bytes);
+	pprof_value(made);
+	pprof_value(made * site->bytes);
+	pprof_value(alive);
+	pprof_value(alive * site->bytes);
 	add_label("bytes", LABEL_NUMBER, site->bytes);
 	if (site->type != NULL && site->type->name != NULL)
 		add_label("type", LABEL_TEXT, text(site->type->name));
-	put_message(&prof.samples, PROFILE_SAMPLE, m);
+	pprof_sample();
 }
+
+static void
+add_samples(void *unused)
+{
+	(void)unused;
+	for (uint32_t i = 1, n = sites_count(); i <= n; i++)
+		add_sample(site_of(i));
+}
+
+static_assert((int)SITE_FRAMES <= (int)PPROF_FRAMES, "a stack of the heap profile");
+
+static const PprofKind of_heap = {
+	.types = {{"alloc_objects", "count"}, {"alloc_space", "bytes"},
+		  {"inuse_objects", "count"}, {"inuse_space", "bytes"}},
+	.period = {"space", "bytes"},
+	.shown_first = "inuse_space",
+	.samples = add_samples,
+};
 
 // --- what was loaded ----------------------------------------------------------------------------
 
@@ -408,11 +448,11 @@ put_mapping(Buffer *out, uint32_t id, const Mapping *map)
 // --- all of it ----------------------------------------------------------------------------------
 
 static void
-put_value_type(Buffer *out, uint32_t field, const char *type, const char *unit)
+put_value_type(Buffer *out, uint32_t field, const PprofType *type)
 {
 	Buffer *m = &prof.message;
-	put_number(m, VALUE_TYPE, text(type));
-	put_number(m, VALUE_UNIT, text(unit));
+	put_number(m, VALUE_TYPE, text(type->name));
+	put_number(m, VALUE_UNIT, text(type->unit));
 	put_message(out, field, m);
 }
 
@@ -428,25 +468,22 @@ static void
 make_profile(void *v)
 {
 	Buffer head = {.at = NULL};
-	int *err = v;
-	put_value_type(&head, PROFILE_SAMPLE_TYPE, "alloc_objects", "count");
-	put_value_type(&head, PROFILE_SAMPLE_TYPE, "alloc_space", "bytes");
-	put_value_type(&head, PROFILE_SAMPLE_TYPE, "inuse_objects", "count");
-	put_value_type(&head, PROFILE_SAMPLE_TYPE, "inuse_space", "bytes");
-	put_value_type(&head, PROFILE_PERIOD_TYPE, "space", "bytes");
-	put_number(&head, PROFILE_PERIOD, (uint64_t)prof.rate);
-	put_number(&head, PROFILE_DEFAULT_TYPE, text("inuse_space"));
+	const PprofKind *k = prof.kind;
+	for (size_t i = 0; i < PPROF_TYPES && k->types[i].name != NULL; i++)
+		put_value_type(&head, PROFILE_SAMPLE_TYPE, &k->types[i]);
+	put_value_type(&head, PROFILE_PERIOD_TYPE, &k->period);
+	put_number(&head, PROFILE_PERIOD, (uint64_t)prof.period);
+	put_number(&head, PROFILE_DEFAULT_TYPE, text(k->shown_first));
 	for (uint32_t i = 0; i < prof.n_mappings; i++)
 		put_mapping(&head, i + 1, &prof.mappings[i]);
-	for (uint32_t i = 1, n = sites_count(); i <= n; i++)
-		add_sample(site_of(i));
+	k->samples(v);
 	if (head.failed || prof.samples.failed || prof.locations.failed || prof.functions.failed ||
 	    prof.strings.failed)
-		*err = GO_ENOMEM;
+		prof.err = GO_ENOMEM;
 	else if (!write_buffer(&head) || !write_buffer(&prof.samples) ||
 		 !write_buffer(&prof.locations) || !write_buffer(&prof.functions) ||
 		 !write_buffer(&prof.strings))
-		*err = GO_EIO;
+		prof.err = GO_EIO;
 	drop(&head);
 }
 
@@ -463,25 +500,33 @@ drop_all(void)
 }
 
 int
-panic_heap_profile(int fd)
+pprof_write(int fd, const PprofKind *kind, int64_t period, void *arg)
 {
 	turn_take(&profile_turn);
 	sched_enter(); // the runtime has begun
 	sched_leave();
-	int err = GO_ENOMEM;
 	bool ok = table_make(&prof.of_strings) && table_make(&prof.of_locations) &&
 		  table_make(&prof.of_functions);
 	prof.fd = fd;
-	prof.rate = profile_rate();
+	prof.kind = kind;
+	prof.period = period;
+	prof.err = GO_ENOMEM;
 	prof.n_strings = 0;
 	prof.n_mappings = 0;
 	put_bytes(&prof.strings, PROFILE_STRING, "", 0); // number 0
 	if (ok) {
 		(void)dl_iterate_phdr(add_module, NULL);
-		err = 0;
-		(void)dump_stack_run(fd, make_profile, &err); // which prints nothing
+		prof.err = 0;
+		(void)dump_stack_run(fd, make_profile, arg); // which prints nothing
 	}
 	drop_all();
+	int err = prof.err;
 	turn_give(&profile_turn);
 	return err;
+}
+
+int
+panic_heap_profile(int fd)
+{
+	return pprof_write(fd, &of_heap, profile_rate(), NULL);
 }

@@ -8,6 +8,10 @@
 // the start and the debug information read at the first use. Both take memory from the kernel alone
 // and no lock of libc's allocator, so a thread that died inside malloc gets its traceback.
 //
+// The first name asked for needs the loader's list of modules, and its lock, which some thread may
+// hold for ever. A dying process that waits there without computing, for some STUCK_LOOK_NS, does
+// without names.
+//
 // A stack may be broken, and walking it may fault. Each walk is a trap: the handler of the fault
 // jumps back to behind the walk (trace_catch), and what was found until then is printed.
 //
@@ -27,6 +31,11 @@
 #include "panic/panic_impl.h"
 
 enum { WALK_MAX = 1 << 20 }; // frames walked; a second or so
+#define STUCK_LOOK_NS INT64_C(500000000)
+enum {
+	STUCK_LOOKS = 4,
+	STUCK_CPU_NS = 200000, // what a look itself may take
+};
 
 typedef struct Trap {
 	sigjmp_buf env;
@@ -41,12 +50,15 @@ typedef struct Naming {
 	uintptr_t symbol_pc;
 	bool named;
 	bool system;
+	uint64_t creator; // not 0: the frame is where that goroutine started another
 	bool after_main;  // the frame was libc's, which calls main
 	size_t own_bytes; // of the folder that our sources are in; 0 not known
 	const char *own;
 } Naming;
 
 static struct backtrace_state *symbols; // set by trace_init
+static ATOMIC_BOOL nameless;            // a frame had no name
+static ATOMIC_BOOL loader_stuck;        // it is of no use to ask for names
 static __thread Trap *newest_trap;
 
 // Not inlined: these alone form the address of a thread-local.
@@ -171,12 +183,53 @@ callers_safely(Callers *c)
 	trap_swap(trap.outer);
 }
 
+size_t (*panic_callers)(uintptr_t *pcs, size_t max);
+
 NOINLINE size_t
 up_callers(uintptr_t *pcs, size_t max)
 {
+	if (panic_callers != NULL)
+		return panic_callers(pcs, max);
 	Callers c = {.pcs = pcs, .max = max};
 	callers_safely(&c);
 	return c.n;
+}
+
+// --- what a signal interrupted ------------------------------------------------------------------
+
+typedef struct Interrupted {
+	uintptr_t start;
+	bool entered; // the handler's own frames are behind us
+	uintptr_t *pcs;
+	size_t n;
+	size_t max;
+} Interrupted;
+
+static _Unwind_Reason_Code
+take_interrupted(struct _Unwind_Context *context, void *arg)
+{
+	Interrupted *in = arg;
+	int exact = 0;
+	uintptr_t pc = _Unwind_GetIPInfo(context, &exact);
+	in->entered = in->entered || (exact != 0 && pc == in->start);
+	if (!in->entered)
+		return _URC_NO_REASON;
+	if (pc == 0 || in->n == in->max)
+		return _URC_END_OF_STACK;
+	in->pcs[in->n++] = pc + (exact != 0);
+	return _URC_NO_REASON;
+}
+
+size_t
+trace_interrupted(uintptr_t pc, uintptr_t *pcs, size_t max)
+{
+	Interrupted in = {.start = pc, .pcs = pcs, .max = max};
+	Trap trap;
+	trap.outer = trap_swap(&trap);
+	if (sigsetjmp(trap.env, 1) == 0)
+		_Unwind_Backtrace(take_interrupted, &in);
+	trap_swap(trap.outer);
+	return ((volatile Interrupted *)&in)->n;
 }
 
 void
@@ -239,8 +292,11 @@ print_frame(Naming *nm, const char *function, const char *where, int line)
 	if (nm->after_main && !nm->system)
 		return;
 	nm->after_main = strcmp(function, "main") == 0;
+	line_str(l, nm->creator != 0 ? "created by " : "");
 	line_str(l, function);
-	line_str(l, "(...)");
+	line_str(l, nm->creator != 0 ? " in goroutine " : "(...)");
+	if (nm->creator != 0)
+		line_u64(l, nm->creator);
 	line_end(l);
 	line_str(l, "\t");
 	line_str(l, where);
@@ -275,6 +331,10 @@ see_line(void *data, uintptr_t pc, const char *file, int line, const char *funct
 		return 0;
 	if (function == NULL)
 		function = nm->symbol;
+	if (nm->creator != 0) {
+		print_frame(nm, function != NULL ? function : "?", file != NULL ? file : "?", line);
+		return 1;
+	}
 	if (!nm->system && (is_own(nm, file, function) || is_start(function)))
 		nm->named = true;
 	else
@@ -300,6 +360,12 @@ find_module(Naming *nm, uintptr_t pc)
 	return module;
 }
 
+static bool
+names_to_be_had(void)
+{
+	return symbols != NULL && !load_rlx(&loader_stuck); // order: hint
+}
+
 static void
 name_frame(Naming *nm, const Frame *f)
 {
@@ -310,20 +376,65 @@ name_frame(Naming *nm, const Frame *f)
 	nm->symbol_pc = 0;
 	nm->named = false;
 	const char *module = find_module(nm, pc);
-	if (symbols != NULL) {
+	if (names_to_be_had()) {
 		backtrace_syminfo(symbols, pc, see_symbol, no_name, nm);
 		backtrace_pcinfo(symbols, pc, see_line, no_name, nm);
 	}
+	if (!nm->named && nm->symbol == NULL)
+		store_rlx(&nameless, true); // order: hint
 	if (!nm->named) // no debug information
 		print_frame(nm, nm->symbol != NULL ? nm->symbol : "?", module, 0);
+}
+
+// Each STUCK_LOOK_NS. One that reads files, or gets little of a busy machine, has computed in
+// between.
+static void
+look_stuck(int sig, siginfo_t *info, void *context)
+{
+	static int64_t cpu_before; // the one that dies
+	static int looks;
+	(void)sig;
+	(void)info;
+	(void)context;
+	int64_t cpu = os_self_cpu_ns();
+	looks = cpu - cpu_before < STUCK_CPU_NS ? looks + 1 : 0;
+	cpu_before = cpu;
+	if (looks == STUCK_LOOKS)
+		trace_catch();
+}
+
+// Finds our own folder, which readies the symboliser when it is the first that is asked.
+static void
+look_first(Naming *nm)
+{
+	backtrace_pcinfo(symbols, (uintptr_t)trace_init, see_own_folder, no_name, nm);
+}
+
+// The same with limited patience.
+static NOINLINE void
+look_first_dying(Naming *nm)
+{
+	Trap trap;
+	int timer = os_timer_every(STUCK_LOOK_NS, look_stuck);
+	trap.outer = trap_swap(&trap);
+	if (sigsetjmp(trap.env, 1) == 0)
+		look_first(nm);
+	else
+		store_rlx(&loader_stuck, true); // order: hint
+	trap_swap(trap.outer);
+	os_timer_end(timer);
 }
 
 static void
 naming_begin(Naming *nm, bool system)
 {
 	*nm = (Naming){.system = system};
-	if (symbols != NULL)
-		backtrace_pcinfo(symbols, (uintptr_t)trace_init, see_own_folder, no_name, nm);
+	if (!names_to_be_had())
+		return;
+	if (load_rlx(&base_dying) != 0) // order: hint
+		look_first_dying(nm);
+	else
+		look_first(nm);
 }
 
 // For trace_name: who is told, instead of a line printed.
@@ -349,10 +460,10 @@ tell_line(void *data, uintptr_t pc, const char *file, int line, const char *func
 }
 
 void
-trace_name(uintptr_t pc, NameFn *fn, void *ctx)
+trace_name(uintptr_t pc, bool system, NameFn *fn, void *ctx)
 {
 	NameFor to = {.fn = fn, .ctx = ctx};
-	naming_begin(&to.nm, false);
+	naming_begin(&to.nm, system);
 	if (symbols != NULL) {
 		backtrace_syminfo(symbols, pc - 1, see_symbol, no_name, &to.nm);
 		backtrace_pcinfo(symbols, pc - 1, tell_line, no_name, &to);
@@ -384,6 +495,27 @@ trace_print(const Walk *w, bool system)
 		line_str(&nm.line, "\tthe stack is unreadable from here");
 		line_end(&nm.line);
 	}
+}
+
+void
+trace_creator(uintptr_t pc, uint64_t id)
+{
+	Naming nm;
+	naming_begin(&nm, true);
+	nm.creator = id;
+	name_frame(&nm, &(Frame){.pc = pc});
+}
+
+void
+trace_remark(void)
+{
+	if (!load_rlx(&nameless)) // order: hint
+		return;
+	store_rlx(&nameless, false); // order: hint
+	if (load_rlx(&loader_stuck)) // order: hint
+		print_str("\nruntime: a thread holds the loader's lock, so there are no names\n");
+	print_str("\nruntime: a file above has no symbols; offsets count from where it is loaded: "
+		  "addr2line -f -e FILE_WITH_SYMBOLS OFFSET\n");
 }
 
 static bool
@@ -437,6 +569,12 @@ step_once(struct _Unwind_Context *context, void *arg)
 	(void)context;
 	(void)arg;
 	return _URC_END_OF_STACK;
+}
+
+struct backtrace_state *
+panic_symbols(void)
+{
+	return symbols;
 }
 
 // The unwinder sets itself up at its first use, which shall not be in a signal handler.

@@ -108,6 +108,8 @@ rt_procs_from(const char *environment, int online, const char *root)
 	if (n > 0)
 		return n;
 	n = online < CPUS_MAX ? online : CPUS_MAX;
+	if (n <= QUOTA_LEAST)
+		return n; // whatever the quota; looking for it is a tenth of a small program's life
 	int quota = rt_quota_cpus(root);
 	if (quota > 0 && quota < QUOTA_LEAST)
 		quota = QUOTA_LEAST;

@@ -10,14 +10,21 @@
 // Invariants:
 //   F1  While work sits in a queue and a P is idle, an M is spinning, or is being woken to spin, or
 //       is between making a P idle and the recheck of F2; or no M is idle, the system refuses
-//       threads, and the monitor will ask it again.
+//       threads, and the monitor will ask it again; or the work is a batch that the poller has
+//       told its P of, which runs it alone (poll.c, I4).
 //   F2  An M that makes its P idle, spinning or not, looks at every queue once more afterwards.
 //   F3  A spinning M's own queue is empty when it goes idle; it stops spinning before it runs a G.
 //   F4  An M walks the Ps through a snapshot taken before it let its P go (procs.c).
 // Order:  O1  dekker: sched_wake_after_put stores work, light fence, reads n_pidle and n_spinning;
 //             who goes idle makes its P idle, lowers n_spinning if it was spinning, heavy fence,
 //             reads the queues. The heavy fence is on the side that is about to sleep anyway.
+//             It carries what waits for descriptors, too: poll.c, O1.
 //         O2  dekker between timers and the sleeper: see m_stop and sched_timer_moved (thread.c).
+//         O3  Who gives up the last P has nobody on the other side of O1 with a P, so a light fence
+//             of nobody's to meet with a heavy one. Who had a P and put something before has given
+//             it up by the same lock. Who has none puts under the lock, too, after which he sees
+//             the counts, or before which his work is seen; or uses a fence of his own
+//             (sched_timer_moved, sched_poll_waits).
 #include "sched/sched_impl.h"
 
 #ifdef UNDERGO_STRESS
@@ -162,8 +169,8 @@ may_spin(void)
 // --- looking at home --------------------------------------------------------------------------
 
 // Somebody wants us in the scheduler: the world stops, or a safe-point function waits.
-static void
-attend(M *mp)
+void
+m_attend(M *mp)
 {
 	P *pp = mp->p;
 	xchg_ar(&pp->attention, 0); // order: observe <- who set it; his reason was stored before
@@ -190,16 +197,23 @@ take_global(P *pp, uint32_t max)
 	return gp;
 }
 
-static G *
-look_at_home(P *pp)
+// Those of pp's timers that are due.
+void
+p_run_timers(P *pp)
 {
 	int64_t when = load_acq(&pp->timer_when); // order: observe <- timers
 	pp->timer_look = 0;
-	if (when != INT64_MAX) {
-		int64_t now = os_nanotime();
-		if (when <= now)
-			up_timers_run(pp, now);
-	}
+	if (when == INT64_MAX)
+		return;
+	int64_t now = os_nanotime();
+	if (when <= now)
+		up_timers_run(pp, now);
+}
+
+static G *
+look_at_home(P *pp)
+{
+	p_run_timers(pp);
 	bool global = load_rlx(&sched.globq_n) != 0; // order: hint
 	if (global && load_rlx(&pp->tick) % GLOBAL_EVERY == 0) { // order: own
 		G *gp = take_global(pp, 1);
@@ -237,24 +251,42 @@ back_to_work(M *mp)
 	return pp != NULL;
 }
 
-// Gives the P up, unless something turned up; true when the M has to look again.
-static bool
+typedef enum GaveUp { GAVE_NOT, GAVE_ONE, GAVE_LAST } GaveUp;
+
+// Gives the P up, and stops spinning, unless something turned up and the M has to look again.
+// GAVE_LAST: no M has a P now.
+static GaveUp
 give_up_p(M *mp, G **found)
 {
 	P *pp = mp->p;
-	bool again = false;
+	GaveUp gave = GAVE_NOT;
 	mutex_lock(&sched.lock);
 	if (load_rlx(&sched.stopping) != 0 || load_rlx(&pp->attention) != 0) { // order: own, hint
-		again = true;
+		gave = GAVE_NOT;
 	} else if (sched.globq.n != 0) {
 		globq_take(pp, RUNQ_SIZE / 2, found);
-		again = true;
 	} else {
 		check(!p_has_work(pp), "give_up_p: P has work"); // F3
 		pidle_put(p_release(mp));
+		if (mp->spinning) {
+			mp->spinning = false;
+			sub_rlx(&sched.n_spinning, 1); // order: dekker, O1; O3
+		}
+		uint32_t idle = load_rlx(&sched.n_pidle); // order: own, under sched.lock
+		gave = idle == load_rlx(&sched_n_procs) ? GAVE_LAST : GAVE_ONE; // order: the same
 	}
 	mutex_unlock(&sched.lock);
-	return again;
+	return gave;
+}
+
+// Between giving the P up and looking for what was put meanwhile.  O1, O3
+static void
+fence_idle(GaveUp gave)
+{
+	if (gave == GAVE_LAST)
+		fence_seq(); // order: dekker with sched_timer_moved, sched_poll_waits; O3
+	else
+		fence_heavy(); // order: dekker with sched_wake_after_put, O1
 }
 
 // No work: the P goes to the idle list and the M to sleep. Returns true when it has a P, or shall
@@ -263,13 +295,10 @@ static bool
 go_idle(M *mp, G **found)
 {
 	ProcSnapshot procs = sched_procs(); // F4
-	if (give_up_p(mp, found))
+	GaveUp gave = give_up_p(mp, found);
+	if (gave == GAVE_NOT)
 		return true;
-	if (mp->spinning) {
-		mp->spinning = false;
-		sub_rlx(&sched.n_spinning, 1); // order: dekker, O1
-	}
-	fence_heavy(); // order: dekker with sched_wake_after_put, O1
+	fence_idle(gave);
 	if (work_anywhere(procs) && back_to_work(mp)) // F2
 		return true;
 	int64_t when = first_timer();
@@ -303,17 +332,24 @@ find_runnable(M *mp)
 	for (;;) {
 		G *gp = NULL;
 		P *pp = mp->p;
+		fence_light(); // order: dekker with lent_ends: P.m stored, then lent read
+		if (unlikely(load_rlx(&mp->lent) == LENT_OVER)) { // order: dekker with lent_ends
+			lent_leaves(mp);
+			return NULL;
+		}
 		if (pp == NULL) {
 			if (!find_p(mp))
 				return NULL;
 			continue;
 		}
 		if (load_rlx(&pp->attention) != 0) { // order: hint, attend looks closer
-			attend(mp);
+			m_attend(mp);
 			continue;
 		}
 		os_sim_point();
 		gp = look_at_home(pp);
+		if (gp == NULL && poll_now())
+			gp = p_take(pp);
 		if (gp != NULL)
 			return gp;
 		if (!mp->spinning && may_spin())

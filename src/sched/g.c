@@ -11,7 +11,7 @@
 
 enum { SLAB_GS = 64 };
 #ifdef NDEBUG
-static_assert(sizeof(G) <= 192, "docs/ARCHITECTURE.md and docs/CAVEATS.md say how large it is");
+static_assert(sizeof(G) <= 208, "docs/ARCHITECTURE.md and docs/CAVEATS.md say how large it is");
 #endif
 
 // --- records ----------------------------------------------------------------------------------
@@ -149,7 +149,10 @@ g_retire(void *v)
 	if (unlikely(gp->name != NULL))
 		gp->name[0] = '\0';
 	gp->scope = NULL;
-	gp->onces = NULL;
+	gp->defers = NULL;
+	gp->panics = NULL;
+	gp->panics_on_fault = false;
+	gp->split = false;
 	if (likely(gp->keeps_stack)) {
 		// Newest first: its stack is still in the cache.
 		gp->link = pp->gfree.first;
@@ -233,6 +236,8 @@ sched_spawn_held(void (*fn)(void *), void *arg, size_t stack_bytes, const char *
 	gp->arg = arg;
 	gp->id = g_next_id(pp);
 	gp->parent_id = mp->curg != NULL ? mp->curg->id : 0;
+	gp->spawn_pc = mp->spawn_pc;
+	mp->spawn_pc = 0;
 	store_rlx(&gp->wait, WAIT_none);   // order: count
 	store_rel(&gp->status, Gidle);     // order: publish -> dumps
 	if (unlikely(name != NULL))
@@ -263,8 +268,23 @@ g_for_thread(void)
 	gp->thread = true;
 	gp->id = g_next_id(NULL);
 	gp->parent_id = 0;
+	gp->spawn_pc = 0;
 	store_rel(&gp->status, Grunning); // order: publish -> dumps
 	return gp;
+}
+
+// What a thread has put upon its own stack and left by pthread_exit.
+static void
+drop_stacks(G *gp)
+{
+	while (gp->chained) {
+		const StackBelow *b = stack_below(gp->stack);
+		Stack own = b->own;
+		gp->chained = b->chained;
+		gp->stack = b->stack;
+		stack_free(own);
+	}
+	gp->stack = (Stack){0};
 }
 
 void
@@ -272,9 +292,13 @@ g_thread_done(G *gp)
 {
 	store_rel(&gp->status, Gdead); // order: publish -> dumps
 	gp->thread = false;
+	gp->split = false;
+	drop_stacks(gp);
 	store_rlx(&gp->m, NULL); // order: hint
 	gp->scope = NULL;
-	gp->onces = NULL; // where its note was
+	gp->defers = NULL;
+	gp->panics = NULL;
+	gp->panics_on_fault = false;
 	if (gp->name != NULL)
 		gp->name[0] = '\0';
 	mutex_lock(&sched.gfree_lock);

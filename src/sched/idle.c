@@ -11,6 +11,8 @@ pidle_put(P *pp)
 	assert_held(&sched.lock);
 	check(load_rlx(&pp->m) == NULL, "pidle_put: P has an M"); // order: own
 	store_rlx(&pp->status, Pidle); // order: own, under sched.lock
+	store_rlx(&pp->alone_until, 0); // order: own
+	pp->batch_since = 0;
 	pp->link = sched.pidle;
 	sched.pidle = pp;
 	add_rlx(&sched.n_pidle, 1); // order: dekker with sched_wake_after_put, fenced in find.c
@@ -59,14 +61,15 @@ midle_remove(M *mp)
 	}
 }
 
-// An idle M, preferably not the one that minds the timers.
+// An idle M, preferably not one that minds the timers or the descriptors: these are two at most.
 M *
 midle_get(void)
 {
 	assert_held(&sched.lock);
 	M *mp = sched.midle;
-	if (mp != NULL && mp == sched.sleeper && mp->link != NULL)
-		mp = mp->link;
+	for (int i = 0; i < 2 && mp != NULL && mp->link != NULL; i++)
+		if (mp == sched.sleeper || mp->polls)
+			mp = mp->link;
 	if (mp != NULL)
 		midle_remove(mp);
 	return mp;
@@ -80,6 +83,8 @@ p_acquire(M *mp, P *pp)
 	store_rlx(&pp->status, Prunning); // order: own
 	store_rel(&pp->m, mp);            // order: publish -> monitor, thieves
 	lease_renew(&mp->lease);
+	if (unlikely(mp->locked_g != NULL))
+		store_rlx(&pp->attention, 1); // order: own; T2 in locked.c
 }
 
 P *
@@ -122,13 +127,13 @@ p_hand_off(P *pp)
 	}
 	pidle_put(pp);
 	mutex_unlock(&sched.lock);
-	// order: dekker: the P is idle, then timers and queues are read; with sched_timer_moved
-	// (thread.c, O1) and sched_wake_after_put (find.c, O1)
+	// order: dekker: the P is idle, then timers, queues and polled are read; with
+	// sched_timer_moved (thread.c, O1), sched_wake_after_put (find.c, O1), sched_poll_waits
 	fence_heavy();
 	int64_t when = first_timer(); // others' too: that all are busy no longer holds
 	if (when != INT64_MAX)
 		sched_timer_moved(when);
-	if (work_anywhere(sched_procs()))
+	if (work_anywhere(sched_procs()) || poll_unminded())
 		sched_wake();
 }
 
@@ -158,13 +163,20 @@ check_dead(void)
 {
 	assert_held(&sched.lock);
 	uint64_t alive;
-	if (sched.n_midle != sched.n_threads || sched.globq.n != 0)
+	if (sched.n_midle + sched.n_locked_idle != sched.n_threads || sched.globq.n != 0)
 		return;
+	if (sched.n_lent_over != 0) // one may have lain down before it saw that it is to go back
+		return;
+	if (load_acq(&sched.polled) != 0)       // order: observe <- sched_poll_waited
+		return;                         // the world outside may do something
 	if (load_acq(&sched.helpers_busy) != 0) // order: observe <- sched_helpers_idle
 		return;
 	uint32_t foreign = load_acq(&sched.n_foreign);       // order: observe <- m_attach
 	uint32_t parked = load_acq(&sched.n_foreign_parked); // order: observe <- foreign_parks
-	if (parked < foreign || !all_wait(&alive) || (alive == 0 && parked == 0))
+	if (parked < foreign || !all_wait(&alive))
+		return;
+	bool awaited = parked != 0 || load_rlx(&sched.n_run_main) != 0; // order: count
+	if (alive == 0 && !awaited)
 		return;
 	int known = (int)(sched.n_threads + foreign + 1);
 	known += os_simulated ? 0 : STRANGE_THREADS; // the simulation counts its own

@@ -5,20 +5,25 @@
 #include "arch/arch.h"
 #include "os/os.h"
 
-bool
+LeaseEntry
 lease_enter_slow(Lease *l)
 {
 	for (uint32_t spins = 0;; spins++) {
 		uint32_t s = load_acq(&l->state); // order: observe <- lease_thaw, lease_revoke
 		switch (s & LEASE_STATE_MASK) {
 		case LEASE_HELD:
-			return true;
+			return LEASE_KEPT;
 		case LEASE_REVOKED:
-			return false;
+			return LEASE_LOST;
+		case LEASE_ASKED:
+			// order: claim. The load above has observed: after it nobody freezes (O1).
+			if (cas_rlx(&l->state, &s, LEASE_HELD))
+				return LEASE_WANTED;
+			break;
 		case LEASE_REVOKING:
 		case LEASE_LOOSE:
 			if (cas_acq(&l->state, &s, LEASE_HELD)) // order: claim, against lease_grab
-				return true;
+				return LEASE_KEPT;
 			break;
 		default: // FROZEN: its holder leaves within a few instructions (L3)
 			arch_pause();
@@ -28,29 +33,36 @@ lease_enter_slow(Lease *l)
 	}
 }
 
-// HELD to REVOKING. order: claim, observe <- lease_thaw: another party may have used the P since
-// the M was inside last. (The heavy fence that follows acquires too, but ThreadSanitizer sees no
-// fences.)
-static bool
-begin_revoking(Lease *l, uint32_t mine)
+void
+lease_ask(Lease *l)
 {
 	uint32_t s = LEASE_HELD;
-	return cas_acq(&l->state, &s, mine);
+	// order: hint. A read-modify-write: what the last thaw published can still be observed.
+	(void)cas_rlx(&l->state, &s, LEASE_ASKED);
+}
+
+// From *was, HELD or ASKED, to REVOKING. order: claim, observe <- lease_thaw: another party may
+// have used the P since the M was inside last. (The heavy fence that follows acquires too, but
+// ThreadSanitizer sees no fences.)
+static bool
+begin_revoking(Lease *l, uint32_t *was, uint32_t mine)
+{
+	return (*was == LEASE_HELD || *was == LEASE_ASKED) && cas_acq(&l->state, was, mine);
 }
 
 bool
 lease_grab(Lease *l, uint32_t who)
 {
 	uint32_t mine = LEASE_REVOKING | who << LEASE_WHO_SHIFT;
-	uint32_t s = LEASE_LOOSE;
-	if (cas_acq(&l->state, &s, LEASE_FROZEN)) // order: claim, observe <- lease_loosen
+	uint32_t was = LEASE_LOOSE;
+	if (cas_acq(&l->state, &was, LEASE_FROZEN)) // order: claim, observe <- lease_loosen
 		return true;
-	if (s != LEASE_HELD || !begin_revoking(l, mine))
+	if (!begin_revoking(l, &was, mine))
 		return false;
 	fence_heavy(); // order: dekker with lease_enter: REVOKING stored, then inrt read
 	bool outside = load_acq(&l->inrt) == 0; // order: observe <- lease_leave
 	// order: claim, against the M taking it back. A failure means that it has.
-	return cas_rlx(&l->state, &mine, outside ? LEASE_FROZEN : LEASE_HELD) && outside;
+	return cas_rlx(&l->state, &mine, outside ? LEASE_FROZEN : was) && outside;
 }
 
 void

@@ -5,10 +5,13 @@
 // on a lease that others may end, because user code may block or loop for ever and nothing in it
 // tells us. Entering the runtime costs a store, a compiler barrier and a load.
 //
-//   HELD      -> REVOKING   lease_grab, by CAS
+//   HELD      -> ASKED      lease_ask, by CAS
+//   HELD, ASKED -> REVOKING lease_grab, by CAS
 //   REVOKING  -> FROZEN     the same lease_grab: the M was outside, by CAS
-//             -> HELD       lease_grab: the M was inside; or the M enters and takes it back; by CAS
-//   HELD      -> LOOSE      lease_loosen: the M announces a blocking call
+//             -> HELD, ASKED  lease_grab, what it was: the M was inside; by CAS
+//             -> HELD       the M enters and takes it back, by CAS
+//   ASKED     -> HELD       the M enters, by CAS, and shall go to its scheduler
+//   HELD, ASKED -> LOOSE      lease_loosen: the M announces a blocking call
 //   LOOSE     -> FROZEN     lease_grab, by CAS
 //             -> HELD       the M enters, by CAS
 //   FROZEN    -> HELD       lease_thaw
@@ -16,8 +19,8 @@
 //   REVOKED   -> HELD       lease_renew: the M has found another P
 //
 // Invariants:
-//   L1  Only the M itself, while inrt = 1 and the lease is HELD, or the party that moved its lease
-//       to FROZEN, touches M.p and the fields of its P that belong to the owner.
+//   L1  Only the M itself, while inrt = 1 and the lease is HELD or ASKED, or the party that moved
+//       its lease to FROZEN, touches M.p and the fields of its P that belong to the owner.
 //   L2  An M changes its P only inside the runtime. So who froze it reads, and may clear, M.p.
 //   L3  Nobody waits for a lease state that its peer need not leave: FROZEN is left without waiting
 //       for the M; REVOKING can be taken back by the entering M itself.
@@ -40,6 +43,7 @@ typedef enum LeaseState {
 	LEASE_FROZEN,   // somebody uses the P for a moment; the M must wait to enter
 	LEASE_LOOSE,    // announced blocking: may be frozen without looking
 	LEASE_REVOKED,  // the M has no P
+	LEASE_ASKED,    // HELD, and the M shall go to its scheduler when it enters next
 } LeaseState;
 
 enum { LEASE_WHO_SHIFT = 3, LEASE_STATE_MASK = 7 };
@@ -64,9 +68,20 @@ lease_leave(Lease *l)
 	store_rel(&l->inrt, 0); // order: publish -> lease_grab
 }
 
-// Resolves an entry that found the lease not HELD: true when the M has its P after all, false when
-// it is REVOKED. Waits a few instructions for a freezer.
-bool lease_enter_slow(Lease *l);
+typedef enum LeaseEntry {
+	LEASE_LOST,   // REVOKED: the M has no P
+	LEASE_KEPT,   // the M has its P after all
+	LEASE_WANTED, // the same, and somebody asked for it
+} LeaseEntry;
+
+// Resolves an entry that found the lease not HELD. Waits a few instructions for a freezer.
+LeaseEntry lease_enter_slow(Lease *l);
+
+// Asks the M to go to its scheduler when it enters the runtime next. For those who want the P of
+// an M that is inside at each look: one whose goroutine does nothing but call the runtime is
+// outside for a few instructions only, and might never be met there. No M need obey: a lease that
+// is not HELD stays as it is.
+void lease_ask(Lease *l);
 
 // Another party wants the P of an M in user code. `who` is a number no other thread uses here.
 // True: the lease is FROZEN and the P is the caller's, until lease_thaw or lease_revoke a few

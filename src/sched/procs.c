@@ -148,8 +148,12 @@ stop_leased(ProcSnapshot procs)
 	for (uint32_t i = 0; i < procs.n; i++) {
 		P *pp = procs.p[i];
 		M *m = load_acq(&pp->m); // order: observe <- p_acquire
-		if (m == NULL || m == sched_m() || !m_grab(m))
+		if (m == NULL || m == sched_m())
 			continue;
+		if (!m_grab(m)) {
+			lease_ask(&m->lease);
+			continue;
+		}
 		if (m->p != pp) {
 			lease_thaw(&m->lease);
 			continue;
@@ -197,8 +201,11 @@ sched_start_world(void)
 	for (uint32_t i = procs.n; i-- > 0;) {
 		P *pp = procs.p[i];
 		store_rlx(&pp->attention, 0); // order: hint, its reasons are gone
-		if (pp == mp->p)
+		if (pp == mp->p) {
+			if (mp->locked_g != NULL || load_rlx(&mp->lent) != LENT_NOT) // order: own
+				store_rel(&pp->attention, 1); // order: own; T2 in locked.c
 			continue;
+		}
 		if (p_has_work(pp)) {
 			store_rlx(&pp->status, Prunning); // order: own
 			pp->link = busy;

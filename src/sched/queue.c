@@ -40,7 +40,7 @@ globq_put_list(GList *l)
 }
 
 // A fair share of the global queue, at most max: the first to *first, the rest into pp's ring,
-// which has to have room.
+// which has to have room. A locked G goes to *first or stays: in a ring it would be switched to.
 uint32_t
 globq_take(P *pp, uint32_t max, G **first)
 {
@@ -58,10 +58,41 @@ globq_take(P *pp, uint32_t max, G **first)
 	if (n == 0)
 		return 0;
 	*first = glist_pop(&sched.globq);
-	for (uint32_t i = 1; i < n; i++)
+	for (uint32_t i = 1; i < n; i++) {
+		if (unlikely(sched.globq.first->locked)) {
+			n = i;
+			break;
+		}
 		check(runq_put(&pp->runq, glist_pop(&sched.globq)), "globq_take: ring is full");
+	}
 	store_rlx(&sched.globq_n, sched.globq.n); // order: hint, rechecked under the lock
 	return n;
+}
+
+// The first locked G of the global queue, or NULL.  Time: O(n).
+G *
+globq_take_locked(void)
+{
+	assert_held(&sched.lock);
+	G *before = NULL;
+	G *gp = sched.globq.first;
+	while (gp != NULL && !gp->locked) {
+		before = gp;
+		gp = gp->link;
+	}
+	if (gp == NULL)
+		return NULL;
+	if (before == NULL) {
+		(void)glist_pop(&sched.globq);
+	} else {
+		before->link = gp->link;
+		if (sched.globq.last == gp)
+			sched.globq.last = before;
+		sched.globq.n--;
+	}
+	gp->link = NULL;
+	store_rlx(&sched.globq_n, sched.globq.n); // order: hint, rechecked under the lock
+	return gp;
 }
 
 // The ring is full: half of it and gp go to the global queue, in one lock.

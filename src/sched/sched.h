@@ -71,33 +71,52 @@ struct G {
 	ATOMIC(M *) m;       // owner: the M that runs it; dumps read it as a hint
 	ATOMIC_U32 claim;    // Claim
 	int errno_saved;     // owner: errno while it does not run
-	Stack stack;         // set before publication; replaced while Gdead
+	Stack stack;         // set before publication; replaced while Gdead. Threads: gccgo's
 	void (*fn)(void *);  // set before publication
 	void *arg;           // set before publication
 	uint64_t id;         // set before publication
 	uint64_t parent_id;  // set before publication: who started it
+	uintptr_t spawn_pc;  // set before publication: and where; 0: not known
 	ATOMIC(uint8_t) wait; // WaitReason, while Gwaiting; count for dumps
-	bool thread;         // set before publication: a foreign thread; parks on note, has no P
-	bool keeps_stack;    // owner: its stack is of the default size and stays with it
-	bool begins_again;   // set before publication: after its end fn(arg) is called anew
-	uint16_t open_scopes; // owner: which it opened and has not waited for, modulo 2^16
+	bool keeps_stack : 1; // owner: its stack is of the default size and stays with it
+	bool split : 1;      // owner: its code asks for more stack: see STACK_RESERVE_BYTES
+	bool pinned : 1;     // owner: Go code that runs inside the runtime, and stays there
+	bool chained : 1;    // owner: stack continues another one; see StackBelow
+	bool panics_on_fault; // owner: a bad pointer is a panic
+	uint8_t open_scopes; // owner: which it opened and has not waited for, modulo 2^8
+	union {
+		struct {
+			bool thread;       // set before publication: a foreign thread; it
+					   // parks on note and has no P
+			bool locked;       // owner: it runs on the M in G.m alone; locked.c
+			bool begins_again; // set before publication: after its end fn(arg) is
+					   // called anew
+		};
+		uint32_t odd;              // not 0: any of these. One test where all are rare
+	};
 	ATOMIC_I64 wait_since; // about when it parked: own of threads, else who looked; 0 not yet
 	ATOMIC_I64 trimmed;  // scan bit: the wait_since of the wait in which its stack was trimmed
 	struct Scope *scope; // owner: the scope it runs in, NULL none
-	int (*scope_fn)(void *); // set before publication: the body of a scope's child
 	struct Locals *locals; // owner: goroutine-local values
 	char *name;          // owner; G_NAME_BYTES, allocated on demand
 	G *scope_next;       // scope's lock
 	G *scope_prev;       // scope's lock
+	struct Defer *defers; // owner: deferred calls, newest first; see panic/chain.h
+	struct Panic *panics; // owner: panics under way, newest first
 	union {
 		struct {                    // thread Gs
 			Note note;          // what they sleep on
 			ATOMIC_U32 counted; // 1 while counted in n_foreign_parked
 		};
-		struct OnceRun *onces; // other Gs: owner; the functions of go_once_do it is in
+		int (*scope_fn)(void *); // scope's children: set before publication: the body
 	};
-	void *fiber;         // owner: what the sanitizers call this context
+#if SANITIZE_THREAD
+	void *fiber;         // owner: what ThreadSanitizer calls this context
+#endif
+#if SANITIZE_ADDRESS
 	void *fake_stack;    // owner: AddressSanitizer's, while it does not run
+#endif
+	void *face;          // owner: gccgo's
 	G *all_next;         // allg lock; set once
 #ifndef NDEBUG
 	bool queued;         // owner: it is in a run queue, just one; checked at each put and take
@@ -146,6 +165,25 @@ sched_note_queued(G *gp, bool queued)
 
 // --- M ----------------------------------------------------------------------------------------
 
+typedef int StartFn(void (*fn)(void *), void *arg);
+
+// A thread that somebody else makes.
+typedef struct Birth {
+	void (*fn)(void *);
+	void *arg;
+	StartFn *start;
+	int err;            // of start
+	Note *done;         // woken when err is there; NULL: arg is an M, and nobody waits
+	struct Birth *next; // sched.lock
+} Birth;
+
+// Whether a thread of the program runs goroutines, between its call of sched_run_here and the
+// return of the function that this has called.
+typedef enum Lent { LENT_NOT, LENT, LENT_OVER } Lent;
+
+// Why a G is locked to its M: the program says so, or the runtime. Each is counted for itself.
+typedef enum ThreadLock { LOCK_EXTERNAL, LOCK_INTERNAL, THREAD_LOCKS } ThreadLock;
+
 struct M {
 	// What every entry and every switch touches.
 	Lease lease;         // lease.h
@@ -164,14 +202,26 @@ struct M {
 	uintptr_t tp;        // own: os_thread_pointer
 	uint64_t id;         // set before publication
 	uint64_t rand;       // own
+	uintptr_t spawn_pc;  // own: for sched_spawn_held, which takes it
 	ATOMIC_U32 resting;  // own: it sleeps, and asks before it does more; see sched_rest_hold
 	void *rest_sp;       // own: while resting, above it lies all it has on its stack
 	bool idle;           // sched.lock: it is in the idle list
+	bool polls;          // sched.lock: it sleeps in the poller; see poll.c
 	Note park;           // what it sleeps on in thread.c
 	P *next_p;           // set by who wakes it, before the wake; NULL: look for yourself
+	G *locked_g;         // own: the G that is locked to it; the last one, when it ends
+	uint64_t locks[THREAD_LOCKS]; // own: by kind; not all 0: no thread is made from here
+	bool locked_ready;   // own: locked_g is to run, and in no queue
+	bool locked_idle;    // sched.lock: asleep until locked_g is to run; see locked.c
+	ATOMIC_U32 lent;     // Lent, see lent.c; sched.lock: LENT_OVER, own the others
+	bool lent_spoilt;    // sched.lock: asleep until it is LENT_OVER
+	bool ends;           // own: its locked G has ended, and so shall the thread
+	Birth birth;         // how it is made, when another thread does it
 	M *link;             // sched.lock: idle list
 	M *all_next;         // set before publication
 	ATOMIC_I64 cpu_seen; // sysmon: CPU time at its last look
+	int64_t cpu_awake;   // sysmon: at this CPU time it waited for a processor
+	ATOMIC_U64 cgo_calls; // own: gccgo's: calls of C functions
 	void *signal_stack;  // own
 	void *fiber;         // own: what the sanitizers call the scheduler's context
 	void *fake_stack;    // own: AddressSanitizer's
@@ -182,7 +232,6 @@ struct M {
 	size_t unzeroed;     // own: gc's: and so much of it is not zero yet
 	uintptr_t stands_at; // gc's, while threads are stopped: its stack pointer; 0: nowhere
 	bool held_resting;   // gc's, the same: it rested when it was looked at, and goes nowhere
-	G *thread_g;         // foreign: the thread's own G
 };
 
 // --- P ----------------------------------------------------------------------------------------
@@ -208,6 +257,10 @@ struct P {
 	ATOMIC_U64 spawned;    // own
 	ATOMIC_U64 ended;      // own
 	ATOMIC_U64 steals;     // own
+	int64_t batch_since;   // owner: when the poller told of the last batch; 0: none is run
+	uint32_t batch_n;      // owner: how many that were
+	uint32_t event_ns;     // owner: what each has taken, lately; poll.c
+	ATOMIC_I64 alone_until; // owner writes: while it needs nobody's help; 0: it does not say
 	struct Timers *timers; // set before publication
 	struct Mcache *mcache; // owner, made by gc; STW
 	// Shared with thieves and sysmon.
@@ -220,6 +273,7 @@ struct P {
 	// sysmon's own.
 	uint64_t seen_tick;
 	int64_t seen_when;
+	int64_t seen_alone;
 };
 
 // The processors as they were at one moment: safe to walk without a P, however GOMAXPROCS changes
@@ -272,6 +326,13 @@ G *sched_spawn(void (*fn)(void *), void *arg, size_t stack_bytes, const char *na
 // begin again when it has ended, arg is not managed memory: nobody marks it then.
 G *sched_spawn_held(void (*fn)(void *), void *arg, size_t stack_bytes, const char *name);
 
+// The next goroutine that this M starts was asked for by a call that returns there.
+static inline void
+sched_spawning(const void *return_pc)
+{
+	sched_m()->spawn_pc = (uintptr_t)return_pc;
+}
+
 // Names gp, which is the caller's own or not yet runnable; NULL takes the name away.
 void sched_set_name(G *gp, const char *name);
 
@@ -279,9 +340,11 @@ void sched_set_name(G *gp, const char *name);
 // usually unlocks what the waker must lock. Returns when somebody has called sched_ready.
 // Locks: only such as `after` gives up.  Blocks: G.
 void sched_park(WaitReason why, void (*after)(void *), void *arg);
-// The same for a goroutine of the runtime's own, which is not counted meanwhile: it keeps nobody
-// from seeing a deadlock, and is none itself.
-void sched_park_uncounted(WaitReason why, void (*after)(void *), void *arg);
+// Whether the running G counts as one. Before a wait of one of the runtime's own it does not: it
+// keeps nobody from seeing a deadlock, and is none itself.  Inside the runtime, with a P.
+void sched_count_self(bool counts);
+// The same of one that has been spawned and not been made ready yet.  Inside the runtime.
+void sched_count_held(bool counts);
 // The same with the commonest `after`: mutex_unlock(m).
 void sched_park_unlock(WaitReason why, Mutex *m);
 void sched_unlock_after(void *mutex); // that `after`, for sched_wait_park
@@ -291,9 +354,17 @@ void sched_unlock_after(void *mutex); // that `after`, for sched_wait_park
 void sched_ready(G *gp);
 // Makes all of them runnable, last in the queue.
 void sched_ready_list(GList *l);
+void sched_put_list(GList *l); // the same, but the caller wakes who shall help to run them
 
 void sched_gosched(void);
 NORETURN void sched_exit(void);
+
+// The running G stays on its thread, and nothing else runs there, until it has unlocked as often as
+// locked; if it ends before that the thread ends too. On a thread of the program only counted.
+void sched_lock_thread(ThreadLock kind);
+// The same from outside, and enters: on this thread, whether the P was lost or not.
+void sched_enter_locked(ThreadLock kind);
+void sched_unlock_thread(ThreadLock kind); // more often than locked: nothing
 
 // --- waits that several parties may end ---------------------------------------------------------
 //
@@ -333,9 +404,19 @@ int sched_claim_error(Claim by);
 // hands over and calls sched_ready; it holds the lock that the park gives up, so the G is off its
 // stack.
 bool sched_claim_peer(G *gp);
-// The same for a deadline or a cancellation, which may come at any moment: wins and readies gp, or
-// does nothing.
+// The same for who may come at any moment, before gp is off its stack, too. CLAIMED: the caller
+// won and calls sched_ready. CLAIMED_AWAKE: it won, and need not.
+typedef enum Claimed { CLAIM_LOST, CLAIMED, CLAIMED_AWAKE } Claimed;
+Claimed sched_claim(G *gp, Claim by);
+// For a deadline or a cancellation: wins and readies gp, or does nothing.
 void sched_claim_and_ready(G *gp, Claim by);
+
+// --- goroutines that wait for descriptors; poll.c ------------------------------------------------
+
+// The running G is about to park until the poller tells it something, and has gone on. In between
+// somebody polls.
+void sched_poll_waits(void);
+void sched_poll_waited(void);
 
 // --- blocking calls, the world, numbers ---------------------------------------------------------
 
@@ -369,6 +450,14 @@ M *sched_ms(void);
 // The monitor's thread; 0: there is none yet. It holds no pointers of the program.
 int sched_monitor_tid(void);
 
+// Starts a thread of the runtime's that inherits nothing from a thread which the program may have
+// changed. 0, -EAGAIN, -ENOMEM.  Blocks: M.
+int sched_thread_start(void (*fn)(void *arg), void *arg);
+
+// Sets how many threads there may be of our own, and returns how many there might. The process dies
+// of one more, or at once if there are more.
+uint32_t sched_set_max_threads(uint32_t n);
+
 // One more thread that works for the layers above and never calls in of itself, so that nobody
 // waits for it. While they are busy they may make something runnable, and nobody is dead for sure.
 // Who says that they are busy is awake; who says that they are idle may be one of them.  Locks:
@@ -398,6 +487,8 @@ G *sched_all_first(void);
 struct go_stats;
 void sched_stats(struct go_stats *st);
 int sched_run_main(int (*fn)(void *), void *arg);
+// The same on the calling thread: fn begins locked to it, by one lock of that kind.
+int sched_run_here(int (*fn)(void *), void *arg, ThreadLock kind);
 
 // Some P's earliest timer is due at `when`: wakes the sleeper if it would sleep longer. Called by
 // timer after it has published P.timer_when.

@@ -34,11 +34,14 @@ typedef struct Sched {
 	uint32_t n_midle;
 	P *pidle;
 	uint32_t n_threads;      // Ms of our own making that live, the monitor not among them
+	uint32_t max_threads;    // how many there may be, the monitor among them
 	uint64_t threads_made;
 	int32_t stop_wait;       // Ps that have not stopped yet
 	M *sleeper;              // the idle M that sleeps until the next timer
+	ATOMIC(M *) poller;      // the M that sleeps in the poller, or is just leaving it; all read
 	ATOMIC(M *) all_m;       // every M ever made; all read
 	M *m_free;               // records of ended threads
+	uint32_t n_locked_idle;  // Ms with locked_idle or lent_spoilt
 
 	// Read by everyone, written under sched.lock or as stated.
 	ATOMIC_U32 globq_n CACHE_ALIGNED; // length of globq
@@ -46,7 +49,15 @@ typedef struct Sched {
 	ATOMIC_U32 n_spinning;   // Ms looking for work; see find.c
 	ATOMIC_U32 stopping;     // the world is to stop
 	ATOMIC_I64 sleep_until;  // when the sleeper wakes; 0: there is none
+	ATOMIC_U32 polled;       // Gs that wait for descriptors; count, and dekker in poll.c
+	ATOMIC_U32 polling;      // 1 while somebody polls without waiting
+	ATOMIC_I64 poll_last;    // when somebody did
+	ATOMIC_U32 brisk;        // 1 while the monitor looks once a millisecond at least
+	ATOMIC_U32 brisk_wanted; // somebody wants it to; a hint
 	ATOMIC_U32 thread_wanted; // a thread could not be made; the monitor tries again
+	bool refused;             // sched.lock: that has happened
+	uint32_t n_lent_over;     // sched.lock: lent Ms that are on their way back to the program
+	uint32_t being_born;      // sched.lock: threads in births, or which the monitor now makes
 	ATOMIC_U32 dead_suspect;  // all sleep, but the kernel counts a thread we do not know
 	ATOMIC_U32 monitor_asleep;
 	ATOMIC_U32 n_run_main;    // threads that wait in go_run
@@ -60,6 +71,9 @@ typedef struct Sched {
 	ATOMIC_U64 spawned_no_p; // goroutines started by threads without a P
 	Note stop_note;
 	Note monitor_note;
+	ATOMIC(Birth *) births;  // sched.lock writes: threads the monitor shall make
+	ATOMIC_U32 monitor_pauses; // 1 while the monitor sleeps on pause_note: who takes it wakes
+	Note pause_note;
 	ATOMIC(int) monitor_tid;
 	ATOMIC_U32 n_helpers;    // count: threads of sched_helper_made
 	ATOMIC_U32 helpers_busy; // 1 between sched_helpers_busy and sched_helpers_idle
@@ -88,16 +102,34 @@ void p_run_safe_point(P *pp); // what sched_for_each_p left for pp, if anything
 void sched_run(M *mp); // the scheduler of an M, on its own stack, until the M ends
 void sched_wait_for_p(G *gp, void (*after)(void *)); // the running G has lost its P
 
+// locked.c
+G *find_locked(M *mp);              // find_runnable for an M with a locked G
+void locked_hand_over(M *mp, G *gp); // mp has found the locked G of another M
+M *locked_give_vacant(P *pp); // sched.lock held; whom to wake, or NULL
+void locked_ready(G *gp);           // Grunnable
+void locked_yields(void *gp);       // after: the running G goes to the end of the queue
+void locked_lost_p(void *gp);       // after: the running G has lost its P
+void locked_ends(M *mp);            // mp's locked G is about to end
+void m_ends(M *mp);                 // mp leaves for good. Its P goes to others
+
+// lent.c
+void lent_ends(M *mp);   // mp's thread shall have its own again
+void lent_leaves(M *mp); // it does. Its P goes to others
+void lent_spoilt(M *mp); // mp has no P, and a G has ended locked: nothing more runs there
+
 // find.c
 G *find_runnable(M *mp); // NULL: this M shall end
 void sched_wake(void);   // one more spinning M if a P is idle and none is spinning
 void stop_spinning(M *mp);
+void m_attend(M *mp);    // mp has a P that wants attention; may lose it
+void p_run_timers(P *pp);
 bool work_anywhere(ProcSnapshot procs); // in any P's queue, or the global one
 
 // queue.c
 void globq_put(G *gp);             // sched.lock held
 void globq_put_list(GList *l);     // sched.lock held
 uint32_t globq_take(P *pp, uint32_t max, G **first); // sched.lock held
+G *globq_take_locked(void);        // sched.lock held
 void glist_append(GList *l, GList *tail);
 void p_put_tail(P *pp, G *gp);
 G *p_refill(P *pp);
@@ -169,12 +201,42 @@ bool thread_reserve(void);  // at least one M exists. Blocks: M, while threads a
 bool thread_retry(P *pp);   // thread_start by a new thread; for the monitor, on thread_wanted
 bool m_stop(M *mp, int64_t deadline);    // sleeps in the idle list; false: this M shall end
 bool m_rest(M *mp, Note *n, int64_t deadline); // note_sleep, resting
+// The same with fn(arg, deadline) in its place.
+typedef bool RestFn(void *arg, int64_t deadline);
+bool m_rest_in(M *mp, RestFn *fn, void *arg, int64_t deadline);
+void m_wake(M *mp);         // whom the caller has taken out of the idle list
 int64_t first_timer(void);               // over all Ps
 M *m_attach(void);          // a thread of the program
 void foreign_parks(G *gp);  // a thread is about to park
 void foreign_wakes(G *gp);  // called by its waker
 void threads_init(void);
+void births_serve(void);    // makes the threads that were asked for. Runs on: the monitor
 void foreign_sleeps(G *gp); // it can be woken now, and sleeps with no deadline
+
+// poll.c
+enum { POLL_MAX = 64 }; // descriptors at a time
+
+typedef struct PollSleep {
+	M *mp;
+	int n;
+	OsReady ready[POLL_MAX]; // n
+} PollSleep;
+bool poll_sleep(void *sleep, int64_t deadline); // for m_rest_in: true when the M was woken
+void poll_left(M *mp, PollSleep *s);            // the M is awake, out of the idle list
+// A goroutine waits for a descriptor, and nobody sleeps in the poller.
+static inline bool
+poll_unminded(void)
+{
+	// order: dekker with sched_poll_waits (poll.c, O1), fenced by the caller
+	return load_rlx(&sched.polled) != 0 && load_rlx(&sched.poller) == NULL;
+}
+bool poll_now(void); // whether somebody was made ready
+void poll_overdue(P *pp, int64_t now); // for the monitor: whether pp has polled by when it would
+// For the monitor: whether its next pause shall be a millisecond at most. *left is its own.
+bool be_brisk(uint32_t *left);
+// start.c
+void sched_main_begins(G *gp); // a main goroutine, not yet runnable
+void sched_main_ended(void);   // and back on the thread that waited for it
 
 // g.c
 void g_retire(void *gp);    // after(): a dead G's record and stack go back
@@ -187,7 +249,8 @@ void g_thread_done(G *gp);
 
 // sysmon.c
 int monitor_start(void);
-void monitor_wake(void);
+void monitor_wake(void);     // from a sleep without work; sched.lock held
+void monitor_hurry(void);    // from a pause between looks
 
 // Work was put where others find it: sched_wake, if somebody is idle.
 static inline void

@@ -20,6 +20,15 @@ void up_deadline_arm(Deadline *d, G *gp, int64_t when);
 // After it returns d is not touched again.
 void up_deadline_disarm(Deadline *d);
 
+// What has become ready of all that goroutines wait for: at most max, 0 at the deadline (GO_POLL:
+// do not wait, INT64_MAX: for ever), and when the bell rings: then *rung is true. Only who waits
+// hushes it. Stack: g0.  Blocks: M.  Locks: none held.  Answered by net.
+int up_poll_wait(OsReady *ready, int max, int64_t deadline, bool *rung);
+// The goroutines that this lets go on, for sched_ready_list. Locks: none held.  Answered by net.
+void up_poll_take(const OsReady *ready, int n, GList *l);
+// Ends the wait of who is in up_poll_wait, or the next one. Stack: any.  Answered by net.
+void up_poll_ring(void);
+
 // A G ends, on its own stack, still able to park: destroy its goroutine-local values, see that it
 // leaves no scope open, and tell its scope. Answered by scope.
 void up_g_ends(G *gp);

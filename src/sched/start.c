@@ -8,6 +8,7 @@ Sched sched = {
 	.gfree_lock = MUTEX_INIT(gfree),
 	.allg_lock = MUTEX_INIT(allg),
 	.id_gen = ATOMIC_INIT(1), // which the first main goroutine gets, as in Go
+	.max_threads = MAX_THREADS,
 };
 
 // --- starting ---------------------------------------------------------------------------------
@@ -119,7 +120,7 @@ regain_p(M *mp)
 		p_acquire(mp, pp);
 	mutex_unlock(&sched.lock);
 	if (pp == NULL)
-		sched_wait_for_p(mp->curg, wait_for_p);
+		sched_wait_for_p(mp->curg, mp->locked_g == NULL ? wait_for_p : locked_lost_p);
 }
 
 int
@@ -144,8 +145,23 @@ sched_enter_slow(void)
 		return sched_m()->curg;
 	}
 	G *gp = mp->curg;
-	if (!lease_enter_slow(&mp->lease))
+	switch (lease_enter_slow(&mp->lease)) {
+	case LEASE_LOST:
 		regain_p(mp);
+		break;
+	case LEASE_WANTED:
+		if (unlikely(gp->pinned)) { // it was inside, and stays; at its next entry, then
+			lease_ask(&mp->lease);
+			break;
+		}
+		if (mp->p != NULL && mp->locked_g != NULL)
+			store_rlx(&mp->p->attention, 1); // order: own; sched_enter_locked, T2
+		if (mp->p != NULL)
+			sched_gosched();
+		break;
+	case LEASE_KEPT:
+		break;
+	}
 	return gp;
 }
 
@@ -199,6 +215,22 @@ ready_main(void *gp)
 	sched_ready(gp);
 }
 
+void
+sched_main_begins(G *gp)
+{
+	if (xchg_rlx(&first_main, 0) != 0) // order: count
+		gp->id = 1;
+	add_rlx(&sched.n_run_main, 1); // order: count
+}
+
+void
+sched_main_ended(void)
+{
+	sub_rlx(&sched.n_run_main, 1); // order: count
+	if (load_rlx(&base_dying) != 0) // order: hint
+		base_hold_still(); // or the end of main would cut the text of a panic off
+}
+
 int
 sched_run_main(int (*fn)(void *), void *arg)
 {
@@ -211,13 +243,9 @@ sched_run_main(int (*fn)(void *), void *arg)
 	G *gp = sched_spawn_held(main_body, &mn, 0, NULL);
 	if (gp == NULL)
 		return GO_ENOMEM;
-	if (xchg_rlx(&first_main, 0) != 0) // order: count
-		gp->id = 1;
-	add_rlx(&sched.n_run_main, 1); // order: count
+	sched_main_begins(gp);
 	sched_park(WAIT_run_main, ready_main, gp);
-	sub_rlx(&sched.n_run_main, 1); // order: count
-	if (load_rlx(&base_dying) != 0) // order: hint
-		base_hold_still(); // or the end of main would cut the text of a panic off
+	sched_main_ended();
 	return mn.result;
 }
 

@@ -67,8 +67,10 @@ static inline void
 prepare(M *mp, G *gp)
 {
 	sched_note_queued(gp, false);
+	assert(gp->locked ? gp == mp->locked_g : mp->locked_g == NULL); // T1 in locked.c
 	store_rlx(&gp->m, mp);          // order: hint
 	mp->curg = gp;
+	arch_set_stack_limit(gp->split ? (uintptr_t)gp->stack.lo + STACK_RESERVE_BYTES : 0);
 	store_rlx(&gp->status, Grunning); // order: dekker with sched_scan_begin, O2
 	fence_light();
 	if (unlikely(load_acq(&gp->scan) != 0)) // order: observe <- sched_scan_end
@@ -89,7 +91,7 @@ leave_cpu(G *gp, GStatus st, void (*after)(void *), void *arg)
 	mp->after = after;
 	mp->after_arg = arg;
 	G *next = likely(pp != NULL) ? take_local(pp) : NULL;
-	if (next != NULL)
+	if (likely(next != NULL))
 		prepare(mp, next);
 	else
 		mp->curg = NULL;
@@ -108,11 +110,15 @@ void
 sched_run(M *mp)
 {
 	for (;;) {
-		G *gp = find_runnable(mp);
+		G *gp = likely(mp->locked_g == NULL) ? find_runnable(mp) : find_locked(mp);
 		if (gp == NULL)
 			return;
 		if (mp->spinning)
 			stop_spinning(mp);
+		if (unlikely(gp->locked) && gp != mp->locked_g) {
+			locked_hand_over(mp, gp);
+			continue;
+		}
 		prepare(mp, gp);
 		fiber_switch(mp, NULL, gp, false, begin);
 		finish_switch();
@@ -151,11 +157,19 @@ sched_park(WaitReason why, void (*after)(void *), void *arg)
 }
 
 void
-sched_park_uncounted(WaitReason why, void (*after)(void *), void *arg)
+sched_count_self(bool counts)
 {
-	own_add(&sched_m()->p->ended, 1);
-	sched_park(why, after, arg);
-	own_add(&sched_m()->p->ended, (uint64_t)-1);
+	own_add(&sched_m()->p->ended, counts ? (uint64_t)-1 : 1);
+}
+
+void
+sched_count_held(bool counts)
+{
+	P *pp = sched_m()->p;
+	if (pp != NULL)
+		sched_count_self(counts);
+	else
+		add_rlx(&sched.spawned_no_p, counts ? 1 : (uint64_t)-1); // order: count
 }
 
 void
@@ -189,14 +203,9 @@ make_runnable(G *gp)
 	sched_note_queued(gp, true);
 }
 
-void
-sched_ready(G *gp)
+static inline __attribute__((always_inline)) void
+ready_usual(G *gp)
 {
-	if (unlikely(gp->thread)) {
-		foreign_wakes(gp);
-		note_wake(&gp->note);
-		return;
-	}
 	make_runnable(gp);
 	M *mp = sched_m();
 	P *pp = mp != NULL ? mp->p : NULL;
@@ -210,15 +219,38 @@ sched_ready(G *gp)
 	sched_wake_after_put();
 }
 
+static COLD void
+ready_oddly(G *gp)
+{
+	if (gp->thread) {
+		foreign_wakes(gp);
+		note_wake(&gp->note);
+	} else if (gp->locked) {
+		make_runnable(gp);
+		locked_ready(gp);
+	} else {
+		ready_usual(gp);
+	}
+}
+
 void
-sched_ready_list(GList *l)
+sched_ready(G *gp)
+{
+	if (unlikely(gp->odd != 0))
+		ready_oddly(gp);
+	else
+		ready_usual(gp);
+}
+
+void
+sched_put_list(GList *l)
 {
 	GList rest = {0};
 	M *mp = sched_m();
 	P *pp = mp != NULL ? mp->p : NULL;
 	for (G *gp; (gp = glist_pop(l)) != NULL;) {
-		if (gp->thread) {
-			sched_ready(gp);
+		if (unlikely(gp->odd != 0)) {
+			ready_oddly(gp);
 			continue;
 		}
 		make_runnable(gp);
@@ -229,6 +261,12 @@ sched_ready_list(GList *l)
 	}
 	if (rest.n != 0)
 		put_global(&rest);
+}
+
+void
+sched_ready_list(GList *l)
+{
+	sched_put_list(l);
 	sched_wake_after_put();
 }
 
@@ -249,14 +287,23 @@ requeue(void *v)
 	sched_wake_after_put();
 }
 
+static COLD void
+yield_oddly(G *gp)
+{
+	if (gp->thread)
+		os_yield();
+	else
+		leave_cpu(gp, Grunnable, gp->locked ? locked_yields : requeue, gp);
+}
+
 void
 sched_gosched(void)
 {
 	M *mp = sched_m();
 	G *gp = mp->curg;
 	P *pp = mp->p;
-	if (gp->thread) {
-		os_yield();
+	if (unlikely(gp->odd != 0)) {
+		yield_oddly(gp);
 		return;
 	}
 	// Alone, with nobody asking: stay. The scheduler still gets its look at the clock and the
@@ -278,15 +325,21 @@ renew(void *v)
 	G *gp = v;
 	fiber_reset(gp);
 	gp->sp = NULL;
-	gp->onces = NULL;
+	gp->defers = NULL;
+	gp->panics = NULL;
+	gp->panics_on_fault = false;
 	store_rel(&gp->status, Grunnable); // order: publish -> sched_scan_begin, O1
 	requeue(gp);
 }
 
 static COLD NORETURN void
-end_to_begin_again(G *gp)
+end_oddly(G *gp)
 {
-	leave_cpu(gp, Gdead, renew, gp);
+	if (gp->locked)
+		locked_ends(sched_m());
+	if (!gp->begins_again)
+		own_add(&sched_m()->p->ended, 1);
+	leave_cpu(gp, Gdead, gp->begins_again ? renew : g_retire, gp);
 	__builtin_unreachable();
 }
 
@@ -295,8 +348,8 @@ end(G *gp)
 {
 	if (unlikely(gp->scope != NULL || gp->locals != NULL || gp->open_scopes != 0))
 		up_g_ends(gp);
-	if (unlikely(gp->begins_again))
-		end_to_begin_again(gp);
+	if (unlikely(gp->odd != 0))
+		end_oddly(gp);
 	P *pp = sched_m()->p;
 	own_add(&pp->ended, 1);
 	leave_cpu(gp, Gdead, g_retire, gp);

@@ -3,7 +3,11 @@
 // looks after what nobody else may be awake for.
 //
 // It sleeps 20 us between looks while there is something to take, longer and longer (to 10 ms)
-// while there is not, and without a limit while every P is idle: an idle process makes no wake-ups.
+// while there is not, and without a limit when no P has run since the look before: an idle process
+// makes no wake-ups. One whose Ps are idle for a moment only, again and again, as a server's that
+// waits for its peers, pays for none either: the sleep without a limit is for who means it.
+//
+// It also makes threads for those that must not make them themselves (births in thread.c), at once.
 //
 // Whether an M in user code blocks or computes is told by its CPU time: a thread whose CPU clock
 // stands still between two looks does not run, and then its state in /proc tells whether it sleeps
@@ -17,8 +21,10 @@ enum {
 	LOOK_MIN_NS = 20 * 1000,
 	LOOK_MAX_NS = 10 * 1000 * 1000,
 	LOOK_WAITING_NS = 1000 * 1000, // the longest while some queue is not empty
-	EAGER_LOOKS = 50,              // this many vain looks at LOOK_MIN_NS, then doubling
+	LOOK_IDLE_NS = 1000 * 1000,    // the first one while every P is idle
+	EAGER_LOOKS = 16,              // this many vain looks at LOOK_MIN_NS, then doubling
 	SLICE_NS = 10 * 1000 * 1000,
+	POLL_LATE_NS = 10 * 1000 * 1000,
 	SCAVENGE_NS = 1000 * 1000 * 1000,
 	STAMP_S = 20,
 	LOST_NS = 10 * 1000 * 1000,
@@ -37,6 +43,8 @@ typedef struct QueueWatch {
 
 typedef struct Monitor {
 	uint32_t vain;         // looks in a row that took nothing
+	bool idle;             // at the last look no P ran, after so many switches:
+	uint64_t idle_ticks;
 	uint32_t dead_looks;   // how often check_dead was asked again
 	int64_t next_dead_look;
 	int64_t retry_ns;      // between tries to get a thread
@@ -44,6 +52,7 @@ typedef struct Monitor {
 	int64_t next_scavenge;
 	uint32_t scavenges_left; // before it sleeps without a limit
 	int64_t next_stamp;      // of waits
+	uint32_t brisk_left;     // looks for which sched.brisk stays without being wanted
 	bool stamped;            // when every P was idle, after so many switches:
 	uint64_t stamped_ticks;
 	QueueWatch global;       // see watch_conservation
@@ -74,20 +83,53 @@ all_idle(uint64_t *ticks)
 	return true;
 }
 
-// Nothing to watch: no P runs. Sleeps until one does.
-static void
-sleep_while_idle(Monitor *mon)
+// Ends a pause, not a sleep without work.  Locks: none.  Stack: any.
+void
+monitor_hurry(void)
 {
-	uint64_t ticks = 0;
+	fence_seq(); // order: dekker with monitor_pause: births stored, then monitor_pauses read
+	if (load_rlx(&sched.monitor_pauses) != 0 && // order: dekker with monitor_pause
+	    xchg_acq(&sched.monitor_pauses, 0) != 0) // order: claim, observe <- monitor_pause
+		note_wake(&sched.pause_note);
+}
+
+static void
+monitor_pause(int64_t ns)
+{
+	note_clear(&sched.pause_note);
+	store_rel(&sched.monitor_pauses, 1); // order: publish -> monitor_hurry: the note is clear
+	fence_seq(); // order: dekker with monitor_hurry: monitor_pauses stored, then births read
+	if (load_rlx(&sched.births) == NULL &&
+	    note_sleep(&sched.pause_note, base_deadline(os_nanotime(), ns)))
+		return;
+	if (xchg_rlx(&sched.monitor_pauses, 0) == 0) // order: claim, no data rides on it
+		note_sleep(&sched.pause_note, INT64_MAX); // who was faster is about to ring
+}
+
+// Whether to sleep until a P runs. Then monitor_wake will be told of it.
+static bool
+shall_sleep(Monitor *mon, uint64_t *ticks)
+{
 	mutex_lock(&sched.lock);
-	bool idle = all_idle(&ticks) && load_rlx(&sched.stopping) == 0 && // order: sched.lock
-		    load_rlx(&sched.thread_wanted) == 0;
-	if (idle) {
+	bool idle = all_idle(ticks) && load_rlx(&sched.stopping) == 0 && // order: sched.lock
+		    load_rlx(&sched.thread_wanted) == 0 && load_rlx(&sched.births) == NULL;
+	bool still = idle && mon->idle && mon->idle_ticks == *ticks;
+	if (still) {
 		store_rlx(&sched.monitor_asleep, 1); // order: own, under sched.lock
 		note_clear(&sched.monitor_note);
 	}
 	mutex_unlock(&sched.lock);
-	if (!idle) {
+	mon->idle = idle;
+	mon->idle_ticks = *ticks;
+	return still;
+}
+
+// Nothing to watch: no P has run for a while. Sleeps until one does.
+static void
+sleep_while_idle(Monitor *mon)
+{
+	uint64_t ticks = 0;
+	if (!shall_sleep(mon, &ticks)) {
 		mon->scavenges_left = SCAVENGES_IDLE;
 		return;
 	}
@@ -115,20 +157,36 @@ sleep_while_idle(Monitor *mon)
 static void
 pause_between_looks(Monitor *mon, bool waiting)
 {
-	int64_t ns = LOOK_MIN_NS;
+	int64_t ns = mon->idle ? LOOK_IDLE_NS : LOOK_MIN_NS;
 	if (mon->vain > EAGER_LOOKS) {
 		uint32_t doublings = mon->vain - EAGER_LOOKS;
-		ns = doublings < 9 ? (int64_t)LOOK_MIN_NS << doublings : LOOK_MAX_NS;
+		int64_t longer = doublings < 9 ? (int64_t)LOOK_MIN_NS << doublings : LOOK_MAX_NS;
+		ns = longer > ns ? longer : ns;
 		if (waiting && ns > LOOK_WAITING_NS)
 			ns = LOOK_WAITING_NS;
 	}
-	os_sleep(ns);
+	if (be_brisk(&mon->brisk_left) && ns > LOOK_WAITING_NS)
+		ns = LOOK_WAITING_NS;
+	monitor_pause(ns);
 }
 
 static bool
 timer_due(P *pp, int64_t now)
 {
 	return load_acq(&pp->timer_when) <= now; // order: observe <- timers
+}
+
+// Whether m, whose CPU clock stands still at cpu, sleeps. What merely waits for a processor would
+// have to run first: so it is asked once.
+static bool
+sleeps(M *m, int tid, int64_t cpu)
+{
+	if (cpu > 0 && m->cpu_awake == cpu) // a clock that cannot be read says nothing
+		return false;
+	if (!os_thread_runnable(tid))
+		return true;
+	m->cpu_awake = cpu;
+	return false;
 }
 
 // Whether pp's M, at the same switch since seen_when, should lose it.
@@ -139,10 +197,11 @@ shall_lose(P *pp, M *m, int64_t now, bool waiting)
 	int64_t cpu = os_thread_cpu_ns(tid);
 	int64_t before = load_rlx(&m->cpu_seen); // order: own, the monitor's
 	store_rlx(&m->cpu_seen, cpu);
-	bool blocked = load_rlx(&m->lease.state) == LEASE_LOOSE || // order: hint
-		       (cpu == before && !os_thread_runnable(tid));
 	bool long_since = now - pp->seen_when >= SLICE_NS;
-	return blocked ? waiting || long_since : waiting && long_since;
+	if (waiting == long_since)
+		return waiting; // blocked or not
+	return load_rlx(&m->lease.state) == LEASE_LOOSE || // order: hint
+	       (cpu == before && sleeps(m, tid, cpu));
 }
 
 static bool
@@ -183,6 +242,7 @@ look_at(P *pp, int64_t now, bool waiting)
 		return false;
 	if (load_rlx(&m->lease.inrt) != 0) { // order: hint; it switches, or waits in the runtime
 		store_rel(&pp->attention, 1); // order: hint
+		lease_ask(&m->lease);
 		return false;
 	}
 	return retake(pp, m);
@@ -320,6 +380,15 @@ watch_conservation(Monitor *mon, ProcSnapshot procs, int64_t now)
 	}
 }
 
+// Nobody was idle for so long that descriptors were looked at.
+static void
+poll_for_all(int64_t now)
+{
+	if (load_rlx(&sched.polled) != 0 &&                   // order: hint
+	    now - load_rlx(&sched.poll_last) >= POLL_LATE_NS) // order: hint
+		(void)poll_now();
+}
+
 static void
 monitor_main(void *unused)
 {
@@ -336,16 +405,21 @@ monitor_main(void *unused)
 	bool waiting = false;
 	for (;;) {
 		pause_between_looks(&mon, waiting);
+		births_serve();
 		sleep_while_idle(&mon);
+		births_serve();
 		int64_t now = os_nanotime();
 		ProcSnapshot procs = sched_procs();
 		waiting = work_waits(procs);
 		bool took = false;
-		for (uint32_t i = 0; i < procs.n; i++)
+		for (uint32_t i = 0; i < procs.n; i++) {
+			poll_overdue(procs.p[i], now);
 			took |= look_at(procs.p[i], now, waiting);
+		}
 		mon.vain = took ? 0 : mon.vain + 1;
 		if (load_rlx(&sched.n_pidle) != 0 && first_timer() <= now) // order: hint
 			sched_wake();
+		poll_for_all(now);
 		watch_conservation(&mon, procs, now);
 		try_threads_again(&mon, now);
 		look_for_dead(&mon, now);

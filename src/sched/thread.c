@@ -11,7 +11,7 @@
 // M idles meanwhile, and the Ms there are run everything.
 //
 // The sleeper: one idle M minds the timers of all Ps. It sleeps until the earliest is due; an
-// earlier one wakes it.
+// earlier one wakes it. Another one, or the same, minds the descriptors: poll.c.
 // Order:  O1  dekker: sched_timer_moved has P.timer_when stored, light fence, reads sleep_until;
 //             the sleeper stores sleep_until, or who makes a P idle stores n_pidle; heavy fence;
 //             reads every P.timer_when again.
@@ -50,6 +50,9 @@ record_get(void)
 static void
 record_put(M *mp)
 {
+	mp->locked_g = NULL;
+	mp->locks[LOCK_EXTERNAL] = mp->locks[LOCK_INTERNAL] = 0;
+	mp->ends = false;
 	mutex_lock(&sched.lock);
 	mp->link = sched.m_free;
 	sched.m_free = mp;
@@ -65,6 +68,7 @@ settle(M *mp)
 	store_rel(&mp->tid, os_thread_id()); // order: publish -> gc, monitor
 	mp->errno_addr = os_errno_addr();
 	mp->signal_stack = up_thread_starts();
+	os_signal_unblock_faults();
 	fiber_thread(mp);
 	lease_renew(&mp->lease);
 	store_rlx(&mp->lease.inrt, 1); // order: own, nobody has heard of us yet
@@ -76,6 +80,7 @@ unsettle(M *mp)
 {
 	store_rel(&mp->tid, 0); // order: publish -> gc: what follows may be another thread's
 	arch_tls_set_m(NULL);
+	arch_set_stack_limit(0); // destructors of keys may be code that looks at it
 	up_thread_ends(mp->signal_stack);
 	mp->signal_stack = NULL;
 }
@@ -98,58 +103,202 @@ thread_main(void *v)
 	record_put(mp);
 }
 
-static void
-tell_thread_limit(const void *unused)
+// mp's locked G has ended: the thread returns to libc, which calls the destructors of the program's
+// keys. One of the program's waits until it is given back.
+void
+m_ends(M *mp)
 {
-	(void)unused;
+	if (mp->p != NULL)
+		p_hand_off(p_release(mp));
+	if (load_rlx(&mp->lent) != LENT_NOT) { // order: own
+		lent_spoilt(mp);
+		return;
+	}
+	mutex_lock(&sched.lock);
+	sched.n_threads--;
+	check_dead();
+	mutex_unlock(&sched.lock);
+}
+
+// --- births -----------------------------------------------------------------------------------
+
+// Whether a thread that the caller makes inherits nothing but what the process had when we were
+// started. Threads without an M are the monitor and the collector's. The locks of an M whose
+// locked G has ended stay counted until its thread is gone.
+static bool
+clean(void)
+{
+	M *mp = sched_m();
+	return mp == NULL || (!mp->foreign && mp->locks[LOCK_EXTERNAL] == 0 &&
+			      mp->locks[LOCK_INTERNAL] == 0);
+}
+
+// The monitor makes it, in its turn; b is its own from here on until it is made.
+static void
+birth_ask(Birth *b)
+{
+	mutex_lock(&sched.lock);
+	Birth *first = load_rlx(&sched.births); // order: own, under sched.lock
+	b->next = first;
+	store_rlx(&sched.births, b); // order: published by monitor_hurry's fence
+	sched.being_born++;
+	monitor_wake();
+	mutex_unlock(&sched.lock);
+	monitor_hurry();
+}
+
+static Birth *
+births_take(void)
+{
+	mutex_lock(&sched.lock);
+	Birth *all = load_rlx(&sched.births); // order: own, under sched.lock
+	store_rlx(&sched.births, NULL);       // order: own, under sched.lock
+	mutex_unlock(&sched.lock);
+	return all;
+}
+
+static void
+birth_over(void)
+{
+	mutex_lock(&sched.lock);
+	sched.being_born--;
+	mutex_unlock(&sched.lock);
+}
+
+static void unborn(M *mp);
+
+void
+births_serve(void)
+{
+	if (load_rlx(&sched.births) == NULL) // order: hint, whoever asks wakes us
+		return;
+	for (Birth *next, *b = births_take(); b != NULL; b = next) {
+		next = b->next;
+		Note *done = b->done;
+		M *mp = b->arg; // unless somebody waits; b may be reused when its thread runs
+		int err = b->start(b->fn, b->arg);
+		if (done != NULL) {
+			b->err = err;
+			note_wake(done);
+		} else if (err != 0) {
+			unborn(mp);
+		}
+		birth_over();
+	}
+}
+
+static int
+start_clean(void (*fn)(void *), void *arg, StartFn *start)
+{
+	if (clean())
+		return start(fn, arg);
+	Note done = {0};
+	Birth b = {fn, arg, start, 0, &done, NULL};
+	birth_ask(&b);
+	note_sleep(&done, INT64_MAX);
+	return b.err;
+}
+
+int
+sched_thread_start(void (*fn)(void *arg), void *arg)
+{
+	return start_clean(fn, arg, os_thread_start);
+}
+
+static void
+lose_thread(void)
+{
+	mutex_lock(&sched.lock);
+	sched.n_threads--;
+	sched.threads_made--;
+	mutex_unlock(&sched.lock);
+}
+
+static void
+tell_thread_limit(const void *limit)
+{
 	print_str("runtime: program exceeds ");
-	print_u64(MAX_THREADS);
+	print_u64(*(const uint32_t *)limit);
 	print_str("-thread limit\n");
 }
 
-// pp cannot get a thread: it idles, and its work waits for all, until the monitor gets one.
+uint32_t
+sched_set_max_threads(uint32_t n)
+{
+	mutex_lock(&sched.lock);
+	uint32_t old = sched.max_threads;
+	sched.max_threads = n;
+	bool room = sched.n_threads < n; // the monitor is one too
+	mutex_unlock(&sched.lock);
+	if (!room)
+		fatal_after(tell_thread_limit, &n, "thread exhaustion");
+	return old;
+}
+
+// pp cannot get a thread: a locked G that waits for a P has it, or it idles, and its work waits for
+// all, until the monitor gets one.
 static COLD void
 do_without(P *pp, bool spinning)
 {
+	M *to = NULL;
 	p_empty(pp);
 	mutex_lock(&sched.lock);
 	if (spinning)
 		sub_rlx(&sched.n_spinning, 1); // order: the monitor stands for us
+	sched.refused = true;
 	store_rlx(&sched.thread_wanted, 1);    // order: hint, under sched.lock
 	if (load_rlx(&sched.stopping) != 0)    // order: own, under sched.lock
 		world_p_stopped(pp);
-	else
+	else if ((to = locked_give_vacant(pp)) == NULL)
 		pidle_put(pp);
-	p_run_safe_point(pp); // nobody else would
+	if (to == NULL)
+		p_run_safe_point(pp); // nobody else would
 	monitor_wake();
 	mutex_unlock(&sched.lock);
+	if (to != NULL)
+		note_wake(&to->park);
+}
+
+// mp's thread cannot be had.
+static COLD void
+unborn(M *mp)
+{
+	P *pp = mp->next_p;
+	bool spinning = mp->spinning;
+	mp->spinning = false;
+	mp->next_p = NULL;
+	record_put(mp);
+	lose_thread();
+	do_without(pp, spinning);
 }
 
 static bool
-thread_new(P *pp, bool spinning, int (*start)(void (*fn)(void *), void *arg))
+thread_new(P *pp, bool spinning, StartFn *start, bool waits)
 {
 	mutex_lock(&sched.lock);
-	bool room = sched.n_threads + 1 < MAX_THREADS; // the monitor is one too
+	uint32_t limit = sched.max_threads;
+	bool room = sched.n_threads + 1 < limit; // the monitor is one too
 	sched.n_threads++;
 	sched.threads_made++;
 	mutex_unlock(&sched.lock);
 	if (!room)
-		fatal_after(tell_thread_limit, NULL, "thread exhaustion");
+		fatal_after(tell_thread_limit, &limit, "thread exhaustion");
 	M *mp = record_get();
 	if (mp != NULL) {
 		mp->foreign = false;
 		mp->spinning = spinning;
 		mp->next_p = pp;
-		if (start(thread_main, mp) == 0)
+		if (!waits && !clean()) {
+			mp->birth = (Birth){thread_main, mp, start, 0, NULL, NULL};
+			birth_ask(&mp->birth);
+			return true; // or it will idle
+		}
+		if (start_clean(thread_main, mp, start) == 0)
 			return true;
-		mp->spinning = false;
-		mp->next_p = NULL;
-		record_put(mp);
+		unborn(mp);
+		return false;
 	}
-	mutex_lock(&sched.lock);
-	sched.n_threads--;
-	sched.threads_made--;
-	mutex_unlock(&sched.lock);
+	lose_thread();
 	do_without(pp, spinning);
 	return false;
 }
@@ -166,18 +315,18 @@ thread_start(P *pp, bool spinning)
 		return false;
 	}
 	if (mp == NULL)
-		return thread_new(pp, spinning, os_thread_start);
+		return thread_new(pp, spinning, os_thread_start, false);
 	mp->spinning = spinning;
 	mp->next_p = pp;
 	add_rlx(&sched.wakeups, 1); // order: count
-	note_wake(&mp->park);
+	m_wake(mp);
 	return true;
 }
 
 bool
 thread_retry(P *pp)
 {
-	return thread_new(pp, false, os_thread_start);
+	return thread_new(pp, false, os_thread_start, false);
 }
 
 bool
@@ -188,7 +337,7 @@ thread_reserve(void)
 	if (pp != NULL)
 		store_rlx(&pp->status, Prunning); // order: own
 	mutex_unlock(&sched.lock);
-	return pp == NULL || thread_new(pp, false, os_thread_start_patient);
+	return pp == NULL || thread_new(pp, false, os_thread_start_patient, true);
 }
 
 // --- resting ----------------------------------------------------------------------------------
@@ -223,18 +372,30 @@ wait_for_release(void)
 // What the callers keep in registers is on this frame before anyone may look: in kept, or where the
 // compiler has saved what it needed itself, which may lie below kept.
 NOINLINE bool
-m_rest(M *mp, Note *n, int64_t deadline)
+m_rest_in(M *mp, RestFn *fn, void *arg, int64_t deadline)
 {
 	uint64_t kept[ARCH_KEPT_WORDS];
 	arch_kept(kept);
 	mp->rest_sp = arch_sp();
 	store_rel(&mp->resting, 1); // order: publish -> gc, after rest_sp
-	bool woken = note_sleep(n, deadline);
+	bool woken = fn(arg, deadline);
 	store_rlx(&mp->resting, 0); // order: dekker with sched_rest_hold, O3
 	fence_light();
 	if (unlikely(load_acq(&sched.rest_held) != 0)) // order: observe <- sched_rest_release
 		wait_for_release();
 	return woken;
+}
+
+static bool
+rest_on_note(void *n, int64_t deadline)
+{
+	return note_sleep(n, deadline);
+}
+
+bool
+m_rest(M *mp, Note *n, int64_t deadline)
+{
+	return m_rest_in(mp, rest_on_note, n, deadline);
 }
 
 // --- sleeping ---------------------------------------------------------------------------------
@@ -252,18 +413,27 @@ first_timer(void)
 	return first;
 }
 
-// Into the idle list; as the sleeper when there is a deadline and no sleeper yet.
-static bool
+enum { MINDS_TIMERS = 1, MINDS_DESCRIPTORS = 2 };
+
+// Into the idle list; as the sleeper when there is a deadline and no sleeper yet, and into the
+// poller when somebody waits for a descriptor and nobody is there.
+static uint32_t
 lie_down(M *mp, int64_t deadline)
 {
-	bool minds = false;
+	uint32_t minds = 0;
 	mutex_lock(&sched.lock);
 	note_clear(&mp->park);
 	midle_put(mp);
 	if (deadline != INT64_MAX && sched.sleeper == NULL) {
 		sched.sleeper = mp;
 		store_rlx(&sched.sleep_until, deadline); // order: dekker, O1
-		minds = true;
+		minds |= MINDS_TIMERS;
+	}
+	// order: own, under the lock, dekker with sched_poll_waits (poll.c, O1), and observe <- it
+	if (load_acq(&sched.polled) != 0 && load_rlx(&sched.poller) == NULL) {
+		store_rlx(&sched.poller, mp); // order: own, under the lock
+		mp->polls = true;
+		minds |= MINDS_DESCRIPTORS;
 	}
 	check_dead();
 	mutex_unlock(&sched.lock);
@@ -286,34 +456,76 @@ get_up(M *mp, bool ends)
 	return ours;
 }
 
+// Until when, for an M that minds this much.
+static int64_t
+rest_until(const M *mp, uint32_t minds, int64_t deadline)
+{
+	uint32_t lent = load_rlx(&mp->lent); // order: own, or under sched.lock, in lie_down
+	if (lent == LENT_OVER)
+		return 0;
+	if (minds == 0)
+		return lent != LENT_NOT
+			       ? INT64_MAX
+			       : base_deadline(os_nanotime(), IDLE_EXIT_MS * GO_MSEC);
+	if ((minds & MINDS_TIMERS) == 0)
+		return INT64_MAX;
+	fence_heavy(); // order: dekker with sched_timer_moved, O1
+	int64_t first = first_timer();
+	return first < deadline ? first : deadline;
+}
+
+// For who wakes an M that he has taken out of the idle list: until then it goes nowhere.
+void
+m_wake(M *mp)
+{
+	bool polls = mp->polls;
+	note_wake(&mp->park);
+	if (polls)
+		up_poll_ring();
+}
+
+// Sleeps. False: the M is to end.
+static bool
+sleep_minding(M *mp, uint32_t minds, int64_t deadline, PollSleep *s)
+{
+	s->mp = mp;
+	s->n = 0;
+	bool polls = (minds & MINDS_DESCRIPTORS) != 0;
+	bool woken = polls ? m_rest_in(mp, poll_sleep, s, deadline)
+			   : m_rest(mp, &mp->park, deadline);
+	if (woken)
+		return true;
+	bool stays = minds != 0 || load_rlx(&mp->lent) != LENT_NOT; // order: own
+	if (get_up(mp, !stays))
+		return stays;
+	m_rest(mp, &mp->park, INT64_MAX);
+	return true;
+}
+
 bool
 m_stop(M *mp, int64_t deadline)
 {
-	bool minds = lie_down(mp, deadline);
-	if (minds) {
-		fence_heavy(); // order: dekker with sched_timer_moved, O1
-		int64_t first = first_timer();
-		if (first < deadline)
-			deadline = first;
-	} else {
-		deadline = base_deadline(os_nanotime(), IDLE_EXIT_MS * GO_MSEC);
-	}
-	if (!m_rest(mp, &mp->park, deadline)) {
-		if (get_up(mp, !minds))
-			return minds;
-		m_rest(mp, &mp->park, INT64_MAX);
-	}
+	PollSleep s;
+	uint32_t minds = lie_down(mp, deadline);
+	if (!sleep_minding(mp, minds, rest_until(mp, minds, deadline), &s))
+		return false;
 	P *pp = mp->next_p;
 	mp->next_p = NULL;
 	if (pp != NULL)
 		p_acquire(mp, pp);
+	if ((minds & MINDS_DESCRIPTORS) != 0)
+		poll_left(mp, &s);
 	return true;
 }
 
 void
 sched_timer_moved(int64_t when)
 {
-	fence_light(); // order: dekker with m_stop, O1: timer_when stored, then sleep_until read
+	M *mp = sched_m();
+	if (mp != NULL && mp->p != NULL)
+		fence_light(); // order: dekker with m_stop, O1: timer_when stored, sleep_until read
+	else
+		fence_seq(); // order: the same, and with fence_idle, O3 of find.c
 	int64_t until = load_rlx(&sched.sleep_until);
 	if (until == 0) {
 		if (load_rlx(&sched.n_pidle) != 0) // order: hint; busy Ps look at their own timers
@@ -323,12 +535,12 @@ sched_timer_moved(int64_t when)
 	if (when >= until)
 		return;
 	mutex_lock(&sched.lock);
-	M *mp = sched.sleeper;
+	mp = sched.sleeper;
 	if (mp != NULL)
 		midle_remove(mp);
 	mutex_unlock(&sched.lock);
 	if (mp != NULL)
-		note_wake(&mp->park);
+		m_wake(mp);
 }
 
 // --- threads of the program -------------------------------------------------------------------

@@ -11,6 +11,7 @@
 //   W1  Whoever moves the claim away from OPEN readies the G, once. Who moves it away from PREPARED
 //       does not: the parking M finds it and readies the G itself.
 //   W2  Peers claim only under the lock that the park gives up, so they find OPEN or a later state.
+//       Those that have no such lock (net) take what they find, with sched_claim.
 //   W3  A deadline is disarmed before its Wait leaves the stack; a canceller claims under its
 //       scope's lock, and a stale claim could only cancel a later wait of the same cancelled scope.
 // Order:  O1  dekker between a wait's begin (PREPARED stored, then the scope's flag read) and a
@@ -139,18 +140,23 @@ sched_claim_peer(G *gp)
 	return cas_ar(&gp->claim, &seen, CLAIM_PEER); // order: claim, W2
 }
 
-void
-sched_claim_and_ready(G *gp, Claim by)
+Claimed
+sched_claim(G *gp, Claim by)
 {
 	uint32_t seen = load_rlx(&gp->claim); // order: hint, claimed below
 	while (seen == CLAIM_PREPARED || seen == CLAIM_OPEN) {
 		uint32_t was = seen;
-		if (cas_ar(&gp->claim, &seen, by)) { // order: claim, W1
-			if (was == CLAIM_OPEN)
-				sched_ready(gp);
-			return;
-		}
+		if (cas_ar(&gp->claim, &seen, by)) // order: claim, W1
+			return was == CLAIM_OPEN ? CLAIMED : CLAIMED_AWAKE;
 	}
+	return CLAIM_LOST;
+}
+
+void
+sched_claim_and_ready(G *gp, Claim by)
+{
+	if (sched_claim(gp, by) == CLAIMED)
+		sched_ready(gp);
 }
 
 // A thread of the program has no timer of ours: it sleeps with its deadline and then claims its own

@@ -44,6 +44,7 @@ struct Scope {
 	Scope *next;         // outer's lock
 	Scope *prev;         // outer's lock
 	Timer deadline;
+	Defer abandoned; // opener: should it not come to wait
 };
 static_assert(sizeof(Scope) <= sizeof(go_scope), "a scope fits into its place");
 static_assert(_Alignof(Scope) <= _Alignof(go_scope), "a scope fits into its place");
@@ -210,12 +211,26 @@ scope_canceled(const G *gp)
 
 // --- opening and waiting ------------------------------------------------------------------------
 
+// A panic or go_exit leaves the block of s: its children shall end, and are waited for.
+// Stack: user.  Runs on: the opener.
+static void
+abandon(void *v)
+{
+	sched_enter();
+	scope_cancel(v);
+	(void)scope_wait(v);
+	sched_leave();
+}
+
 void
 scope_open(Scope *s, int64_t deadline)
 {
+	static const DeferKind plain;
 	G *gp = sched_g();
 	*s = (Scope){.opener = gp, .outer = gp->scope};
 	gp->open_scopes++;
+	s->abandoned = (Defer){.kind = &plain, .fn = abandon, .arg = s};
+	defer_push(gp, &s->abandoned);
 	mutex_init(&s->lock, RANK_scope);
 	init_plain(&s->refs, 1);
 	timer_init(&s->deadline, deadline_fire);
@@ -248,6 +263,8 @@ scope_wait(Scope *s)
 		fatal("scope: wait for a closed scope");
 	if (!close_at_once(s))
 		sched_park(WAIT_scope_wait, opener_unref, s);
+	if (s->abandoned.fn != NULL)
+		defer_remove(s->opener, &s->abandoned);
 	timer_stop(&s->deadline);
 	if (s->outer != NULL)
 		unlink_inner(s->outer, s);

@@ -30,6 +30,7 @@ typedef struct Held {
 } Held;
 
 static __thread Held held_locks;
+ATOMIC_BOOL lockrank_frozen;
 
 static const char *const rank_names[] = {
 #define RANK(name) #name,
@@ -101,6 +102,8 @@ void
 lockrank_acquire(Mutex *m)
 {
 	Held *h = held_here();
+	while (unlikely(load_rlx(&lockrank_frozen))) // order: hint
+		os_sleep(INT64_MAX / 2);
 	for (uint32_t i = 0; i < h->n; i++)
 		if (unlikely(!in_order(&h->entries[i], m)))
 			out_of_order(&h->entries[i], m);

@@ -52,6 +52,13 @@ announce(Note *n)
 	return announced;
 }
 
+// Locks: none.  Stack: any.
+bool
+note_woken(Note *n)
+{
+	return load_acq(&n->key) == NOTE_WOKEN; // O1  order: observe <- note_wake
+}
+
 // The deadline has come: true when that is how the sleep ends, false when the waker was faster.
 static bool
 withdraw(Note *n)

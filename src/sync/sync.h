@@ -42,6 +42,8 @@ static inline void lockrank_release(Mutex *m) { (void)m; }
 #define assert_held(m) assert(load_rlx(&(m)->held) == 1) // order: own, checked by its holder
 void lockrank_acquire(Mutex *m);
 void lockrank_release(Mutex *m);
+// For tests: from here on somebody has each lock and never gives it up.
+extern ATOMIC_BOOL lockrank_frozen;
 #endif
 
 // Blocks: M.  Stack: any, no signal handler.  Allocates: no.
@@ -86,5 +88,7 @@ void note_clear(Note *n);
 void note_wake(Note *n); // wakes the sleeper, or lets its coming sleep return at once
 // Sleeps until woken or the deadline; true when woken. Blocks: M.
 bool note_sleep(Note *n, int64_t deadline);
+// For a sleeper that sleeps elsewhere: whether it was woken. Then this is its note_sleep.
+bool note_woken(Note *n);
 
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Threads of the program may do everything a goroutine may, from their first call to their end.
 #include <pthread.h>
+#include <signal.h>
 
 #include "goroutines.h"
 
@@ -256,4 +257,198 @@ test_foreign_thread_calls_late_behind_ours(void)
 	go_id();
 	expect_eq(pthread_key_create(&late_key, call_in_a_round), 0);
 	run_late(LAST_ROUND - 1);
+}
+
+// --- many, and short ----------------------------------------------------------------------------
+
+// Thousands come and go, each for one call, while some always are about.
+static void *
+make_short_ones(void *unused)
+{
+	pthread_t t;
+	for (long i = 0; i < test_scale(500); i++) {
+		expect(pthread_create(&t, NULL, nothing_much, NULL) == 0);
+		expect_eq(pthread_join(t, NULL), 0);
+	}
+	return unused;
+}
+
+static void
+take_all(void *sum)
+{
+	char byte;
+	while (go_chan_recv(chan_in, &byte, GO_NEVER) == 0)
+		count_add(sum);
+}
+
+void
+test_foreign_threads_by_thousands(void)
+{
+	static Count taken;
+	go_stats st;
+	chan_in = go_chan_new(1, 10);
+	expect_eq(go_spawn(take_all, &taken), 0);
+	run_threads(8, make_short_ones, NULL);
+	until(count_of(&taken) == 8 * test_scale(500));
+	go_chan_close(chan_in);
+	go_stats_read(&st);
+	expect_eq(st.threads_foreign, 1);
+}
+
+// --- calls within calls -------------------------------------------------------------------------
+
+typedef struct Nest {
+	go_once once[6];
+	int depth;
+	go_chan *there, *back;
+} Nest;
+
+static void answer_nest(void *n);
+
+static void
+ask_nest(Nest *n)
+{
+	long v = n->depth;
+	expect_eq(go_chan_send(n->there, &v, GO_NEVER), 0);
+	expect_eq(go_chan_recv(n->back, &v, GO_NEVER), 0);
+	expect_eq(v, n->depth + 100);
+}
+
+// Called by the runtime, calls the runtime, which calls this one again.
+static void
+nest(void *arg)
+{
+	Nest *n = arg;
+	uint64_t id = go_id();
+	ask_nest(n);
+	if (++n->depth < 6)
+		go_once_do(&n->once[n->depth], nest, n);
+	n->depth--;
+	ask_nest(n);
+	expect_eq(go_id(), id);
+}
+
+static int
+nest_main(void *n)
+{
+	go_once_do(&((Nest *)n)->once[0], nest, n);
+	go_unlock_os_thread();
+	ask_nest(n);
+	return 0;
+}
+
+static void
+answer_nest(void *arg)
+{
+	long v;
+	go_chan *there = ((Nest *)arg)->there, *back = ((Nest *)arg)->back;
+	while (go_chan_recv(there, &v, GO_NEVER) == 0) {
+		v += 100;
+		expect_eq(go_chan_send(back, &v, GO_NEVER), 0);
+	}
+	go_chan_free(there);
+	go_chan_free(back);
+}
+
+static void
+nest_with(void (*run)(Nest *n))
+{
+	Nest n = {.there = go_chan_new(sizeof(long), 0), .back = go_chan_new(sizeof(long), 0)};
+	expect_eq(go_spawn(answer_nest, &n), 0);
+	run(&n);
+	go_chan_close(n.there);
+}
+
+static void
+run_plain(Nest *n)
+{
+	go_once_do(&n->once[0], nest, n);
+}
+
+static void
+run_here(Nest *n)
+{
+	expect_eq(go_run_here(nest_main, n), 0);
+}
+
+static void *
+nest_on_thread(void *unused)
+{
+	for (int i = 0; i < 20; i++) {
+		nest_with(run_plain);
+		nest_with(run_here); // and goroutines on the thread in between
+	}
+	return unused;
+}
+
+void
+test_foreign_calls_within_calls(void)
+{
+	go_gomaxprocs(2);
+	run_threads(4, nest_on_thread, NULL);
+	nest_on_thread(NULL);
+}
+
+// --- signals ------------------------------------------------------------------------------------
+
+static Count signals_seen;
+static atomic_bool signals_stop;
+
+static void
+see_signal(int unused)
+{
+	(void)unused;
+	count_add(&signals_seen);
+}
+
+// First calls and all later ones are interrupted, at any place.
+static void *
+talk_among_signals(void *arg)
+{
+	go_chan **c = arg;
+	for (long i = 0; i < 30; i++) {
+		long v = i;
+		expect_eq(go_chan_send(c[0], &v, GO_NEVER), 0);
+		expect_eq(go_chan_recv(c[1], &v, GO_NEVER), 0);
+		expect_eq(go_chan_recv(c[2], &v, go_in(20 * GO_USEC)), GO_ETIMEDOUT);
+	}
+	return NULL;
+}
+
+static void
+answer_among_signals(void *arg)
+{
+	long v;
+	go_chan *in = ((go_chan **)arg)[0], *out = ((go_chan **)arg)[1];
+	while (go_chan_recv(in, &v, GO_NEVER) == 0)
+		expect_eq(go_chan_send(out, &v, GO_NEVER), 0);
+}
+
+static void *
+send_signals(void *unused)
+{
+	while (!atomic_load(&signals_stop)) {
+		expect_eq(kill(getpid(), SIGUSR1), 0);
+		usleep(200);
+	}
+	return unused;
+}
+
+void
+test_foreign_threads_among_signals(void)
+{
+	pthread_t t;
+	static go_chan *c[3];
+	struct sigaction sa = {.sa_handler = see_signal}; // on the thread's stack, no restart
+	expect_eq(sigaction(SIGUSR1, &sa, NULL), 0);
+	for (int i = 0; i < 3; i++)
+		c[i] = go_chan_new(sizeof(long), 0);
+	expect_eq(go_spawn(answer_among_signals, c), 0);
+	expect(pthread_create(&t, NULL, send_signals, NULL) == 0);
+	for (int i = 0; i < 10; i++)
+		run_threads(8, talk_among_signals, c);
+	until(count_of(&signals_seen) >= 20);
+	atomic_store(&signals_stop, true);
+	expect_eq(pthread_join(t, NULL), 0);
+	go_chan_close(c[0]);
 }

@@ -311,7 +311,7 @@ GO_TEST(go_exit_ends_goroutine, 0)
 // --- ids and names ----------------------------------------------------------------------------
 
 enum { IDS_MAX = 1 << 20 };
-static _Atomic unsigned char id_seen[IDS_MAX];
+static _Atomic unsigned char *id_seen; // of IDS_MAX
 
 static void
 mark_id(void *unused)
@@ -339,6 +339,7 @@ spawn_marks(void *unused)
 GO_TEST(go_id_never_used_twice, 0)
 {
 	pthread_t threads[4];
+	id_seen = test_pages(IDS_MAX);
 	mark_id(NULL);
 	for (int i = 0; i < 4; i++)
 		expect(pthread_create(&threads[i], NULL, spawn_marks, NULL) == 0);

@@ -570,6 +570,26 @@ test_heap_begins_with_large(void)
 }
 
 // Goroutines and threads, while the number of Ps changes.
+static atomic_bool had_a_turn;
+
+static void
+have_a_turn(void *unused)
+{
+	(void)unused;
+	atomic_store(&had_a_turn, true);
+}
+
+// Who collects in a loop is always in the runtime, where no P is taken from him.
+GO_TEST(heap_collects_and_yields, 1)
+{
+	for (int i = 0; i < 20; i++) {
+		atomic_store(&had_a_turn, false);
+		expect_eq(go_spawn(have_a_turn, NULL), 0);
+		while (!atomic_load(&had_a_turn))
+			go_gc();
+	}
+}
+
 GO_TEST(heap_of_all, 2)
 {
 	pthread_t t[3];

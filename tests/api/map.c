@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // undergo/map.h: what each macro and function promises, for a program that sees the header alone.
+#include <fenv.h>
 #include <math.h>
 #include <pthread.h>
 #include <undergo/map.h>
@@ -19,6 +20,7 @@ typedef GO_MAP(const char *, int) Ages;
 typedef GO_MAP(go_bytes, char) Marks;
 typedef GO_MAP(uint64_t, uint64_t *) Pointers;
 typedef GO_MAP(double, int) Roots;
+typedef GO_MAP(long double, int) Longs;
 typedef GO_MAP(struct place, struct room) Rooms;
 typedef GO_MAP(unsigned char, short) Small;
 
@@ -180,6 +182,7 @@ GO_TEST(map_floating_point, 1)
 	go_map_put(r, -0.0, 2);
 	expect_eq(go_map_len(r), 1);
 	expect_eq(go_map_get(r, 0.0), 2);
+	go_map_each(r, it) expect(signbit(*it.key)); // the last one that was assigned
 	for (int i = 0; i < 3000; i++)
 		go_map_put(r, (double)NAN, i);
 	expect_eq(go_map_len(r), 3001);
@@ -195,6 +198,52 @@ GO_TEST(map_floating_point, 1)
 	expect(n == 3000 && sum == 3000L * 2999 / 2);
 	go_map_clear(r);
 	expect_eq(go_map_len(r), 0);
+}
+
+// As numbers, whatever lies where a long double has none.
+static __attribute__((noinline)) void
+put_long(Longs *m, long double key, int fill, int value)
+{
+	long double k;
+	memset(&k, fill, sizeof(k));
+	memcpy(&k, &key, __LDBL_MANT_DIG__ == 64 ? 10 : sizeof(k));
+	*(int *)go_map_raw_assign(GO_MAP_TYPE_OF(*m), m->map, &k) = value;
+}
+
+GO_TEST(map_long_double, 1)
+{
+	Longs m;
+	expect_eq(go_map_init(m, 0), 0);
+	for (int fill = 0; fill < 8; fill++) {
+		put_long(&m, 0.1L, fill, fill);
+		put_long(&m, fill % 2 != 0 ? 0.0L : -0.0L, fill, fill);
+		put_long(&m, 0.1L + __LDBL_EPSILON__, fill, -fill);
+		put_long(&m, (long double)NAN, 0, fill);
+	}
+	expect_eq(go_map_len(m), 3 + 8);
+	expect_eq(go_map_get(m, 0.1L), 7);
+	expect_eq(go_map_get(m, 0.0L), 7);
+	expect(!go_map_has(m, (long double)NAN));
+#if __LDBL_MANT_DIG__ == 64
+	// The same number twice: with the exponent of the smallest numbers, and with none.
+	static const unsigned char ways[2][16] = {{[7] = 0x80, [8] = 1}, {[7] = 0x80}};
+	const go_map_type *t = GO_MAP_TYPE_OF(m);
+	*(int *)go_map_raw_assign(t, m.map, ways[0]) = 55;
+	int *again = go_map_raw_get(t, m.map, ways[1]);
+	expect(again != NULL && *again == 55);
+#endif
+}
+
+// -0 plus 0 is -0 when results are rounded down.
+GO_TEST(map_long_double_rounded_down, 1)
+{
+	Longs m;
+	expect_eq(go_map_init(m, 0), 0);
+	go_map_put(m, 0.0L, 5);
+	expect_eq(fesetround(FE_DOWNWARD), 0);
+	int got = go_map_get(m, -0.0L);
+	expect_eq(fesetround(FE_TONEAREST), 0);
+	expect_eq(got, 5);
 }
 
 // NaNs are met once each while the map grows, too, and while most of it is deleted.
@@ -317,6 +366,26 @@ GO_TEST(map_order_is_random, 1)
 		expect(first[i]);
 }
 
+// So it is in a large one: most iterations begin at an entry of their own.
+GO_TEST(map_order_is_random_in_large_ones, 1)
+{
+	enum { ENTRIES = 5000, TIMES = 300 };
+	static bool first[ENTRIES];
+	Prices p;
+	int different = 0;
+	expect_eq(go_map_init(p, 0), 0);
+	for (int i = 0; i < ENTRIES; i++)
+		go_map_put(p, i, i);
+	for (int i = 0; i < TIMES; i++) {
+		go_map_each (p, it) {
+			different += !first[*it.key];
+			first[*it.key] = true;
+			break;
+		}
+	}
+	expect(different > TIMES / 2);
+}
+
 // As Go programs do.
 GO_TEST(map_delete_while_iterating, 1)
 {
@@ -361,15 +430,38 @@ GO_TEST(map_shrinks, 1)
 		expect(go_map_get(p, i) == i);
 }
 
+// What is looked up may lie in the map itself, and the table go while it grows.
+GO_TEST(map_key_in_the_map, 1)
+{
+	typedef struct Triple {
+		uint32_t a, b, c;
+	} Triple;
+	GO_MAP(Triple, Triple) next;
+	expect_eq(go_map_init(next, 0), 0);
+	go_map_put(next, ((Triple){0, 0, 0}), ((Triple){1, 2, 3}));
+	for (uint32_t i = 1; i < 5000; i++) {
+		const Triple *from = go_map_find(next, ((Triple){i - 1, 2 * (i - 1), 3 * (i - 1)}));
+		Triple *to = go_map_raw_assign(GO_MAP_TYPE_OF(next), next.map, from);
+		*to = (Triple){i + 1, 2 * (i + 1), 3 * (i + 1)};
+	}
+	expect_eq(go_map_len(next), 5000);
+	for (uint32_t i = 0; i < 5000; i++)
+		expect_eq(go_map_get(next, ((Triple){i, 2 * i, 3 * i})).b, 2 * (i + 1));
+}
+
 // --- keys with functions -------------------------------------------------------------------------
 
-static int leave; // calls of the functions until one ends its goroutine
+static int leave;  // calls of the functions until one ends its goroutine
+static bool panics; // or panics
 
 static void
 may_leave(void)
 {
-	if (leave > 0 && --leave == 0)
-		go_exit();
+	if (leave == 0 || --leave != 0)
+		return;
+	if (panics)
+		go_panic_text("of a key");
+	go_exit();
 }
 
 static uint64_t
@@ -429,14 +521,19 @@ static void
 change_on_its_own(Task *t)
 {
 	go_scope s;
-	go_scope_open(&s, GO_NEVER);
-	expect_eq(go_scope_spawn(&s, change_apart, t), 0);
-	(void)go_scope_wait(&s);
+	if (panics) {
+		expect(go_panicked(go_protect(change, t)) == !t->ended);
+	} else {
+		go_scope_open(&s, GO_NEVER);
+		expect_eq(go_scope_spawn(&s, change_apart, t), 0);
+		(void)go_scope_wait(&s);
+	}
 	leave = 0;
 }
 
 // A key's function ends its goroutine: the map is as it was, and nobody is accused of anything.
-GO_TEST(map_functions_leave, 1)
+static void
+leave_many_times(void)
 {
 	go_map *m = go_map_raw_new(&id_type, 0);
 	uint32_t n = 0, there = 0;
@@ -465,6 +562,41 @@ GO_TEST(map_functions_leave, 1)
 	}
 	expect_eq(there, go_map_raw_len(m));
 	expect(n == 300 && there > 500);
+}
+
+// The same while deletes make tables smaller, and one out of two.
+static void
+leave_while_it_shrinks(void)
+{
+	enum { KEYS = 3000, CALLS = 200 };
+	go_map *m = go_map_raw_new(&id_type, 0);
+	uint32_t left = 0;
+	for (uint32_t key = 0; key < KEYS; key++)
+		*(uint32_t *)go_map_raw_assign(&id_type, m, &key) = key;
+	for (uint32_t key = 0; key < KEYS; key++) {
+		Task t = {m, key, true, false};
+		leave = (int)(key * 7 % CALLS);
+		change_on_its_own(&t);
+		expect_eq(go_map_raw_get(&id_type, m, &key) == NULL, t.ended);
+		left += !t.ended;
+		if (!t.ended)
+			change(&t);
+		expect_eq(go_map_raw_len(m), KEYS - 1 - key);
+	}
+	expect(left > 0);
+}
+
+GO_TEST(map_functions_leave, 1)
+{
+	leave_many_times();
+	leave_while_it_shrinks();
+}
+
+GO_TEST(map_functions_panic, 1)
+{
+	panics = true;
+	leave_many_times();
+	leave_while_it_shrinks();
 }
 
 // --- from threads --------------------------------------------------------------------------------

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// undergo/heap.h: go_heap_report, go_heap_profile.
+// undergo/heap.h: go_heap_report, go_heap_profile; undergo/runtime.h: go_cpu_profile_start, _stop.
 //
 // The profile is read back: whether it is one, whether its stacks name the functions that allocate,
 // and whether its numbers are right, exactly when every allocation is a sample, and about when few
@@ -7,7 +7,9 @@
 #include "goroutines.h"
 
 #include <fcntl.h>
+#include <time.h>
 #include <undergo/heap.h>
+#include <undergo/runtime.h>
 
 enum { FILE_BYTES = 4 << 20 };
 
@@ -18,13 +20,15 @@ typedef struct Leaf {
 
 static const go_type leaf_type = GO_TYPE(Leaf, next);
 
-static char file[FILE_BYTES + 1];
+static char *file; // of FILE_BYTES and a 0
 static size_t file_bytes;
 
 // What write() wrote.
 static void
 read_back(int (*write_it)(int fd))
 {
+	if (file == NULL)
+		file = test_pages(FILE_BYTES + 1);
 	int fd = open("/tmp", O_TMPFILE | O_RDWR, 0600);
 	expect(fd >= 0);
 	expect_eq(write_it(fd), 0);
@@ -308,6 +312,140 @@ test_profile_of_nothing(void)
 		continue;
 	expect(text_is(value_in(f.inner, 1), "alloc_objects")); // the first kind of samples
 	expect_eq(sums_of("profile_makes_leaf").made, 0);
+}
+
+// --- the CPU profile ----------------------------------------------------------------------------
+
+enum { BURN_NS = 150 * 1000 * 1000 };
+
+__attribute__((noinline)) void profile_burns(void);
+__attribute__((noinline)) void profile_burns_little(void);
+static volatile uint64_t burnt;
+
+void
+profile_burns(void)
+{
+	for (int i = 0; i < 90000; i++)
+		burnt = burnt * 3 + 1;
+}
+
+void
+profile_burns_little(void)
+{
+	for (int i = 0; i < 10000; i++)
+		burnt = burnt * 5 + 1;
+}
+
+static int64_t
+cpu_now(void)
+{
+	struct timespec ts;
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+	return ts.tv_sec * INT64_C(1000000000) + ts.tv_nsec;
+}
+
+static int
+burn(void *unused)
+{
+	(void)unused;
+	for (int64_t begun = cpu_now(); cpu_now() - begun < BURN_NS;) {
+		profile_burns();
+		profile_burns_little();
+	}
+	return 0;
+}
+
+// Samples whose stacks name the function, or all; each stands for the same time.
+static uint64_t
+cpu_samples(const char *function)
+{
+	uint64_t sum = 0, period = value_in(whole(), 12);
+	Field f, part;
+	for (Message m = whole(); next_field(&m, &f);) {
+		if (f.number != 2)
+			continue;
+		uint64_t v[2] = {0};
+		int n = 0;
+		bool named = function == NULL;
+		for (Message s = f.inner; next_field(&s, &part);) {
+			if (part.number == 1 && !named)
+				named = location_names(part.value, function);
+			if (part.number == 2 && n < 2)
+				v[n++] = part.value;
+		}
+		expect_eq(n, 2);
+		expect_eq(v[1], v[0] * period);
+		sum += named ? v[0] : 0;
+	}
+	return sum;
+}
+
+// Of some 35 samples nine in ten should be of the one, one in ten of the other.
+static void
+expect_hot(void)
+{
+	uint64_t all = cpu_samples(NULL), hot = cpu_samples("profile_burns");
+	uint64_t cold = cpu_samples("profile_burns_little");
+	expect(all >= 10);
+	expect(hot > all / 2);
+	expect(cold < hot);
+	expect(hot + cold <= all);
+}
+
+void
+test_cpu_profile_finds_what_is_hot(void)
+{
+	expect_eq(go_cpu_profile_start(0), 0);
+	expect_eq(go_run(burn, NULL), 0);
+	read_back(go_cpu_profile_stop);
+	expect_hot();
+	expect(text_is(value_in(whole(), 14), "cpu"));
+	expect_eq(value_in(whole(), 12), 10000000);
+	expect_eq(go_cpu_profile_start(500), 0); // the next one begins anew, of a thread
+	burn(NULL);
+	read_back(go_cpu_profile_stop);
+	expect_hot();
+	expect_eq(value_in(whole(), 12), 2000000);
+}
+
+void
+test_cpu_profile_errors(void)
+{
+	expect_eq(go_cpu_profile_start(-1), GO_EINVAL);
+	expect_eq(go_cpu_profile_start(1000001), GO_EINVAL);
+	expect_eq(go_cpu_profile_stop(2), GO_EINVAL);
+	expect_eq(go_cpu_profile_start(100), 0);
+	expect_eq(go_cpu_profile_start(100), GO_EBUSY);
+	expect_eq(go_cpu_profile_stop(-1), 0);
+	expect_eq(go_cpu_profile_start(100), 0);
+	burn(NULL);
+	int fd = open("/dev/full", O_WRONLY);
+	expect(fd >= 0);
+	expect_eq(go_cpu_profile_stop(fd), GO_EIO);
+	expect_eq(go_cpu_profile_stop(fd), GO_EINVAL);
+	close(fd);
+}
+
+static int
+wait_for_nothing(void *unused)
+{
+	int v;
+	(void)unused;
+	return go_chan_recv(go_chan_new(sizeof(v), 0), &v, GO_NEVER);
+}
+
+// The thread that reads samples keeps nobody from seeing a deadlock.
+DEATH(cpu_profile_and_deadlock)
+{
+	(void)go_cpu_profile_start(100);
+	go_run(wait_for_nothing, NULL);
+}
+
+void
+test_cpu_profile_sees_deadlock(void)
+{
+	expect_death(cpu_profile_and_deadlock, .status = 2,
+		     .err = "fatal error: all goroutines are asleep - deadlock!\n");
 }
 
 // --- the report ---------------------------------------------------------------------------------

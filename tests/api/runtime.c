@@ -2,6 +2,7 @@
 // The runtime as a whole: GOMAXPROCS while everything runs, numbers, memory after a peak, and that
 // an idle process is idle.
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <sched.h>
 
@@ -242,7 +243,10 @@ test_strerror_texts(void)
 {
 	expect_str(go_strerror(12345), "unknown error");
 	expect_str(go_strerror(1), "unknown error");
-	for (int code = GO_EIO; code <= 0; code++) {
+	expect_str(go_strerror(GO_ERRNO(ENOENT)), "No such file or directory");
+	expect_str(go_strerror(GO_ERRNO(4095)), "unknown error");
+	expect_str(go_strerror(INT_MIN), "unknown error");
+	for (int code = GO_EADDRESS; code <= 0; code++) {
 		expect(go_strerror(code)[0] != '\0');
 		expect(strcmp(go_strerror(code), "unknown error") != 0);
 	}

@@ -313,6 +313,7 @@ test_verify_unknown_words(void)
 void
 test_heap_mutators_verified(void)
 {
+	mutator_rounds = 200;
 	setenv("GODEBUG", "gccheckmark=1,gcwalk=1,clobberfree=1,stackpoison=1,memprofilerate=65536",
 	       1);
 	test_heap_mutators();
@@ -333,6 +334,7 @@ test_heap_mutators_fenced(void)
 void
 test_heap_mutators_every(void)
 {
+	mutator_rounds = 60; // each collection walks the heap three times
 	setenv("GODEBUG", "gcevery=997,gccheckmark=1,gcwalk=1,clobberfree=1,stackpoison=1", 1);
 	test_heap_mutators();
 }

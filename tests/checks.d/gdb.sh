@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# scripts/gdb.py: what `undergo object` says of objects in every state.
+# scripts/gdb.py: what `undergo object` says of objects in every state, and `info goroutines` and
+# `goroutine N` of a process and of a core. gdb loads it by itself from the program or the library.
 set -uo pipefail
 
 command -v gdb >/dev/null || exit 77
@@ -103,5 +104,138 @@ ask '(char *)fresh + 64' 'state  free, in hand of P '
 ask '&node' 'is not in the heap'
 ask '0' 'is not in the heap'
 godebug=allocsites=2 ask 'node' 'type   "Node", 24 bytes' 'made   go_alloc_typed' 'make at '
+
+# ---- goroutines
+
+cat >"$dir/gs.c" <<'END'
+#include <pthread.h>
+#include <undergo.h>
+#define KEEP() __asm__ volatile("")
+
+static go_mutex mutex;
+static int dies;
+
+static void
+reader(void *c)
+{
+	volatile int kept_here = 4711;
+	int v;
+	go_chan_recv(c, &v, GO_NEVER);
+	kept_here++;
+}
+
+static void
+locker(void *unused)
+{
+	(void)unused;
+	go_lock_os_thread();
+	go_mutex_lock(&mutex);
+	KEEP();
+}
+
+static void
+spinner(void *unused)
+{
+	(void)unused;
+	for (;;)
+		KEEP();
+}
+
+static void
+never_run(void *unused)
+{
+	(void)unused;
+}
+
+__attribute__((noinline)) void
+stop_here(void)
+{
+	KEEP();
+	if (dies)
+		*(volatile int *)16 = 1;
+}
+
+static int
+start(void *c)
+{
+	const go_attr named = {.name = "reads"};
+	go_mutex_lock(&mutex);
+	go_spawn_with(&named, reader, c);
+	go_spawn(locker, NULL);
+	go_sleep(20 * GO_MSEC);
+	go_spawn(spinner, NULL);
+	go_sleep(20 * GO_MSEC);
+	go_spawn(never_run, NULL);
+	stop_here();
+	KEEP();
+	return 0;
+}
+
+int
+main(int argc, char **argv)
+{
+	(void)argv;
+	dies = argc > 1;
+	go_gomaxprocs(2);
+	return go_run(start, go_chan_new(sizeof(int), 0));
+}
+END
+${CC:-gcc} -g -O1 -Iinclude "$dir/gs.c" "$UNDERGO_BUILD/libundergo.a" -o "$dir/gs-static" \
+	-pthread -ldl || exit 1
+${CC:-gcc} -g -O1 -Iinclude "$dir/gs.c" "$UNDERGO_BUILD/libundergo.so" -o "$dir/gs-shared" \
+	-Wl,-rpath,"$PWD/${UNDERGO_BUILD##"$PWD/"}" -pthread || exit 1
+
+# says WHAT REGEX...: each stands in what gdb wrote, $answer.
+says()
+{
+	local what=$1
+	shift
+	for regex; do
+		if grep -qE -- "$regex" <<<"$answer"; then
+			passed=$((passed + 1))
+		else
+			failed=$((failed + 1))
+			printf '%s: not said: %s\n%s\n' "$what" "$regex" "$answer"
+		fi
+	done
+}
+
+all_said()
+{
+	says "$1" '^[* ] 1 +running \(thread [0-9]+\) in .*, began in ' \
+		'^  [0-9]+ +go_run, thread \(thread [0-9]+\) in main at .*gs.c:' \
+		'^  [0-9]+ +"reads" chan receive in reader at .*gs.c:.*, began in reader$' \
+		'^  [0-9]+ +sync.Mutex.Lock, locked to thread in locker at .*gs.c:.*, began in' \
+		'^  [0-9]+ +running \(thread [0-9]+\) in spinner at .*gs.c:.*, began in spinner$' \
+		'^#[0-9]+ .* go_chan_recv \(' '^#[0-9]+ .* reader \(' '^#[0-9]+ .*locker \(' \
+		'^#0 .*spinner \(' '^#[0-9]+ .* main \(' '^kept_here = 4711$' '^goroutine 999 none$'
+}
+
+commands=(-ex 'info goroutines' -ex 'goroutine all bt'
+	-ex 'python reads = [g.id for g in goroutines() if g.name()]'
+	-ex 'python gdb.execute(f"goroutine {reads[0]} frame function reader")'
+	-ex 'python gdb.execute(f"goroutine {reads[0]} frame apply all -q -s info locals")'
+	-ex 'python goroutines() and print("goroutine 999", "none" if 999 not in
+		[g.id for g in goroutines()] else "there")'
+	-ex 'undergo object 0')
+for link in static shared; do
+	answer=$(timeout 60 gdb -nx -q -batch -iex 'set auto-load safe-path /' \
+		-ex 'set breakpoint pending on' -ex 'break stop_here' -ex run "${commands[@]}" \
+		-ex 'bt 1' "$dir/gs-$link" 2>&1)
+	all_said "$link, alive"
+	says "$link, alive" '^\* 1 ' '^#0  stop_here \(' \
+		'^  [0-9]+ +runnable, began in never_run$' \
+		'^goroutine [0-9]+ has not run yet; it will begin in never_run$'
+done
+
+if [ "$(cat /proc/sys/kernel/core_pattern)" != core ]; then
+	echo "cores go elsewhere here: not looked at"
+else
+	(cd "$dir" && ulimit -c unlimited && GOTRACEBACK=crash ./gs-static x) >"$dir/out" 2>&1
+	answer=$(timeout 60 gdb -nx -q -batch -iex 'set auto-load safe-path /' "${commands[@]}" \
+		-ex bt "$dir/gs-static" "$dir"/core* 2>&1)
+	all_said core
+	says core '^#[0-9]+ .* stop_here \('
+fi
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

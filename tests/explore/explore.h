@@ -44,7 +44,8 @@ struct ExploreDriver {
 	const char *name;
 	const struct ExploreTest *tests;      // ends with one without a name
 	const struct ExploreAllowed *allowed; // ends with one without a func; may be NULL
-	const char *const *sources; // mutants: only files whose path ends so; NULL: all but tests/
+	const char *const *sources; // mutants: only files whose path ends so ("file.c"), or one
+				    // function there ("file.c:name"); NULL: all but tests/
 	uint32_t cost;    // its schedules are so many times as long as others: fewer are run
 	bool mutate_self; // the driver's own operations are sites to weaken, too
 };

@@ -40,6 +40,12 @@ arch_forget(void)
 {
 }
 
+static inline void
+arch_set_stack_limit(uintptr_t limit)
+{
+	(void)limit;
+}
+
 static inline void *
 arch_tls_m(void)
 {

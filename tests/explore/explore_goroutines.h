@@ -63,9 +63,15 @@ sched_park(WaitReason why, void (*after)(void *), void *arg)
 
 // Nobody counts.
 void
-sched_park_uncounted(WaitReason why, void (*after)(void *), void *arg)
+sched_count_self(bool counts)
 {
-	sched_park(why, after, arg);
+	(void)counts;
+}
+
+void
+sched_count_held(bool counts)
+{
+	(void)counts;
 }
 
 void

@@ -58,6 +58,7 @@ typedef struct Note {
 
 void note_clear(Note *n);
 void note_wake(Note *n);
+bool note_woken(Note *n);
 bool note_sleep(Note *n, int64_t deadline);
 
 #endif

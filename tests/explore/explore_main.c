@@ -36,12 +36,18 @@ typedef struct {
 } Batch;
 
 static struct {
-	uint64_t schedules, seed, budget;
+	uint64_t schedules, seed, budget, allowed_budget;
 	int procs;
 	int only; // test index, -1: all
 	int64_t replay;
-	bool mutants, list_sites, quiet;
-} opt = {.schedules = 1000000, .seed = 1, .budget = 400000, .procs = 1, .only = -1, .replay = -1};
+	bool mutants, hunt, list_sites, quiet;
+} opt = {.schedules = 1000000,
+	 .seed = 1,
+	 .budget = 400000,
+	 .allowed_budget = 400000,
+	 .procs = 1,
+	 .only = -1,
+	 .replay = -1};
 
 static int steps_of[MAX_TESTS]; // of an average schedule, measured with a fixed few
 
@@ -257,11 +263,14 @@ typedef struct {
 	char text[120];
 } Verdict;
 
+// Whether s is in a file that a driver's table of sources names, or a function it names there.
 static bool
-ends_with(const char *s, const char *end)
+site_matches(const struct ExploreSite *s, const char *source)
 {
-	size_t n = strlen(s), m = strlen(end);
-	return n >= m && strcmp(s + n - m, end) == 0;
+	size_t bytes = strcspn(source, ":"), n = strlen(s->file);
+	if (n < bytes || memcmp(s->file + n - bytes, source, bytes) != 0)
+		return false;
+	return source[bytes] == 0 || strcmp(s->func, source + bytes + 1) == 0;
 }
 
 static bool
@@ -275,7 +284,7 @@ site_counts(const struct ExploreSite *s)
 	if (only == NULL)
 		return true;
 	for (; *only != NULL; only++)
-		if (ends_with(s->file, *only))
+		if (site_matches(s, *only))
 			return true;
 	return false;
 }
@@ -304,15 +313,14 @@ list_mutants(Mutant *list)
 	return n;
 }
 
-// Runs with one site weakened: a few schedules of each test, then more, up to the budget.
+// Looks for a schedule that fails: a few of each test, then more, up to the budget.
 static void
-try_mutant(const Mutant *m, Verdict *v)
+hunt(Verdict *v, uint64_t budget)
 {
 	int tests = test_count();
 	uint64_t done = 0, end = 0;
-	uint64_t per_test = opt.budget / (uint64_t)tests /
-			    (explore_driver.cost > 1 ? explore_driver.cost : 1);
-	m->site->drop = m->drop;
+	uint64_t per_test =
+	    budget / (uint64_t)tests / (explore_driver.cost > 1 ? explore_driver.cost : 1);
 	for (uint64_t chunk = 2000; done < per_test && !v->killed; chunk *= 4) {
 		end = done + chunk < per_test ? done + chunk : per_test;
 		for (int i = 0; i < tests && !v->killed; i++) {
@@ -329,7 +337,6 @@ try_mutant(const Mutant *m, Verdict *v)
 		}
 		done = end;
 	}
-	m->site->drop = 0;
 }
 
 static const struct ExploreAllowed *
@@ -341,6 +348,14 @@ allowed(const Mutant *m)
 		    strcmp(a->what, m->what) == 0)
 			return a;
 	return NULL;
+}
+
+static void
+try_mutant(const Mutant *m, Verdict *v)
+{
+	m->site->drop = m->drop;
+	hunt(v, allowed(m) != NULL ? opt.allowed_budget : opt.budget);
+	m->site->drop = 0;
 }
 
 // Entries of the table that speak of no site: they have outlived the code they explain.
@@ -398,6 +413,27 @@ reach_sites(void)
 	return failed;
 }
 
+// Tries all of the list; each process takes the next one. False when one died.
+static bool
+try_mutants(const Mutant *list, Verdict *verdicts, int n)
+{
+	int procs = opt.procs < n ? opt.procs : n;
+	int *next = shared(sizeof(*next));
+	pid_t pids[MAX_PROCS];
+	for (int w = 0; w < procs; w++) {
+		pids[w] = fork();
+		if (pids[w] == 0) {
+			explore_watch();
+			for (int i; (i = __atomic_fetch_add(next, 1, __ATOMIC_RELAXED)) < n;)
+				try_mutant(&list[i], &verdicts[i]);
+			_exit(0);
+		}
+	}
+	bool ok = reap(pids, procs);
+	munmap(next, sizeof(*next));
+	return ok;
+}
+
 static int
 run_mutants(void)
 {
@@ -405,19 +441,8 @@ run_mutants(void)
 	if (reach_sites() != 0)
 		return 1;
 	int n = list_mutants(list);
-	int procs = opt.procs < n ? opt.procs : n;
 	Verdict *verdicts = shared(sizeof(*verdicts) * (size_t)(n + 1));
-	pid_t pids[MAX_PROCS];
-	for (int w = 0; w < procs; w++) {
-		pids[w] = fork();
-		if (pids[w] == 0) {
-			explore_watch();
-			for (int i = w; i < n; i += procs)
-				try_mutant(&list[i], &verdicts[i]);
-			_exit(0);
-		}
-	}
-	int failed = reap(pids, procs) ? 0 : 1;
+	int failed = try_mutants(list, verdicts, n) ? 0 : 1;
 	int killed = 0, unreached = 0;
 	for (int i = 0; i < n; i++) {
 		failed += report_mutant(&list[i], &verdicts[i]);
@@ -432,6 +457,20 @@ run_mutants(void)
 	printf("     %s: %d mutants, %d killed, %d survived; %d sites with an order not reached\n",
 	       explore_driver.name, n, killed, n - killed, unreached);
 	return failed;
+}
+
+// The code under test has a bug by intent. 0 when it is noticed.
+static int
+run_hunt(void)
+{
+	Verdict v = {0};
+	hunt(&v, opt.schedules);
+	if (v.killed)
+		printf("ok   %s: %s: schedule %llu: %s\n", explore_driver.name,
+		       explore_driver.tests[v.test].name, (unsigned long long)v.at, v.text);
+	else
+		printf("FAIL %s: no schedule fails\n", explore_driver.name);
+	return !v.killed;
 }
 
 static void
@@ -474,10 +513,12 @@ usage(void)
 	    "  -w LINE    weaken the site in this line (LINE:1 acquire only, LINE:2 release only)\n"
 	    "  -j PROCS   processes (1)\n"
 	    "  -m N       schedules per mutant before it counts as surviving (400000)\n"
+	    "  -e N       and per mutant that is allowed to (400000)\n"
 	    "  -a         a heavy fence does just what membarrier does\n"
 	    "  -q         mutants: print failures only\n"
 	    "  -l         list the sites\n"
-	    "  --mutants  weaken each order of the code under test, one at a time\n",
+	    "  --mutants  weaken each order of the code under test, one at a time\n"
+	    "  --hunt     until a schedule of any test fails, as one has to\n",
 	    explore_driver.name);
 	for (int i = 0; i < test_count(); i++)
 		printf("  test %d: %s\n", i, explore_driver.tests[i].name);
@@ -502,13 +543,15 @@ parse(int argc, char **argv)
 		const char *x = i + 1 < argc ? argv[i + 1] : NULL;
 		if (strcmp(a, "--mutants") == 0)
 			opt.mutants = true;
+		else if (strcmp(a, "--hunt") == 0)
+			opt.hunt = true;
 		else if (strcmp(a, "-l") == 0)
 			opt.list_sites = true;
 		else if (strcmp(a, "-q") == 0)
 			opt.quiet = true;
 		else if (strcmp(a, "-a") == 0)
 			explore_membarrier = true;
-		else if (x == NULL || a[0] != '-' || strchr("nstrjmw", a[1]) == NULL || a[2] != 0)
+		else if (x == NULL || a[0] != '-' || strchr("nstrjmew", a[1]) == NULL || a[2] != 0)
 			return false;
 		else {
 			i++;
@@ -530,6 +573,9 @@ parse(int argc, char **argv)
 				break;
 			case 'm':
 				opt.budget = strtoull(x, NULL, 0);
+				break;
+			case 'e':
+				opt.allowed_budget = strtoull(x, NULL, 0);
 				break;
 			case 'w':
 				weaken(x);
@@ -557,5 +603,7 @@ main(int argc, char **argv)
 	}
 	if (opt.replay >= 0)
 		return replay();
+	if (opt.hunt)
+		return run_hunt();
 	return (opt.mutants ? run_mutants() : run_tests()) != 0;
 }

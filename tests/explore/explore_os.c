@@ -32,6 +32,7 @@ fatal(const char *why)
 	explore_fail("fatal: %s", why);
 }
 
+_Noreturn void panic(const char *why);
 void
 panic(const char *why)
 {

@@ -5,6 +5,9 @@
 // Thread 0 is an M in user code that makes goroutines now and then and never looks for any itself.
 // The others are Ms that look, run what they find, which may take for ever, and go to sleep. When
 // nothing moves any more there may be no work beside an idle P (F1), and the counts have to agree.
+// In the tests of descriptors thread 0 is the M of a goroutine that waits for one, then computes
+// for ever; the last thread is the world outside, which makes the descriptor ready. Then nobody may
+// sleep elsewhere beside an idle P.
 // Time stands still; deadlines come when the schedule says so, and an M that idled too long ends.
 #include "explore_arch.h"
 
@@ -13,6 +16,7 @@
 #include "sched/find.c"
 #include "sched/idle.c"
 #include "sched/lease.c"
+#include "sched/poll.c"
 #include "sched/queue.c"
 #include "sched/runq.c"
 #include "sched/thread.c"
@@ -22,7 +26,7 @@
 
 #include <string.h>
 
-enum { PS = 3, MS = 7, GS = 8, THREADS = 7, DUE = 1000 };
+enum { PS = 3, MS = 10, GS = 8, THREADS = 7, DUE = 1000 };
 
 Sched sched;
 ATOMIC_U32 sched_n_procs;
@@ -68,6 +72,73 @@ up_timers_run(P *pp, int64_t now)
 void
 monitor_wake(void)
 {
+}
+
+// --- descriptors --------------------------------------------------------------------------------
+
+enum { EVENT = 1, BELL = 2 };
+static ATOMIC_U32 pending; // in the kernel
+
+static void
+happens(uint32_t what)
+{
+	or_ar(&pending, what);
+	explore_futex_wake(&pending, 1);
+}
+
+int
+up_poll_wait(OsReady *polled, int max, int64_t deadline, bool *rung)
+{
+	(void)polled;
+	(void)max;
+	for (;;) {
+		uint32_t v = load_acq(&pending);
+		*rung = (v & BELL) != 0;
+		uint32_t hush = deadline != GO_POLL ? BELL : 0;
+		if ((v & (EVENT | hush)) != 0) {
+			if (cas_ar(&pending, &v, v & ~(EVENT | hush)))
+				return (v & EVENT) != 0;
+			continue;
+		}
+		if (deadline == GO_POLL ||
+		    explore_futex_wait(&pending, v, deadline != INT64_MAX) == EXPLORE_TIMED_OUT)
+			return 0;
+	}
+}
+
+void
+up_poll_ring(void)
+{
+	happens(BELL);
+}
+
+void
+up_poll_take(const OsReady *polled, int n, GList *l)
+{
+	(void)polled;
+	EXPLORE_CHECK(n == 1, "one descriptor");
+	glist_push(l, &gs[n_made++]);
+}
+
+void
+sched_put_list(GList *l)
+{
+	M *mp = sched_m();
+	G *gp = glist_pop(l);
+	if (mp != NULL && mp->p != NULL) {
+		p_put_tail(mp->p, gp);
+	} else {
+		mutex_lock(&sched.lock);
+		globq_put(gp);
+		mutex_unlock(&sched.lock);
+	}
+}
+
+void
+sched_ready_list(GList *l)
+{
+	sched_put_list(l);
+	sched_wake_after_put();
 }
 
 // --- Ms ---------------------------------------------------------------------------------------
@@ -153,6 +224,7 @@ begin(uint32_t procs, int with_threads)
 	n_threads = with_threads;
 	explore_thread_local(&explore_words, sizeof(explore_words));
 	memset(&sched, 0, sizeof(sched));
+	sched.max_threads = MAX_THREADS;
 	memset(&sched_n_procs, 0, sizeof(sched_n_procs));
 	memset(ps, 0, sizeof(ps));
 	memset(ms, 0, sizeof(ms));
@@ -162,6 +234,7 @@ begin(uint32_t procs, int with_threads)
 	memset(born, 0, sizeof(born));
 	memset(&never, 0, sizeof(never));
 	memset(busy, 0, sizeof(busy));
+	memset(&pending, 0, sizeof(pending));
 	n_made = 0;
 	n_ps = procs;
 	store_rlx(&sched_n_procs, procs);
@@ -309,11 +382,174 @@ hand_off(int id)
 	}
 }
 
+// The same while an M gives up the only P.
+static void
+init_last(void)
+{
+	begin(1, 3);
+	looks(0, true);
+	given[2] = &ms[2]; // of the thread, which is none of ours
+	store_rlx(&ms[2].tid, 2);
+}
+
+static void
+last(int id)
+{
+	if (id == 2) {
+		store_rel(&ps[0].timer_when, DUE);
+		sched_timer_moved(DUE);
+	} else {
+		look(id);
+	}
+}
+
 static void
 final_hand_off(void)
 {
 	EXPLORE_CHECK(load_rlx(&sched.n_pidle) == 0 || sched.sleeper != NULL,
 		      "a P is idle, and nobody minds the timer");
+}
+
+// The last thread is none that could become an M.
+static int outside;
+
+static void
+with_outside(void)
+{
+	outside = n_threads - 1;
+	given[outside] = &ms[MS - 1];
+	store_rlx(&ms[MS - 1].tid, 100);
+}
+
+static void
+init_spinner_outside(void)
+{
+	begin(2, 4);
+	looks(1, true);
+	with_outside();
+}
+
+static void
+init_idle_outside(void)
+{
+	begin(3, 7);
+	idles(1);
+	idles(2);
+	with_outside();
+}
+
+static void
+init_two_outside(void)
+{
+	begin(3, 7);
+	looks(1, false);
+	looks(2, true);
+	with_outside();
+}
+
+static void
+wait_for_descriptor(void)
+{
+	Lease *l = &ms[0].lease;
+	explore_words.m = &ms[0];
+	if (!lease_enter(l))
+		EXPLORE_CHECK(lease_enter_slow(l), "nobody revokes here");
+	sched_poll_waits();
+	lease_leave(l);
+}
+
+static void
+descriptor(int id)
+{
+	if (id == 0)
+		wait_for_descriptor();
+	else if (id == outside)
+		happens(EVENT);
+	else
+		look(id);
+}
+
+// Whoever is in the poller leaves it for the work, which may keep him.
+static void
+descriptor_and_work(int id)
+{
+	if (id == 0) {
+		wait_for_descriptor();
+		ready();
+		sched_poll_waited();
+		wait_for_descriptor();
+	} else if (id == outside) {
+		happens(EVENT);
+	} else {
+		look(id);
+	}
+}
+
+// The same while its P says that it needs nobody, and then computes: the monitor finds it out.
+static ATOMIC_U32 computes;
+
+static void
+init_alone(void)
+{
+	init_idle_outside();
+	memset(&computes, 0, sizeof(computes));
+	store_rlx(&ps[0].alone_until, 1);
+	given[outside - 1] = &ms[MS - 2];
+	store_rlx(&ms[MS - 2].tid, 101);
+}
+
+static void
+alone(int id)
+{
+	if (id == 0) {
+		wait_for_descriptor();
+		store_rel(&computes, 1);
+		explore_futex_wake(&computes, 1);
+	} else if (id == outside - 1) {
+		while (load_acq(&computes) == 0)
+			(void)explore_futex_wait(&computes, 0, false);
+		poll_overdue(&ps[0], DUE);
+	} else {
+		descriptor(id);
+	}
+}
+
+// A P relies on the monitor to look soon, and the monitor is about to look seldom.
+static bool relies, is_brisk;
+
+static void
+init_brisk(void)
+{
+	begin(1, 2);
+	ps[0].event_ns = 1;
+	store_rlx(&sched.brisk, 1);
+}
+
+static void
+brisk(int id)
+{
+	uint32_t left = 1;
+	if (id == 0)
+		relies = stays_alone(&ps[0], 1, DUE);
+	else
+		is_brisk = be_brisk(&left);
+}
+
+static void
+final_brisk(void)
+{
+	EXPLORE_CHECK(is_brisk == (load_rlx(&sched.brisk) != 0), "whether it is brisk");
+	EXPLORE_CHECK(!relies || is_brisk, "a P relies on who does not look");
+}
+
+static void final(void);
+
+static void
+final_descriptor(void)
+{
+	final();
+	EXPLORE_CHECK(load_rlx(&sched.n_pidle) == 0 || (EXPLORE_RAW(&pending) & EVENT) == 0,
+		      "a descriptor is ready beside an idle P");
 }
 
 static void
@@ -389,21 +625,62 @@ static const struct ExploreTest tests[] = {
      .init = init_hand_off,
      .thread = hand_off,
      .final = final_hand_off},
+    {.name = "a timer beside the last P",
+     .threads = 3,
+     .init = init_last,
+     .thread = last,
+     .final = final_hand_off},
+    {.name = "a descriptor",
+     .threads = 4,
+     .init = init_spinner_outside,
+     .thread = descriptor,
+     .final = final_descriptor},
+    {.name = "a descriptor, all idle",
+     .threads = 7,
+     .init = init_idle_outside,
+     .thread = descriptor,
+     .final = final_descriptor},
+    {.name = "a descriptor, and its P computes",
+     .threads = 7,
+     .init = init_alone,
+     .thread = alone,
+     .final = final_descriptor},
+    {.name = "brisk or not",
+     .threads = 2,
+     .init = init_brisk,
+     .thread = brisk,
+     .final = final_brisk},
+    {.name = "a descriptor and work",
+     .threads = 7,
+     .init = init_two_outside,
+     .thread = descriptor_and_work,
+     .final = final_descriptor},
     {.name = "rest", .threads = 3, .init = init_rest, .thread = rest, .final = final_rest},
     {0},
 };
 
-static const char *const sources[] = {"sched/find.c", "sched/idle.c", "sched/thread.c", NULL};
+static const char *const sources[] = {"sched/find.c", "sched/idle.c", "sched/poll.c",
+				      "sched/thread.c", NULL};
 
 static const struct ExploreAllowed allowed[] = {
     {"first_timer", "load_acq(&procs.p[i]->timer_when)", "acquire", "behind a timer is nothing"},
-    {"look_at_home", "load_acq(&pp->timer_when)", "acquire", "behind a timer is nothing"},
+    {"p_run_timers", "load_acq(&pp->timer_when)", "acquire", "behind a timer is nothing"},
+    {"find_runnable", "fence_light()", "fence", "no thread is lent here; x_locked needs it"},
     {"steal_from", "load_acq(&victim->timer_when)", "acquire", "behind a timer is nothing"},
-    {"m_stop", "fence_heavy()", "heavy", "go_idle has looked after its fence"},
-    {"m_stop", "fence_heavy()", "fence", "go_idle has looked after its fence"},
+    {"rest_until", "fence_heavy()", "heavy", "go_idle has looked after its fence"},
+    {"rest_until", "fence_heavy()", "fence", "go_idle has looked after its fence"},
+    {"p_hand_off", "fence_heavy()", "heavy",
+     "who sets a timer there has no P, and so a fence of his own"},
     {"p_acquire", "store_rel(&pp->m)", "release", "the Ms are made before the threads here"},
     {"p_release", "store_rel(&pp->m)", "release", "the Ms are made before the threads here"},
+    {"poll_left", "fence_seq()", "seq_cst", "who was woken spins here, and wakes another one"},
+    {"poll_left", "fence_seq()", "fence", "who was woken spins here, and wakes another one"},
+    {"sched_poll_waited", "sub_rel(&sched.polled)", "release", "check_dead is not asked here"},
     {"rob", "load_acq(&victim->m)", "acquire", "the Ms are made before the threads here"},
+    {"lie_down", "load_acq(&sched.polled)", "acquire",
+     "it observes the poller that net has made, which is a fake here"},
+    {"poll_now", "load_acq(&sched.polled)", "acquire", "the same"},
+    {"sched_poll_waits", "add_rel(&sched.polled)", "release", "the same"},
     {0},
 };
 

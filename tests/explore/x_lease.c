@@ -86,6 +86,14 @@ take_away(void)
 	lease_revoke(&lease);
 }
 
+// As the monitor does, and who stops the world.
+static void
+ask_and_take_away(void)
+{
+	lease_ask(&lease);
+	take_away();
+}
+
 static void
 one_thief(int id)
 {
@@ -123,6 +131,19 @@ monitor_and_thief(int id)
 }
 
 static void
+asked(int id)
+{
+	if (id == 0) {
+		visit();
+		visit();
+	} else if (id == 1) {
+		ask_and_take_away();
+	} else {
+		freeze();
+	}
+}
+
+static void
 loose(int id)
 {
 	if (id == 0) {
@@ -149,6 +170,7 @@ static const struct ExploreTest tests[] = {
      .init = init,
      .thread = monitor_and_thief,
      .final = final},
+    {.name = "asked", .threads = 3, .init = init, .thread = asked, .final = final},
     {.name = "loose", .threads = 3, .init = init, .thread = loose, .final = final},
     {0},
 };

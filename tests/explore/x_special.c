@@ -216,6 +216,7 @@ init(void)
 		store_rlx(&gs[i].status, Grunning);
 	}
 	runner.parked = NULL;
+	store_rlx(&runner.awake, false);
 	store_rlx(&runner.starting, 0);
 	store_rlx(&runner.g, &gs[RUNNER]);
 	wants_runs = false;
@@ -436,6 +437,7 @@ static void
 one_start(void)
 {
 	EXPLORE_CHECK(starts == 1, "not one runner");
+	EXPLORE_CHECK(runner.parked == &gs[RUNNER], "it is not born waiting"); // V4
 	explore_outcome(0);
 }
 
@@ -767,6 +769,15 @@ static const struct ExploreAllowed allowed[] = {
     {"block_add", "store_rel(&final.all)", "release",
      "it hands over all_next, a plain field of the source, which the engine does not see"},
     {"final_mark", "load_acq(&final.all)", "acquire", "the same"},
+    {"set_awake", "add_ar(&begun)", "acquire",
+     "a number for people, service_others', whom nobody plays here"},
+    {"set_awake", "add_ar(&begun)", "release", "the same"},
+    {"set_awake", "add_ar(&ended)", "acquire", "the same"},
+    {"set_awake", "add_ar(&ended)", "release", "the same"},
+    {"start", "add_ar(&begun)", "acquire", "the same"},
+    {"start", "add_ar(&begun)", "release", "the same"},
+    {"start", "add_ar(&ended)", "acquire", "the same"},
+    {"start", "add_ar(&ended)", "release", "the same"},
     {0},
 };
 

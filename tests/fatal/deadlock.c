@@ -75,7 +75,7 @@ test_deadlock_is_fatal(void)
 	expect_death(deadlock, .status = 2, .err_has = {" [select]:\n", "\nselector(...)\n"});
 	expect_death(deadlock, .status = 2,
 		     .err_has = {" [chan receive (nil chan)]:\n", "\nnil_receiver(...)\n",
-				 "\ncreated in goroutine "});
+				 "\ncreated by ", " in goroutine "});
 	expect_death(deadlock, .status = 2, .err_has = {" \"poor ?one??\" [chan receive]:\n"});
 }
 

@@ -44,14 +44,18 @@ wait_deep_in_dump(void *c)
 	KEEP_FRAME();
 }
 
+enum { DUMP_BYTES = 1 << 20 };
+
 // What go_dump wrote to a temporary file. Good until the next call.
 static char *
 read_dump(FILE *f)
 {
-	static char text[1 << 20];
+	static char *text;
+	if (text == NULL)
+		text = test_pages(DUMP_BYTES);
 	rewind(f);
-	size_t n = fread(text, 1, sizeof(text) - 1, f);
-	expect(n > 0 && n < sizeof(text) - 1);
+	size_t n = fread(text, 1, DUMP_BYTES - 1, f);
+	expect(n > 0 && n < DUMP_BYTES - 1);
 	text[n] = 0;
 	fclose(f);
 	return text;
@@ -81,7 +85,7 @@ GO_TEST(dump_shows_all, 2)
 	expect(strncmp(text, "goroutine ", 10) == 0);
 	expect_in(text, " [running]:\ngo_dump(...)\n\t");
 	expect_in(text, "dump_shows_all_main(...)\n\t");
-	expect_in(text, "\ncreated in goroutine 1\n");
+	expect_in(text, "\ncreated by dump_shows_all_main in goroutine 1\n\t");
 	expect_in(text, " [go_run, thread]:\n");
 	expect_in(text, " \"namely\" [chan receive]:\ngo_chan_recv(...)\n\t");
 	expect_in(text, "\nwait_in_dump(...)\n\t");
@@ -317,13 +321,13 @@ is_whole(const char *text, const char *end)
 // that, all is tried anew.
 GO_TEST(dump_gives_up_and_tries_again, 2)
 {
-	static char text[1 << 20];
+	char *text = test_pages(DUMP_BYTES);
 	go_chan *c = go_chan_new(sizeof(int), 0);
 	for (int i = 0; i < 20; i++)
 		go_spawn(wait_in_dump, c);
 	go_sleep(10 * GO_MSEC);
-	for (long tries = 1; !is_whole(text, text + sizeof(text) - 1); tries++) {
-		memset(text, 0, sizeof(text));
+	for (long tries = 1; !is_whole(text, text + DUMP_BYTES - 1); tries++) {
+		memset(text, 0, DUMP_BYTES);
 		fill_dump_pipe();
 		int64_t begun = go_now();
 		go_dump(dump_pipe[1]);
@@ -359,6 +363,12 @@ test_dump_from_threads(void)
 
 // --- SIGQUIT ------------------------------------------------------------------------------------
 
+static void
+say_ready(void)
+{
+	expect_eq(write(1, "ready\n", 6), 6);
+}
+
 static int
 wait_to_be_quit(void *unused)
 {
@@ -366,6 +376,7 @@ wait_to_be_quit(void *unused)
 	signal(SIGALRM, SIG_DFL);
 	go_spawn(wait_in_dump, go_chan_new(sizeof(int), 0));
 	go_spawn(spin_in_dump, NULL);
+	say_ready();
 	go_sleep(60 * GO_SEC);
 	return 0;
 }
@@ -387,6 +398,7 @@ DEATH(quit_in_a_dump)
 	while (write(fds[1], some, 1) > 0)
 		;
 	expect_eq(fcntl(fds[1], F_SETFL, 0), 0);
+	say_ready();
 	go_dump(fds[1]);
 }
 
@@ -403,17 +415,19 @@ DEATH(quit_of_its_own)
 	go_run(wait_to_be_quit, NULL);
 }
 
+#define QUIT_WHEN_READY .send = SIGQUIT, .send_after_ms = 300, .says_when = true
+
 void
 test_quit_dumps(void)
 {
-	expect_death(quit, .status = 2, .send = SIGQUIT, .send_after_ms = 500,
+	expect_death(quit, .status = 2, QUIT_WHEN_READY,
 		     .err = "SIGQUIT: quit\nPC=0x",
 		     .err_has = {" m=", " sigcode=", "\n\ngoroutine ", " [sleep]:\ngo_sleep(...)\n",
 				 "wait_to_be_quit(...)\n", " [chan receive]:\n",
 				 "wait_in_dump(...)\n"});
-	expect_death(quit_in_a_dump, .status = 2, .send = SIGQUIT, .send_after_ms = 500,
+	expect_death(quit_in_a_dump, .status = 2, QUIT_WHEN_READY,
 		     .err = "SIGQUIT: quit\nPC=0x");
-	expect_death(quit_of_its_own, .status = 9, .send = SIGQUIT, .send_after_ms = 500);
+	expect_death(quit_of_its_own, .status = 9, QUIT_WHEN_READY);
 }
 
 // --- GOTRACEBACK --------------------------------------------------------------------------------
@@ -462,10 +476,20 @@ test_gotraceback_levels(void)
 	expect_death(traced_panic, .status = 2, .env = "GOTRACEBACK=1", PANIC_TEXT,
 		     .err_has = {"close_twice_in_dump", "wait_in_dump"},
 		     .err_lacks = {"panic(...)"});
+	expect_death(traced_panic, .status = 2, .env = "GOTRACEBACK=01", PANIC_TEXT,
+		     .err_has = {"wait_in_dump"}, .err_lacks = {"panic(...)"});
 	expect_death(traced_panic, .status = 2, .env = "GOTRACEBACK=system", PANIC_TEXT,
 		     .err_has = {"panic(...)", "close_twice_in_dump", "wait_in_dump"});
 	expect_death(traced_panic, .status = 2, .env = "GOTRACEBACK=2", PANIC_TEXT,
 		     .err_has = {"panic(...)", "close_twice_in_dump", "wait_in_dump"});
+	expect_death(traced_panic, .status = 2, .env = "GOTRACEBACK=31", PANIC_TEXT,
+		     .err_has = {"panic(...)", "close_twice_in_dump", "wait_in_dump"});
+	const char *const none[] = {"GOTRACEBACK=wer", "GOTRACEBACK=-1", "GOTRACEBACK=4294967296"};
+	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
+		expect_death(traced_panic, .status = 2, .env = none[i], PANIC_TEXT,
+			     .err_lacks = {"goroutine"});
+	expect_death(traced_panic, .status = 2, .env = "GOTRACEBACK=", PANIC_TEXT,
+		     .err_has = {"close_twice_in_dump"}, .err_lacks = {"wait_in_dump"});
 	expect_death(traced_panic, .signal = SIGABRT, .env = "GOTRACEBACK=crash", PANIC_TEXT,
 		     .err_has = {"panic(...)", "close_twice_in_dump", "wait_in_dump"});
 }

@@ -214,6 +214,8 @@ test_fatal_final_and_deadlock(void)
 {
 	expect_death(final_and_deadlock, .status = 2,
 		     .err = "fatal error: all goroutines are asleep - deadlock!\n",
+		     .err_lacks = {"\"finalizers\""});
+	expect_death(final_and_deadlock, .status = 2, .env = "GOTRACEBACK=system",
 		     .err_has = {"\"finalizers\" [finalizer wait]"});
 }
 

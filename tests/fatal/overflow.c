@@ -85,7 +85,7 @@ test_overflow_elides_frames(void)
 	expect_death(overflow_default, .status = 2,
 		     .err_has = {"recurse_for_ever(...)\n", "\n...", " frames elided...\n",
 				 "recurse_for_ever(...)\n", "\noverflow(...)\n",
-				 "\ncreated in goroutine "});
+				 "\ncreated by ", " in goroutine "});
 }
 
 // A fault in the middle of malloc, with its lock held: in a page of its arena that cannot be

@@ -93,23 +93,6 @@ DEATH(scope_left_by_main)
 	go_sleep(20 * GO_SEC);
 }
 
-static void
-open_and_exit(void *arg)
-{
-	(void)arg;
-	go_scope done, left;
-	go_scope_open(&done, GO_NEVER);
-	go_scope_open(&left, go_in(GO_SEC));
-	go_scope_wait(&done);
-	go_exit();
-}
-
-DEATH(scope_left_by_exit)
-{
-	go_spawn(open_and_exit, NULL);
-	go_sleep(20 * GO_SEC);
-}
-
 // The scope around it would find the one inside on a stack that is no more.
 static int
 leave_inner_open(void *arg)
@@ -145,7 +128,6 @@ test_fatal_scope_left_open(void)
 {
 	const char *text = "fatal error: scope: end of a goroutine with an open scope\n";
 	expect_death(scope_left_by_main, .status = 2, .err = text);
-	expect_death(scope_left_by_exit, .status = 2, .err = text);
 	expect_death(scope_left_by_child, .status = 2, .err = text);
 	expect_death(scope_left_by_thread, .status = 2, .err = text);
 }

@@ -138,6 +138,29 @@ DEATH(fault_first_select)
 	printf("done\n");
 }
 
+// A table's description for the collector is refused: the map is as it was, and good later.
+DEATH(fault_first_map)
+{
+	GO_MAP(long, const char *) m;
+	const char **elem = NULL;
+	if (go_map_init(m, 0) != 0)
+		told("go_map_init");
+	for (long i = 0; i < 100; i++) {
+		elem = go_map_try_at(m, i);
+		if (elem == NULL) {
+			printf("refused %ld\n", i);
+			expect(!go_map_has(m, i));
+			elem = go_map_try_at(m, i);
+		}
+		expect(elem != NULL && *elem == NULL);
+		*elem = "there";
+		expect_eq(go_map_len(m), i + 1);
+	}
+	for (long i = 0; i < 100; i++)
+		expect(strcmp(go_map_get(m, i), "there") == 0);
+	printf("done\n");
+}
+
 DEATH(fault_first_yield)
 {
 	go_yield();
@@ -230,6 +253,24 @@ test_fault_first_calls(void)
 		}
 }
 
+// The calls before are those of starting up.
+void
+test_fault_map_layout(void)
+{
+	int refused = 0;
+	for (int n = 1; n <= 40; n++) {
+		char plan[64];
+		snprintf(plan, sizeof(plan), "alloc:%d:ENOMEM", n);
+		run_with("fault_first_map", plan);
+		if (child_lines(&end, "told: ") == 1)
+			continue;
+		expect_eq(end.status, 0);
+		expect_eq(child_lines(&end, "done"), 1);
+		refused += (int)child_lines(&end, "refused ");
+	}
+	expect(refused >= 3);
+}
+
 // One that cannot report it says so and ends.
 void
 test_fault_first_call_dies(void)
@@ -281,6 +322,75 @@ test_fault_monitor(void)
 	each_call("thread_cpu", "ESRCH", true, FOR_GOOD_TOO);
 	each_call("thread_count", "EIO", true, FOR_GOOD_TOO);
 	each_call("thread_try", "EAGAIN", false, FOR_GOOD_TOO);
+}
+
+static atomic_int yields;
+
+static void
+yield_locked(void *unused)
+{
+	(void)unused;
+	go_lock_os_thread();
+	while (atomic_fetch_add(&yields, 1) < 100)
+		go_yield();
+}
+
+static int
+yield_locked_both(void *unused)
+{
+	go_spawn(yield_locked, NULL);
+	yield_locked(unused);
+	return 0;
+}
+
+// One P, a thread for each of two goroutines that are locked to theirs, and none beside.
+DEATH(fault_all_locked)
+{
+	go_gomaxprocs(1);
+	expect_eq(go_run(yield_locked_both, NULL), 0);
+}
+
+void
+test_fault_threads_all_locked(void)
+{
+	expect_death(fault_all_locked, .status = 0, .limit_ms = 20000,
+		     .env = "UNDERGO_FAULT=thread_try:4+:EAGAIN");
+}
+
+// The same, with nobody but them to mind timers.
+static void
+sleep_locked(void *done)
+{
+	go_lock_os_thread();
+	for (int i = 0; i < 20; i++)
+		go_sleep(GO_MSEC);
+	count_add(done);
+}
+
+static int
+sleep_locked_all(void *unused)
+{
+	enum { SLEEPERS = 8 };
+	static Count done;
+	(void)unused;
+	go_lock_os_thread();
+	for (int i = 0; i < SLEEPERS; i++)
+		expect_eq(go_spawn(sleep_locked, &done), 0);
+	until(count_of(&done) != 0);
+	return 0;
+}
+
+DEATH(fault_sleeping_locked)
+{
+	go_gomaxprocs(2);
+	expect_eq(go_run(sleep_locked_all, NULL), 0);
+}
+
+void
+test_fault_threads_sleeping_locked(void)
+{
+	expect_death(fault_sleeping_locked, .status = 0, .limit_ms = 20000,
+		     .env = "UNDERGO_FAULT=thread_try:4+:EAGAIN");
 }
 
 void

@@ -4,17 +4,18 @@
  *
  * Modelled: one M that goes in and out of the runtime, now and then announcing that it will block
  * (LOOSE), and two grabbers: a thief who freezes the P, uses it and gives it back, and the monitor
- * who takes it away. The M's stores to inrt go through a store buffer of one place: they reach memory
+ * who asks for it (ASKED) and takes it away. The M's stores to inrt go through a store buffer of one place: they reach memory
  * at any later moment, or when the M makes a locked instruction, or when a grabber's heavy fence
  * (membarrier) interrupts the M. Everything else is sequentially consistent, which for the M's
  * loads and for the locked instructions of all is what x86 does; weaker processors are the schedule
  * explorer's (tests/explore/x_lease.c).
  *
- * M enters:  inrt = 1; light fence; read the state; HELD: inside. Else: REVOKING, LOOSE: CAS to HELD;
+ * M enters:  inrt = 1; light fence; read the state; HELD: inside. Else: REVOKING, LOOSE, ASKED: CAS to HELD;
  *            FROZEN: wait; REVOKED: the P is lost, get another one, state = HELD.
  * M leaves:  inrt = 0, or state = LOOSE and then inrt = 0.
- * Grab:      CAS LOOSE -> FROZEN; else CAS HELD -> REVOKING, which bears the grabber's name; heavy fence;
- *            read inrt; CAS REVOKING (of that name) -> FROZEN if it was 0, else -> HELD.
+ * Ask:       CAS HELD -> ASKED.
+ * Grab:      CAS LOOSE -> FROZEN; else CAS HELD or ASKED -> REVOKING, which bears the grabber's name; heavy fence;
+ *            read inrt; CAS REVOKING (of that name) -> FROZEN if it was 0, else -> what it was.
  *
  * Invariant: never two at once that use the P: the M inside with its lease held, a grabber that has it
  * frozen. Nobody waits for ever: the M and both grabbers end.
@@ -29,12 +30,13 @@
 #define FROZEN 1
 #define LOOSE 2
 #define REVOKED 3
+#define ASKED 4
 #ifdef UNNAMED
-#define REVOKING(who) 4
+#define REVOKING(who) 5
 #else
-#define REVOKING(who) (4 + (who))
+#define REVOKING(who) (5 + (who))
 #endif
-#define IS_REVOKING(s) ((s) >= 4)
+#define IS_REVOKING(s) ((s) >= 5)
 
 byte state = HELD;
 bit inrt;          /* in memory */
@@ -85,7 +87,7 @@ active proctype M()
 			state = HELD;
 			break
 		:: s == FROZEN -> atomic { state != FROZEN -> s = state }
-		:: s == LOOSE || IS_REVOKING(s) ->
+		:: s == LOOSE || s == ASKED || IS_REVOKING(s) ->
 			flush();
 			atomic {
 				if
@@ -108,7 +110,7 @@ inline grab(who, got)
 	got = false;
 	if
 	:: atomic { state == LOOSE -> state = FROZEN; got = true }
-	:: atomic { state == HELD -> state = REVOKING(who) };
+	:: atomic { state == HELD || state == ASKED -> was = state; state = REVOKING(who) };
 #ifndef NO_HEAVY
 		flush();
 #endif
@@ -120,26 +122,27 @@ inline grab(who, got)
 #ifdef NO_CAS
 		if
 		:: outside -> state = FROZEN; got = true
-		:: else -> state = HELD
+		:: else -> state = was
 		fi;
 #else
 		atomic {
 			if
 			:: state == REVOKING(who) && outside -> state = FROZEN; got = true
-			:: state == REVOKING(who) && !outside -> state = HELD
+			:: state == REVOKING(who) && !outside -> state = was
 			:: else
 			fi
 		};
 #endif
-		outside = false
-	:: state != LOOSE && state != HELD
+		outside = false;
+		was = 0
+	:: state != LOOSE && state != HELD && state != ASKED
 	fi
 }
 
 active proctype thief()
 {
 	bool got, outside;
-	byte n;
+	byte n, was;
 	do
 	:: n < 2 -> n++;
 		grab(1, got);
@@ -157,6 +160,13 @@ active proctype thief()
 active proctype monitor()
 {
 	bool got, outside;
+	byte was;
+	atomic {
+		if
+		:: state == HELD -> state = ASKED
+		:: else
+		fi
+	};
 	grab(2, got);
 	if
 	:: got -> use(); state = REVOKED

@@ -80,7 +80,7 @@ typedef struct Mutator {
 enum { MUTATORS = 6 };
 enum { ON_STACK, GLOBAL, ADDED };
 
-long mutator_rounds = 400;
+long mutator_rounds = 250;
 long mutator_parcels = LONG_MAX;
 static Mutator mutators[MUTATORS];
 static void *globals[MUTATORS][ROOTS];

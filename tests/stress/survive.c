@@ -538,7 +538,7 @@ test_heap_among_signals(void)
 void
 test_heap_among_processes(void)
 {
-	loads_begin(PROVE, 60);
+	loads_begin(PROVE, 30);
 	load_thread(make_processes, 0);
 	load_thread(load_modules, 0);
 	load_thread(make_threads, 0);
@@ -561,7 +561,7 @@ test_heap_on_deep_stacks(void)
 void
 test_heap_among_all(void)
 {
-	loads_begin(PROVE ",clobberfree=1,stackpoison=1", 12);
+	loads_begin(PROVE ",clobberfree=1,stackpoison=1", 6);
 	start_words();
 	start_deep();
 	load_thread(make_processes, 0);

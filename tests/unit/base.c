@@ -12,6 +12,7 @@
 #include "arch/arch.h"
 #include "harness.h"
 #include "os/os.h"
+#include "panic/chain.h"
 
 // --- printing -----------------------------------------------------------------------------------
 

@@ -43,6 +43,22 @@ test_lease_states(void)
 	expect(!lease_grab(&lease, 1)); // it is inside
 	lease_leave(&lease);
 
+	// Who is asked is told so when it enters next, once; till then it can lose the P as ever.
+	expect(lease_enter(&lease));
+	lease_ask(&lease);
+	expect(!lease_grab(&lease, 1)); // it is inside
+	lease_leave(&lease);
+	expect(!lease_enter(&lease));
+	expect_eq(lease_enter_slow(&lease), LEASE_WANTED);
+	lease_leave(&lease);
+	expect(lease_enter(&lease));
+	lease_leave(&lease);
+	lease_ask(&lease);
+	expect(lease_grab(&lease, 1));
+	lease_ask(&lease); // too late
+	expect_eq(state(), LEASE_FROZEN);
+	lease_thaw(&lease);
+
 	expect(lease_enter(&lease));
 	lease_loosen(&lease); // inside, and then outside
 	expect_eq(load_rlx(&lease.inrt), 0);
@@ -91,8 +107,11 @@ grab_again_and_again(void *arg)
 	while (!atomic_load(&over)) {
 		for (uint64_t n = test_rand(&rand) % 64; n > 0; n--)
 			arch_pause();
-		if (!lease_grab(&lease, who))
+		if (!lease_grab(&lease, who)) {
+			if (test_rand(&rand) % 2 == 0)
+				lease_ask(&lease);
 			continue;
+		}
 		expect(has_p);
 		use();
 		atomic_fetch_add(&grabbed, 1);

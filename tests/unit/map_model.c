@@ -66,6 +66,8 @@ met(Model *mo, Watch *w)
 	expect_eq(elem, mo->elem[id]);
 	expect((w->state[id] & MET) == 0);
 	w->state[id] |= MET;
+	mo->elem[id] = ++mo->stamp; // into the map, whichever table the iterator is in
+	memcpy(w->it.elem, &mo->stamp, sizeof(mo->stamp));
 }
 
 static void

@@ -5,17 +5,21 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "arch/arch.h"
 #include "base/base.h"
 #include "harness.h"
+#include "os/file.h"
 #include "sync/sync.h"
 
 enum { MARK = 77, MS = 1000000 };
@@ -397,7 +401,7 @@ drains(void *arg)
 void
 test_os_write_all(void)
 {
-	static char lots[LOTS];
+	const char *lots = test_pages(LOTS);
 	os_init();
 	expect(pipe2(pipe_fds, O_NONBLOCK) == 0);
 	fcntl(pipe_fds[0], F_SETFL, 0);
@@ -479,4 +483,47 @@ test_os_ends(void)
 {
 	expect_death(os_exits, .status = 7, .err_lacks = {"destructor"});
 	expect_death(os_aborts, .signal = SIGQUIT);
+}
+
+// --- the ring -----------------------------------------------------------------------------------
+
+// A thread for which the kernel takes no calls, as if it had no memory.
+static void *
+submit_in_vain(void *unused)
+{
+	struct sock_filter rules[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_enter, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EAGAIN),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog filter = {sizeof(rules) / sizeof(rules[0]), rules};
+	OsFileCall c = {.op = OS_FILE_SYNC, .fd = -1};
+	(void)unused;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0)
+		skip("no seccomp");
+	for (int i = 0; i < 500; i++)
+		expect_eq(os_ring_submit(&c, OS_RING_SOON, 1), -EAGAIN);
+	return NULL;
+}
+
+// Calls that the kernel did not take are forgotten, however many.
+void
+test_os_ring_refused(void)
+{
+	pthread_t t;
+	OsRingDone result;
+	OsFileCall c = {.op = OS_FILE_SYNC, .fd = -1};
+	if (os_ring_make() < 0)
+		skip("no io_uring");
+	expect_eq(pthread_create(&t, NULL, submit_in_vain, NULL), 0);
+	expect_eq(pthread_join(t, NULL), 0);
+	expect_eq(os_ring_submit(&c, OS_RING_SOON, 7), 0);
+	while (!os_ring_take(&result))
+		;
+	expect_eq(result.tag, 7);
+	expect_eq(result.result, -EBADF);
+	expect(!os_ring_take(&result));
+	os_ring_end();
 }

@@ -76,7 +76,7 @@ void
 test_timer_heap_shrinks(void)
 {
 	enum { MANY = 100000 };
-	static Timer many[MANY];
+	Timer *many = test_pages(MANY * sizeof(Timer));
 	TimerHeap h;
 	uint64_t rand = test_seed();
 	heap_init(&h);

@@ -163,20 +163,69 @@ func mapFill(n, room int) func(string) {
 	}
 }
 
+// How long single inserts took, in tenths of a microsecond. The last cell has all that are longer.
+type mapTimes struct {
+	cell          [500000]uint32
+	n             int
+	last, longest int64
+}
+
+func (t *mapTimes) start() {
+	for i := range t.cell {
+		t.cell[i] = 0
+	}
+	t.last = mapThreadNow()
+}
+
+// One reading of the clock ends this one and begins the next.
+func (t *mapTimes) add() {
+	now := mapThreadNow()
+	took := now - t.last
+	t.last = now
+	cell := took / 100
+	if cell >= int64(len(t.cell)) {
+		cell = int64(len(t.cell)) - 1
+	}
+	t.cell[cell]++
+	if took > t.longest {
+		t.longest = took
+	}
+	t.n++
+}
+
+// In microseconds: all but one of so many took no longer.
+func (t *mapTimes) beyond(oneOf int) float64 {
+	left, i := uint32(t.n/oneOf), len(t.cell)-1
+	for i > 0 && t.cell[i] <= left {
+		left -= t.cell[i]
+		i--
+	}
+	return float64(i+1) / 10
+}
+
 func mapWorst(name string) {
 	mapMakeKeys(map10m)
-	longest := int64(0)
+	t, none, many := new(mapTimes), new(mapTimes), 0
 	runtime.LockOSThread()
 	m := make(map[uint64]uint64)
+	t.start()
 	for i, k := range mapKeys {
-		from := mapThreadNow()
 		m[k] = uint64(i)
-		if took := mapThreadNow() - from; took > longest {
-			longest = took
-		}
+		t.add()
 	}
 	mapM = m
-	print(name, longest, longest, 1, fmt.Sprintf("worst_us=%.1f", float64(longest)/1000))
+	none.start()
+	for range mapKeys {
+		none.add()
+	}
+	for _, n := range t.cell[200:] {
+		many += int(n)
+	}
+	print(name, t.longest, t.longest, 1, fmt.Sprintf(
+		"p9999_us=%.1f p999999_us=%.1f worst_us=%.1f many=%d "+
+			"floor_p9999_us=%.1f floor_p999999_us=%.1f floor_us=%.1f",
+		t.beyond(10000), t.beyond(1000000), float64(t.longest)/1000, many,
+		none.beyond(10000), none.beyond(1000000), float64(none.longest)/1000))
 }
 
 func mapDel(name string) {

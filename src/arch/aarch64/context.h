@@ -35,6 +35,18 @@ arch_kept(uint64_t words[ARCH_KEPT_WORDS])
 			 : "memory");
 }
 
+// Where this code is, as a return address would say it; the stack pointer and the frame pointer
+// register there.
+enum { ARCH_DWARF_FP = 29, ARCH_DWARF_SP = 31, ARCH_DWARF_COLUMNS = 32 };
+static inline __attribute__((always_inline)) void
+arch_here(uintptr_t *pc, uintptr_t *sp, uintptr_t *fp)
+{
+	__asm__ volatile("adr %0, 1f\n"
+			 "1:\tmov %1, sp\n\t"
+			 "mov %2, x29"
+			 : "=&r"(*pc), "=&r"(*sp), "=&r"(*fp));
+}
+
 static inline __attribute__((always_inline)) void
 arch_forget(void)
 {
@@ -86,6 +98,13 @@ arch_tls_set_m(void *m)
 			 : "=&r"(offset), "=&r"(base)
 			 : "r"(m)
 			 : "memory");
+}
+
+// No code here asks for more stack.
+static inline void
+arch_set_stack_limit(uintptr_t limit)
+{
+	(void)limit;
 }
 
 static inline _Noreturn void

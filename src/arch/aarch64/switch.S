@@ -238,6 +238,118 @@ arch_call_on:
 	.cfi_endproc
 	.size	arch_call_on, . - arch_call_on
 
+// bool arch_protect(void **sp /*x0*/, void (*fn)(void *) /*x1*/, void *arg /*x2*/)
+// void arch_return(void *sp /*x0*/)
+	.globl	arch_protect, arch_return
+	.hidden	arch_protect, arch_return
+	.type	arch_protect, %function
+	.p2align 4
+arch_protect:
+	.cfi_startproc
+	hint	#34
+	sub	sp, sp, #160
+	.cfi_def_cfa_offset 160
+	stp	x29, x30, [sp]
+	stp	x19, x20, [sp, #16]
+	stp	x21, x22, [sp, #32]
+	stp	x23, x24, [sp, #48]
+	stp	x25, x26, [sp, #64]
+	stp	x27, x28, [sp, #80]
+	stp	d8, d9, [sp, #96]
+	stp	d10, d11, [sp, #112]
+	stp	d12, d13, [sp, #128]
+	stp	d14, d15, [sp, #144]
+	.cfi_rel_offset x29, 0
+	.cfi_rel_offset x30, 8
+	.cfi_rel_offset x19, 16
+	.cfi_rel_offset x20, 24
+	.cfi_rel_offset x21, 32
+	.cfi_rel_offset x22, 40
+	.cfi_rel_offset x23, 48
+	.cfi_rel_offset x24, 56
+	.cfi_rel_offset x25, 64
+	.cfi_rel_offset x26, 72
+	.cfi_rel_offset x27, 80
+	.cfi_rel_offset x28, 88
+	.cfi_rel_offset d8, 96
+	.cfi_rel_offset d9, 104
+	.cfi_rel_offset d10, 112
+	.cfi_rel_offset d11, 120
+	.cfi_rel_offset d12, 128
+	.cfi_rel_offset d13, 136
+	.cfi_rel_offset d14, 144
+	.cfi_rel_offset d15, 152
+	mov	x3, sp
+	str	x3, [x0]
+	mov	x0, x2
+	blr	x1
+	ldr	x30, [sp, #8] // fn has kept the others
+	mov	w0, #0
+	add	sp, sp, #160
+	.cfi_remember_state
+	.cfi_def_cfa_offset 0
+	.cfi_restore x29
+	.cfi_restore x30
+	.cfi_restore x19
+	.cfi_restore x20
+	.cfi_restore x21
+	.cfi_restore x22
+	.cfi_restore x23
+	.cfi_restore x24
+	.cfi_restore x25
+	.cfi_restore x26
+	.cfi_restore x27
+	.cfi_restore x28
+	.cfi_restore d8
+	.cfi_restore d9
+	.cfi_restore d10
+	.cfi_restore d11
+	.cfi_restore d12
+	.cfi_restore d13
+	.cfi_restore d14
+	.cfi_restore d15
+	ret
+	.cfi_restore_state
+arch_return:
+	hint	#34
+	mov	sp, x0
+	mov	w0, #1
+	ldp	x29, x30, [sp]
+	ldp	x19, x20, [sp, #16]
+	ldp	x21, x22, [sp, #32]
+	ldp	x23, x24, [sp, #48]
+	ldp	x25, x26, [sp, #64]
+	ldp	x27, x28, [sp, #80]
+	ldp	d8, d9, [sp, #96]
+	ldp	d10, d11, [sp, #112]
+	ldp	d12, d13, [sp, #128]
+	ldp	d14, d15, [sp, #144]
+	add	sp, sp, #160
+	.cfi_def_cfa_offset 0
+	.cfi_restore x29
+	.cfi_restore x30
+	.cfi_restore x19
+	.cfi_restore x20
+	.cfi_restore x21
+	.cfi_restore x22
+	.cfi_restore x23
+	.cfi_restore x24
+	.cfi_restore x25
+	.cfi_restore x26
+	.cfi_restore x27
+	.cfi_restore x28
+	.cfi_restore d8
+	.cfi_restore d9
+	.cfi_restore d10
+	.cfi_restore d11
+	.cfi_restore d12
+	.cfi_restore d13
+	.cfi_restore d14
+	.cfi_restore d15
+	ret
+	.cfi_endproc
+	.size	arch_protect, . - arch_protect
+
 // const char *arch_refuses(void): a guarded control stack would fault at the first switch. chkfeat,
 // a hint where it is unknown, clears bit 0 of x16 when one is on.
 	.globl	arch_refuses

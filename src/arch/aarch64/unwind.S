@@ -65,4 +65,26 @@ arch_unwind_at:
 	.cfi_endproc
 	.size	arch_unwind_at, . - arch_unwind_at
 
+// What arch_divert makes a signal return to: calls x1(x0). The frame holds the interrupted pc,
+// stack pointer and x30: the canonical frame address is the second, DW_CFA_def_cfa_expression
+// (0x0f) of length 3, DW_OP_breg31 (0x8f) 8, DW_OP_deref (0x06). The pc is in column 96, as x30
+// has a value of its own; all other registers are as they were.
+	.globl	arch_diverted
+	.hidden	arch_diverted
+	.type	arch_diverted, %function
+	.p2align 4
+	.cfi_startproc
+	.cfi_signal_frame
+	.cfi_return_column 96
+	.cfi_escape 0x0f, 3, 0x8f, 8, 0x06
+	.cfi_escape 0x10, 96, 2, 0x8f, 0
+	.cfi_escape 0x10, 30, 2, 0x8f, 16
+	nop
+arch_diverted:
+	hint	#34
+	blr	x1
+	brk	#1
+	.cfi_endproc
+	.size	arch_diverted, . - arch_diverted
+
 	.section .note.GNU-stack, "", %progbits

@@ -43,6 +43,18 @@ arch_forget(void)
 			 : "rbx", "r12", "r13", "r14", "r15", "cc");
 }
 
+// Where this code is, as a return address would say it; the stack pointer and the frame pointer
+// register there.
+enum { ARCH_DWARF_FP = 6, ARCH_DWARF_SP = 7, ARCH_DWARF_COLUMNS = 17 };
+static inline __attribute__((always_inline)) void
+arch_here(uintptr_t *pc, uintptr_t *sp, uintptr_t *fp)
+{
+	__asm__ volatile("leaq 1f(%%rip), %0\n"
+			 "1:\tmovq %%rsp, %1\n\t"
+			 "movq %%rbp, %2"
+			 : "=&r"(*pc), "=&r"(*sp), "=&r"(*fp));
+}
+
 static inline void *
 arch_sp(void)
 {
@@ -72,6 +84,14 @@ arch_tls_set_m(void *m)
 			 : "=&r"(offset)
 			 : "r"(m)
 			 : "memory");
+}
+
+// The word that split-stack code compares its stack pointer with.
+enum { ARCH_LIMIT_WORD = 0x70 };
+static inline void
+arch_set_stack_limit(uintptr_t limit)
+{
+	__asm__ volatile("movq %0, %%fs:0x70" : : "r"(limit) : "memory");
 }
 
 static inline _Noreturn void

@@ -10,6 +10,7 @@
 
 enum { MATCH_STEP = 1 };
 typedef uint32_t Match;
+#define MATCH_ALL ((Match)0xff)
 
 static inline Match
 match_byte(uint64_t bytes, uint8_t want)
@@ -19,22 +20,21 @@ match_byte(uint64_t bytes, uint8_t want)
 	return (Match)_mm_movemask_epi8(_mm_cmpeq_epi8(have, all)) & 0xff;
 }
 
-// The same with the byte eight times: eight bits above those that count are set, too.
+// The same with the byte eight times.
 static inline Match
-match_bytes_dirty(uint64_t bytes, uint64_t wants)
+match_bytes(uint64_t bytes, uint64_t wants)
 {
 	__m128i have = _mm_cvtsi64_si128((long long)bytes);
 	__m128i all = _mm_cvtsi64_si128((long long)wants);
-	return (Match)_mm_movemask_epi8(_mm_cmpeq_epi8(have, all));
+	return (Match)_mm_movemask_epi8(_mm_cmpeq_epi8(have, all)) & MATCH_ALL;
 }
 
-#define MATCH_CLEAN(m) ((uint8_t)(m))
-
-// Those whose top bit is set.
 static inline Match
-match_top(uint64_t bytes)
+match_above_1(uint64_t bytes)
 {
-	return (Match)_mm_movemask_epi8(_mm_cvtsi64_si128((long long)bytes));
+	__m128i have = _mm_cvtsi64_si128((long long)bytes);
+	__m128i most = _mm_max_epu8(have, _mm_set1_epi8(2));
+	return (Match)_mm_movemask_epi8(_mm_cmpeq_epi8(have, most)) & MATCH_ALL;
 }
 
 #endif

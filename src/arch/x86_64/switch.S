@@ -183,6 +183,72 @@ arch_call_on:
 	.cfi_endproc
 	.size	arch_call_on, . - arch_call_on
 
+// bool arch_protect(void **sp /*rdi*/, void (*fn)(void *) /*rsi*/, void *arg /*rdx*/)
+// void arch_return(void *sp /*rdi*/)
+	.globl	arch_protect, arch_return
+	.hidden	arch_protect, arch_return
+	.type	arch_protect, @function
+	.p2align 4
+arch_protect:
+	.cfi_startproc
+	endbr64
+	pushq	%rbp
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset %rbp, 0
+	pushq	%rbx
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset %rbx, 0
+	pushq	%r12
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset %r12, 0
+	pushq	%r13
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset %r13, 0
+	pushq	%r14
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset %r14, 0
+	pushq	%r15
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset %r15, 0
+	subq	$8, %rsp
+	.cfi_adjust_cfa_offset 8
+	movq	%rsp, (%rdi)
+	movq	%rdx, %rdi
+	call	*%rsi
+	xorl	%eax, %eax
+	addq	$56, %rsp // fn has kept the registers
+	.cfi_remember_state
+	.cfi_adjust_cfa_offset -56
+	.cfi_restore %rbp
+	.cfi_restore %rbx
+	.cfi_restore %r12
+	.cfi_restore %r13
+	.cfi_restore %r14
+	.cfi_restore %r15
+	ret
+	.cfi_restore_state
+arch_return:
+	movl	$1, %eax
+	movq	%rdi, %rsp
+	addq	$8, %rsp
+	.cfi_adjust_cfa_offset -8
+	popq	%r15
+	.cfi_adjust_cfa_offset -8
+	popq	%r14
+	.cfi_adjust_cfa_offset -8
+	popq	%r13
+	.cfi_adjust_cfa_offset -8
+	popq	%r12
+	.cfi_adjust_cfa_offset -8
+	popq	%rbx
+	.cfi_adjust_cfa_offset -8
+	popq	%rbp
+	.cfi_adjust_cfa_offset -8
+	cld
+	ret
+	.cfi_endproc
+	.size	arch_protect, . - arch_protect
+
 // const char *arch_refuses(void): shadow stacks would fault at the first switch. rdssp leaves its
 // operand alone where they are off or unknown.
 	.globl	arch_refuses

@@ -54,4 +54,23 @@ arch_unwind_at:
 	.cfi_endproc
 	.size	arch_unwind_at, . - arch_unwind_at
 
+// What arch_divert makes a signal return to: calls rsi(rdi). The frame holds the interrupted pc and
+// stack pointer: the canonical frame address is the latter, DW_CFA_def_cfa_expression (0x0f) of
+// length 3, DW_OP_breg7 (0x77) 8, DW_OP_deref (0x06). All other registers are as they were.
+	.globl	arch_diverted
+	.hidden	arch_diverted
+	.type	arch_diverted, @function
+	.p2align 4
+	.cfi_startproc
+	.cfi_signal_frame
+	.cfi_escape 0x0f, 3, 0x77, 8, 0x06
+	.cfi_escape 0x10, 16, 2, 0x77, 0
+	nop
+arch_diverted:
+	endbr64
+	call	*%rsi
+	ud2
+	.cfi_endproc
+	.size	arch_diverted, . - arch_diverted
+
 	.section .note.GNU-stack, "", @progbits

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // x86-64: where a walk of another stack begins.
+#include <stdbool.h>
 #include <string.h>
 #include <ucontext.h>
 
@@ -34,4 +35,37 @@ arch_unwind_caller(const void *ucontext, uintptr_t *pc, void (*fn)(void *), void
 	};
 	*pc = (uintptr_t)*sp;
 	arch_unwind_at(saved, sp + 1, fn, arg);
+}
+
+void
+arch_uncall(void *ucontext)
+{
+	greg_t *r = ((ucontext_t *)ucontext)->uc_mcontext.gregs;
+	const greg_t *sp = (const greg_t *)r[REG_RSP];
+	r[REG_RIP] = *sp - 1;
+	r[REG_RSP] = (greg_t)(sp + 1);
+}
+
+void arch_diverted(void); // unwind.S
+
+bool
+arch_divert(void *ucontext, uintptr_t lo, size_t room, void (*fn)(void *), const void *info,
+	    size_t n)
+{
+	enum { RED_ZONE = 128, ALIGN = 16 };
+	greg_t *r = ((ucontext_t *)ucontext)->uc_mcontext.gregs;
+	uintptr_t sp = (uintptr_t)r[REG_RSP];
+	if (sp < lo + RED_ZONE + room + n)
+		return false;
+	uintptr_t copy = (sp - RED_ZONE - n) & ~(uintptr_t)(ALIGN - 1);
+	greg_t *frame = (greg_t *)(copy - ALIGN); // known to: unwind.S
+	memcpy((void *)copy, info, n);
+	frame[0] = r[REG_RIP];
+	frame[1] = r[REG_RSP];
+	r[REG_RSP] = (greg_t)frame;
+	r[REG_RDI] = (greg_t)copy;
+	r[REG_RSI] = (greg_t)fn;
+	r[REG_RIP] = (greg_t)arch_diverted;
+	r[REG_EFL] &= ~(greg_t)0x400; // the direction flag
+	return true;
 }

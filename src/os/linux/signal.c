@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -14,7 +15,18 @@
 
 enum { WRITE_PATIENCE_S = 1 };
 
-// Touches each page first: a handler that runs out of memory on its stack cannot say so.
+// The kernel makes the whole pages present at once, from Linux 5.14 on.
+static bool
+populate(char *from, size_t bytes)
+{
+	enum { POPULATE_WRITE = 23 };
+	size_t page = os_page_bytes();
+	char *first = from + (-(uintptr_t)from & (page - 1));
+	size_t n = (size_t)(from + bytes - first) & ~(page - 1);
+	return syscall3(SYS_madvise, first, n, POPULATE_WRITE) == 0;
+}
+
+// Each page is made present first: a handler that runs out of memory on its stack cannot say so.
 int
 sys_signal_stack(void *base, size_t bytes)
 {
@@ -22,8 +34,11 @@ sys_signal_stack(void *base, size_t bytes)
 	if (base != NULL) {
 		st = (stack_t){.ss_sp = base, .ss_size = bytes};
 		volatile char *p = base;
-		for (size_t at = 0; at < bytes; at += os_page_bytes())
-			p[at] = p[at];
+		p[0] = p[0];
+		p[bytes - 1] = p[bytes - 1];
+		if (!populate(base, bytes))
+			for (size_t at = 0; at < bytes; at += os_page_bytes())
+				p[at] = p[at];
 	}
 	return (int)syscall2(SYS_sigaltstack, &st, NULL);
 }
@@ -33,11 +48,20 @@ sys_signal_handle(int sig, OsHandler *fn, struct sigaction *before)
 {
 	int saved = errno;
 	struct sigaction sa = {
-		.sa_sigaction = fn,
-		.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART,
+	    .sa_sigaction = fn,
+	    .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART,
 	};
 	sigfillset(&sa.sa_mask);
 	int err = sigaction(sig, &sa, before) == 0 ? 0 : -errno;
+	errno = saved;
+	return err;
+}
+
+int
+sys_signal_now(int sig, struct sigaction *now)
+{
+	int saved = errno;
+	int err = sigaction(sig, NULL, now) == 0 ? 0 : -errno;
 	errno = saved;
 	return err;
 }
@@ -51,6 +75,18 @@ sys_signal_restore(int sig, const struct sigaction *before)
 	return err;
 }
 
+bool
+os_signal_hand_on(const struct sigaction *before, int sig, siginfo_t *info, void *ucontext)
+{
+	if (before->sa_handler == SIG_DFL || before->sa_handler == SIG_IGN)
+		return false; // whatever sa_flags says
+	if ((before->sa_flags & SA_SIGINFO) != 0)
+		before->sa_sigaction(sig, info, ucontext);
+	else
+		before->sa_handler(sig);
+	return true;
+}
+
 void
 sys_signal_unblock_all(void)
 {
@@ -59,12 +95,41 @@ sys_signal_unblock_all(void)
 	pthread_sigmask(SIG_SETMASK, &none, NULL);
 }
 
+// What the processor raises. The kernel kills at once when the thread has blocked it, and no
+// handler is asked: so it is never blocked where code of the program, or of ours, runs.
+static const int of_faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
+
+static void
+leave_out_faults(sigset_t *mask)
+{
+	for (size_t i = 0; i < countof(of_faults); i++)
+		sigdelset(mask, of_faults[i]);
+}
+
+void
+sys_signal_unblock_faults(void)
+{
+	sigset_t faults;
+	sigemptyset(&faults);
+	for (size_t i = 0; i < countof(of_faults); i++)
+		sigaddset(&faults, of_faults[i]);
+	pthread_sigmask(SIG_UNBLOCK, &faults, NULL);
+}
+
+void
+sys_signal_all_but_faults(sigset_t *mask)
+{
+	sigfillset(mask);
+	leave_out_faults(mask);
+}
+
 static sigset_t mask_at_start; // written once, before another thread of ours exists
 
 void
 sys_signal_mask_note(void)
 {
 	pthread_sigmask(SIG_SETMASK, NULL, &mask_at_start);
+	leave_out_faults(&mask_at_start);
 }
 
 void
@@ -73,10 +138,74 @@ sys_signal_mask_as_started(void)
 	pthread_sigmask(SIG_SETMASK, &mask_at_start, NULL);
 }
 
+void
+sys_signal_block_but(uint64_t open)
+{
+	sigset_t mask;
+	sys_signal_all_but_faults(&mask);
+	for (int sig = 1; sig <= 64; sig++)
+		if ((open >> (sig - 1) & 1) != 0)
+			sigdelset(&mask, sig);
+	pthread_sigmask(SIG_SETMASK, &mask, NULL);
+}
+
 int
 sys_signal_thread(int tid, int sig)
 {
 	return (int)syscall3(SYS_tgkill, syscall0(SYS_getpid), tid, sig);
+}
+
+int
+os_timer_every(int64_t ns, OsHandler *fn)
+{
+	struct sigaction unused;
+	int timer = -1;
+	struct sigevent how = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGALRM};
+	how._sigev_un._tid = (int)syscall0(SYS_gettid);
+	const struct timespec each = {(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
+	const struct itimerspec when = {.it_value = each, .it_interval = each};
+	sys_signal_handle(SIGALRM, fn, &unused);
+	if (syscall3(SYS_timer_create, CLOCK_MONOTONIC, &how, &timer) != 0)
+		return -1;
+	syscall4(SYS_timer_settime, timer, 0, &when, NULL);
+	return timer;
+}
+
+void
+os_timer_end(int timer)
+{
+	if (timer >= 0)
+		syscall1(SYS_timer_delete, timer);
+}
+
+int
+os_profile_handle(OsHandler *fn)
+{
+	struct sigaction sa = {
+	    .sa_sigaction = fn,
+	    .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART,
+	};
+	sigfillset(&sa.sa_mask);
+	sigdelset(&sa.sa_mask, SIGSEGV);
+	sigdelset(&sa.sa_mask, SIGBUS);
+	return os_simulated ? -ENOSYS : sigaction(SIGPROF, &sa, NULL) == 0 ? 0 : -errno;
+}
+
+int
+os_profile_every(int64_t ns)
+{
+	const struct timeval each = {(time_t)(ns / 1000000000),
+				     (suseconds_t)(ns % 1000000000 / 1000)};
+	const struct itimerval when = {each, each};
+	return setitimer(ITIMER_PROF, &when, NULL) == 0 ? 0 : -errno;
+}
+
+int64_t
+os_self_cpu_ns(void)
+{
+	struct timespec ts = {0, 0};
+	syscall2(SYS_clock_gettime, CLOCK_THREAD_CPUTIME_ID, &ts);
+	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
 void
@@ -84,6 +213,12 @@ os_signal_regs(const void *ucontext, uintptr_t *pc, uintptr_t *sp)
 {
 	*pc = ucontext_pc(ucontext);
 	*sp = ucontext_sp(ucontext);
+}
+
+const char *
+os_signal_reg(const void *ucontext, int i, uint64_t *value)
+{
+	return ucontext_reg(ucontext, i, value);
 }
 
 // The descriptor is in non-blocking mode and full: gives its reader what is left of the patience.
@@ -96,6 +231,25 @@ wait_writable(int fd, struct timespec *left)
 	return n > 0 || n == -EINTR;
 }
 
+// A pipe that nobody reads any more is an error like others: the SIGPIPE that comes with it, to
+// this very thread, is taken away unless one was there before.
+static long
+write_without_sigpipe(int fd, const void *buf, size_t n)
+{
+	const uint64_t pipe = UINT64_C(1) << (SIGPIPE - 1);
+	const struct timespec now = {0, 0};
+	uint64_t before = 0, there = 0;
+	syscall4(SYS_rt_sigprocmask, SIG_BLOCK, &pipe, &before, sizeof(pipe));
+	if ((before & pipe) != 0)
+		syscall2(SYS_rt_sigpending, &there, sizeof(there));
+	long put = syscall3(SYS_write, fd, buf, n);
+	if (put == -EPIPE && (there & pipe) == 0)
+		syscall4(SYS_rt_sigtimedwait, &pipe, NULL, &now, sizeof(pipe));
+	if ((before & pipe) == 0)
+		syscall4(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof(before));
+	return put;
+}
+
 int64_t
 sys_write(int fd, const void *buf, size_t n, bool patient)
 {
@@ -103,7 +257,7 @@ sys_write(int fd, const void *buf, size_t n, bool patient)
 	struct timespec left = all;
 	size_t done = 0;
 	while (done < n) {
-		long put = syscall3(SYS_write, fd, (const char *)buf + done, n - done);
+		long put = write_without_sigpipe(fd, (const char *)buf + done, n - done);
 		if (put == -EINTR || (put == -EAGAIN && patient && wait_writable(fd, &left)))
 			continue;
 		if (put <= 0)

@@ -3,6 +3,7 @@
 #ifndef UNDERGO_OS_SYSCALL_AARCH64_H
 #define UNDERGO_OS_SYSCALL_AARCH64_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include <ucontext.h>
 
@@ -58,6 +59,23 @@ static inline uintptr_t
 ucontext_sp(const ucontext_t *uc)
 {
 	return (uintptr_t)uc->uc_mcontext.sp;
+}
+
+static inline const char *
+ucontext_reg(const ucontext_t *uc, int i, uint64_t *value)
+{
+	static const char *const names[] = {
+		"r0",  "r1",  "r2",  "r3",  "r4",  "r5",  "r6",  "r7",  "r8",  "r9",  "r10",
+		"r11", "r12", "r13", "r14", "r15", "r16", "r17", "r18", "r19", "r20", "r21",
+		"r22", "r23", "r24", "r25", "r26", "r27", "r28", "r29", "lr",  "sp",  "pc",
+	};
+	enum { SP = 31, PC = 32 };
+	if ((size_t)i >= sizeof(names) / sizeof(names[0]))
+		return NULL;
+	*value = i == SP   ? uc->uc_mcontext.sp
+		 : i == PC ? uc->uc_mcontext.pc
+			   : uc->uc_mcontext.regs[i];
+	return names[i];
 }
 
 #endif

@@ -3,6 +3,7 @@
 #ifndef UNDERGO_OS_SYSCALL_X86_64_H
 #define UNDERGO_OS_SYSCALL_X86_64_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include <ucontext.h>
 
@@ -59,6 +60,25 @@ static inline uintptr_t
 ucontext_sp(const ucontext_t *uc)
 {
 	return (uintptr_t)uc->uc_mcontext.gregs[REG_RSP];
+}
+
+static inline const char *
+ucontext_reg(const ucontext_t *uc, int i, uint64_t *value)
+{
+	static const struct {
+		const char *name;
+		int reg;
+	} regs[] = {
+		{"rax", REG_RAX}, {"rbx", REG_RBX}, {"rcx", REG_RCX}, {"rdx", REG_RDX},
+		{"rdi", REG_RDI}, {"rsi", REG_RSI}, {"rbp", REG_RBP}, {"rsp", REG_RSP},
+		{"r8", REG_R8},   {"r9", REG_R9},   {"r10", REG_R10}, {"r11", REG_R11},
+		{"r12", REG_R12}, {"r13", REG_R13}, {"r14", REG_R14}, {"r15", REG_R15},
+		{"rip", REG_RIP}, {"rflags", REG_EFL},
+	};
+	if ((size_t)i >= sizeof(regs) / sizeof(regs[0]))
+		return NULL;
+	*value = (uint64_t)uc->uc_mcontext.gregs[regs[i].reg];
+	return regs[i].name;
 }
 
 #endif

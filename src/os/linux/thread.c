@@ -77,7 +77,7 @@ sys_thread_start(void (*fn)(void *arg), void *arg)
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attr, stack_bytes());
 
-	sigfillset(&all);
+	sys_signal_all_but_faults(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before); // the new thread inherits it
 	err = try_start(&attr, start);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -297,8 +297,8 @@ sys_halt_blocked(int tid)
 
 // The kernel's flags are the sixth number behind the state. Before Linux 5.12, which had no such
 // threads, the bit meant something else; a thread of ours never blocks our signal for long.
-bool
-sys_thread_of_kernel(int tid)
+static bool
+has_flag_of_kernels(int tid)
 {
 	enum { FLAG_IO_WORKER = 0x10, BLANKS = 7 };
 	char text[STAT_BYTES];
@@ -308,7 +308,20 @@ sys_thread_of_kernel(int tid)
 	unsigned long flags = 0;
 	for (; *at >= '0' && *at <= '9'; at++)
 		flags = flags * 10 + (unsigned long)(*at - '0');
-	return (flags & FLAG_IO_WORKER) != 0 && sys_halt_blocked(tid);
+	return (flags & FLAG_IO_WORKER) != 0;
+}
+
+bool
+sys_thread_of_kernel(int tid)
+{
+	return has_flag_of_kernels(tid) && sys_halt_blocked(tid);
+}
+
+// Where there was one the bit means what it says, so the longer look can be spared.
+bool
+sys_thread_still_of_kernel(int tid)
+{
+	return has_flag_of_kernels(tid);
 }
 
 // What getdents64 writes.

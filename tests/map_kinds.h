@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Map types of every kind of key, for tests: a number becomes a key of each kind, and back.
-#ifndef UNDERGO_TESTS_UNIT_MAP_KINDS_H
-#define UNDERGO_TESTS_UNIT_MAP_KINDS_H
+#ifndef UNDERGO_TESTS_MAP_KINDS_H
+#define UNDERGO_TESTS_MAP_KINDS_H
 
 #include "goroutines.h"
 #include "map/map.h"
@@ -16,6 +16,7 @@ typedef union AnyKey {
 	go_bytes string;
 	double d;
 	float f;
+	long double ld;
 	uint32_t *p;
 } __attribute__((aligned(16))) AnyKey;
 
@@ -116,6 +117,24 @@ float_id(const AnyKey *k)
 	return (uint32_t)(k->f * 8 + 100);
 }
 
+// In memory that is never the same where it does not count.
+static inline void
+long_double_make(AnyKey *k, uint32_t id)
+{
+	static char fill;
+	AnyKey d;
+	double_make(&d, id);
+	memset(k, ++fill, sizeof(*k));
+	long double ld = (long double)d.d;
+	memcpy(k, &ld, __LDBL_MANT_DIG__ == 64 ? 10 : sizeof(ld));
+}
+
+static inline uint32_t
+long_double_id(const AnyKey *k)
+{
+	return (uint32_t)(k->ld * 8 + 100);
+}
+
 // A pointer to a number in managed memory, equal when the numbers are. Nothing but the map keeps
 // that memory.
 static inline void
@@ -148,7 +167,7 @@ pointer_equal(const void *a, const void *b, const MapType *t)
 }
 
 #define SIZES(k, ka, e, ea) .key_bytes = k, .key_align = ka, .elem_bytes = e, .elem_align = ea
-#define UNSURE .flags = GO_MAP_KEY_RENEWED | GO_MAP_KEY_UNEQUAL
+#define RENEWED .flags = GO_MAP_KEY_RENEWED
 #define CALLS .key_kind = GO_MAP_KEY_CALLS, .hash = pointer_hash, .equal = pointer_equal
 
 // clang-format off
@@ -166,9 +185,12 @@ static const KeyKind key_kinds[] = {
 	{"128 bytes",
 	 {SIZES(128, 16, 128, 16), .key_kind = GO_MAP_KEY_BYTES, .elem_mask = 0x8000},
 	 bytes_make, bytes_id},
-	{"double", {SIZES(8, 8, 8, 8), .key_kind = GO_MAP_KEY_DOUBLE, UNSURE},
+	{"double", {SIZES(8, 8, 8, 8), .key_kind = GO_MAP_KEY_DOUBLE, RENEWED},
 	 double_make, double_id},
-	{"float", {SIZES(4, 4, 8, 4), .key_kind = GO_MAP_KEY_FLOAT, UNSURE}, float_make, float_id},
+	{"float", {SIZES(4, 4, 8, 4), .key_kind = GO_MAP_KEY_FLOAT, RENEWED}, float_make, float_id},
+	{"long double",
+	 {SIZES(sizeof(long double), 16, 8, 8), .key_kind = GO_MAP_KEY_LONG_DOUBLE, RENEWED},
+	 long_double_make, long_double_id},
 	{"pointer", {SIZES(8, 8, 8, 8), .key_mask = 1, CALLS}, pointer_make, pointer_id},
 };
 // clang-format on

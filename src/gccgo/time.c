@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What package time asks for: the clocks, Sleep, timers.
+//
+// The program's timer is an object of Go, of which the collector knows nothing special. While it is
+// set a record of ours stands for it: a timer of the core's, pinned memory that keeps the program's
+// object alive. When it fires a goroutine of the runtime's own, the runner, calls its function,
+// which is Go code that does not wait.
+//
+// Invariants:
+//   T1  Obj.record is the record that is set, or fired lately, for the object; NULL when there is
+//       none. Under the lock that belongs to the object's address.
+//   T2  A record is given back when it is neither set nor has fired and not been queued yet.
+//   T3  What the runner is to call is copied from the object when the timer fires and is queued.
+// Locks:  lock_of(obj), rank leaf; runner_lock, rank leaf, never both.
+#include <time.h>
+
+#include "gccgo/gccgo.h"
+#include "gc/service.h"
+#include "timer/timer.h"
+
+// --- clocks --------------------------------------------------------------------------------------
+
+typedef struct Now {
+	int64_t sec;
+	int32_t nsec;
+	int64_t mono;
+} Now;
+
+GOFUNC("time.now", Now, rt_now, (void))
+{
+	struct timespec ts;
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (Now){ts.tv_sec, (int32_t)ts.tv_nsec, os_nanotime()};
+}
+
+GOFUNC("runtime.nanotime", int64_t, rt_nanotime, (void))
+{
+	return os_nanotime();
+}
+GOALIAS("sync.runtime__nanotime", "runtime.nanotime");
+
+// Of the clock that profiles of blocking count with.
+GOFUNC("runtime.tickspersecond", int64_t, rt_tickspersecond, (void))
+{
+	return GO_SEC;
+}
+GOALIAS("runtime_1pprof.runtime__cyclesPerSecond", "runtime.tickspersecond");
+
+GOFUNC("time.Sleep", void, rt_sleep, (int64_t ns))
+{
+	if (ns <= 0)
+		return;
+	sched_enter();
+	timer_sleep(ns);
+	sched_leave();
+}
+
+// --- timers --------------------------------------------------------------------------------------
+
+typedef struct Record Record;
+
+// Known to: package time. A part of time.Timer and time.Ticker.
+typedef struct Obj {
+	ATOMIC(Record *) record; // ours, T1
+	int64_t when;
+	int64_t period;
+	const FuncVal *f;
+	Eface arg;
+	uintptr_t seq;
+	int64_t unused;
+	uint32_t status;
+} Obj;
+static_assert(sizeof(Obj) == 72, "a timer of package time");
+
+struct Record {
+	Timer timer;
+	Obj *obj;
+	ATOMIC_U32 fired; // how often it has fired and was not queued yet
+	Record *next;
+};
+
+// What the runner is to call.
+typedef struct Call {
+	struct Call *next;
+	const FuncVal *f;
+	Eface arg;
+	uintptr_t seq;
+} Call;
+
+enum { LOCK_BITS = 6 };
+static Mutex locks[1 << LOCK_BITS] = {[0 ...(1 << LOCK_BITS) - 1] = MUTEX_INIT(gotimer)};
+
+// By the golden ratio.
+static inline Mutex *
+lock_of(const Obj *obj)
+{
+	return &locks[(uintptr_t)obj * UINT64_C(0x9e3779b97f4a7c15) >> (64 - LOCK_BITS)];
+}
+
+// --- the runner ----------------------------------------------------------------------------------
+
+static Mutex runner_lock = MUTEX_INIT(leaf);
+static Call *first, *last; // runner_lock
+
+static bool
+nothing_to_call(void)
+{
+	return first == NULL;
+}
+
+static Call *
+next_call(void)
+{
+	mutex_lock(&runner_lock);
+	Call *c = first;
+	if (c != NULL) {
+		first = c->next;
+		if (first == NULL)
+			last = NULL;
+	}
+	mutex_unlock(&runner_lock);
+	return c;
+}
+
+static void
+call_all(void)
+{
+	for (Call *c; (c = next_call()) != NULL;) {
+		Call now = *c;
+		gc_free_pinned(c);
+		sched_leave();
+		goface_adopt();
+		GO_CALL(void (*)(Eface, uintptr_t), now.f, now.arg, now.seq);
+		sched_enter();
+	}
+}
+
+static Service runner = {
+    .name = "timers",
+    .why = WAIT_sleep,
+    .work = call_all,
+    .idle = nothing_to_call,
+    .lock = &runner_lock,
+};
+
+// --- firing --------------------------------------------------------------------------------------
+
+// Whether r has nothing left to do. Then it is the caller's to give back.  Locks: held.
+static bool
+let_go(Record *r)
+{
+	if (load_acq(&r->timer.ts) != NULL || load_acq(&r->fired) != 0) // order: observe <- fire
+		return false;
+	store_rlx(&r->obj->record, NULL); // order: own, under the lock
+	return true;
+}
+
+// Posted by fire: the heap's lock has been given up.
+static void
+queue(void *v)
+{
+	Record *r = v;
+	Call *c = gc_alloc_pinned(sizeof(*c));
+	if (c == NULL)
+		gc_out_of_memory(sizeof(*c));
+	Mutex *m = lock_of(r->obj);
+	mutex_lock(m);
+	*c = (Call){NULL, r->obj->f, r->obj->arg, r->obj->seq};
+	sub_ar(&r->fired, 1); // order: release
+	bool over = let_go(r);
+	mutex_unlock(m);
+	if (over)
+		gc_free_pinned(r);
+	mutex_lock(&runner_lock);
+	if (last != NULL)
+		last->next = c;
+	else
+		first = c;
+	last = c;
+	service_unlock_wake(&runner);
+}
+
+static int64_t
+fire(Timer *t, Firing *f)
+{
+	Record *r = container_of(t, Record, timer);
+	int64_t period = r->obj->period;
+	add_ar(&r->fired, 1); // order: publish -> let_go, before the timer is let go
+	timer_post(f, queue, r);
+	if (period <= 0)
+		return TIMER_DONE;
+	int64_t missed = (f->now - f->when) / period;
+	return base_deadline(f->when, period * (missed + 1));
+}
+
+// --- what package time calls ---------------------------------------------------------------------
+
+static Record *
+record_new(Obj *obj)
+{
+	Record *r = gc_alloc_pinned(sizeof(*r));
+	if (r == NULL)
+		gc_out_of_memory(sizeof(*r));
+	r->obj = obj;
+	timer_init(&r->timer, fire);
+	return r;
+}
+
+// What a setting changes besides the time; under the heap's lock.
+typedef struct Change {
+	int64_t period;
+	const FuncVal *f;
+	Eface arg;
+	uintptr_t seq;
+} Change;
+
+static void
+change(Timer *t, int64_t v)
+{
+	Obj *obj = container_of(t, Record, timer)->obj;
+	const Change *ch = (const Change *)(uintptr_t)v;
+	obj->period = ch->period;
+	obj->f = ch->f;
+	obj->arg = ch->arg;
+	obj->seq = ch->seq;
+}
+
+// The record of obj, whose lock is taken; there is one then. A new one that is not needed after all
+// is left in *fresh: under the lock there is neither allocating nor freeing.
+static Record *
+lock_record(Obj *obj, Mutex *m, Record **fresh)
+{
+	*fresh = NULL;
+	for (;;) {
+		if (load_rlx(&obj->record) == NULL && *fresh == NULL) // order: hint
+			*fresh = record_new(obj);
+		mutex_lock(m);
+		if (load_rlx(&obj->record) == NULL && *fresh != NULL) { // order: own, T1
+			store_rlx(&obj->record, *fresh);                // order: own, T1
+			*fresh = NULL;
+		}
+		Record *r = load_rlx(&obj->record); // order: own, T1
+		if (likely(r != NULL))
+			return r;
+		mutex_unlock(m); // it had one a moment ago
+	}
+}
+
+// Sets the timer; whether it was set before. ch NULL: all else stays as it is.
+static bool
+set(Obj *obj, int64_t when, const Change *ch)
+{
+	sched_enter();
+	if (!service_start(&runner))
+		gc_out_of_memory(sizeof(runner));
+	Record *fresh;
+	Mutex *m = lock_of(obj);
+	Record *r = lock_record(obj, m, &fresh);
+	obj->when = when;
+	bool was = timer_set(&r->timer, when < 0 ? 0 : when, ch != NULL ? change : NULL,
+			     (int64_t)(uintptr_t)ch);
+	mutex_unlock(m);
+	if (fresh != NULL)
+		gc_free_pinned(fresh);
+	sched_leave();
+	return was;
+}
+
+GOFUNC("time.startTimer", void, rt_starttimer, (Obj *obj))
+{
+	set(obj, obj->when, NULL);
+}
+
+GOFUNC("time.resetTimer", bool, rt_resettimer, (Obj *obj, int64_t when))
+{
+	return set(obj, when, NULL);
+}
+
+GOFUNC("time.modTimer", void, rt_modtimer,
+       (Obj *obj, int64_t when, int64_t period, const FuncVal *f, Eface arg, uintptr_t seq))
+{
+	Change ch = {period, f, arg, seq};
+	set(obj, when, &ch);
+}
+
+GOFUNC("time.stopTimer", bool, rt_stoptimer, (Obj *obj))
+{
+	bool was = false, over = false;
+	sched_enter();
+	Mutex *m = lock_of(obj);
+	mutex_lock(m);
+	Record *r = load_rlx(&obj->record); // order: own, T1
+	if (r != NULL) {
+		was = timer_stop(&r->timer);
+		over = let_go(r);
+	}
+	mutex_unlock(m);
+	if (over)
+		gc_free_pinned(r);
+	sched_leave();
+	return was;
+}

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Channels and contexts that signals go to, and the thread that serves them.
+//
+// Invariants, while the lock is held:
+//   N1  A signal is enabled while a registration that is not stopping has it.
+//   N2  A registration that is stopping still gets what comes: until all that came while the signal
+//       was enabled has been delivered.
+// Locks:  lock, rank signal; under it those of contexts, timers and channels.
+#include "signal/signal.h"
+
+#include "undergo/base.h"
+
+typedef struct Reg {
+	Hchan *c; // one of the two is not NULL
+	Ctx *ctx; // one reference
+	uint64_t sigs;
+	bool stopping; // N2
+	struct Reg *next;
+} Reg;
+
+enum { ATTACH_AGAIN_NS = 10000000 };
+
+static Mutex lock = MUTEX_INIT(signal);
+static Reg *regs;          // lock
+static ATOMIC_U32 started; // 1 once the receiver has been asked for
+
+// --- delivering ---------------------------------------------------------------------------------
+
+// Nobody is waited for: a channel without room gets nothing.
+static void
+deliver(int sig)
+{
+	mutex_lock(&lock);
+	for (Reg *r = regs; r != NULL; r = r->next) {
+		if ((r->sigs >> (sig - 1) & 1) == 0)
+			continue;
+		if (r->c != NULL)
+			(void)chan_try_send(r->c, &sig);
+		else
+			ctx_cancel(r->ctx);
+	}
+	mutex_unlock(&lock);
+}
+
+// All signals but those that are wanted stay blocked here, so no other handler runs on this thread.
+static void
+receiver_main(void *unused)
+{
+	(void)unused;
+	os_thread_name("undergo-sig");
+	while (sched_attach() != 0)
+		os_sleep(ATTACH_AGAIN_NS);
+	sched_enter();
+	sched_set_name(sched_g(), "os/signal");
+	sched_leave();
+	for (;;) {
+		os_signal_block_but(signal_wanted());
+		int sig = signal_recv();
+		if (sig == 0)
+			continue;
+		sched_enter();
+		deliver(sig);
+		sched_leave();
+	}
+}
+
+int
+notify_start(void)
+{
+	uint32_t none = 0;
+	if (!cas_rlx(&started, &none, 1)) // order: claim, no data rides on it
+		return 0;
+	if (sched_thread_start(receiver_main, NULL) == 0)
+		return 0;
+	store_rlx(&started, 0); // order: release, no data rides on it
+	return GO_ENOMEM;
+}
+
+// --- registering --------------------------------------------------------------------------------
+
+static Reg *
+find(const Hchan *c, const Ctx *ctx, bool stopping)
+{
+	assert_held(&lock);
+	Reg *r = regs;
+	while (r != NULL && (r->c != c || r->ctx != ctx || r->stopping != stopping))
+		r = r->next;
+	return r;
+}
+
+static void
+unlink_reg(const Reg *r)
+{
+	Reg **at = &regs;
+	while (*at != r)
+		at = &(*at)->next;
+	*at = r->next;
+}
+
+// Those of sigs that a registration has which is not stopping.
+static uint64_t
+still_wanted(uint64_t sigs)
+{
+	uint64_t had = 0;
+	for (const Reg *r = regs; r != NULL; r = r->next)
+		if (!r->stopping)
+			had |= r->sigs;
+	return had & sigs;
+}
+
+static int
+enable_all(uint64_t sigs)
+{
+	int err = 0;
+	for (int sig = 1; sig <= SIGNAL_LAST && err == 0; sig++)
+		if ((sigs >> (sig - 1) & 1) != 0)
+			err = signal_enable(sig);
+	return err;
+}
+
+static void
+disable_all(uint64_t sigs)
+{
+	for (int sig = 1; sig <= SIGNAL_LAST; sig++)
+		if ((sigs >> (sig - 1) & 1) != 0)
+			signal_disable(sig);
+}
+
+// fresh is used unless there is a registration already. True: it was.
+static bool
+add_locked(Reg *fresh, int *err)
+{
+	Reg *r = find(fresh->c, fresh->ctx, false);
+	bool used = r == NULL;
+	uint64_t more = fresh->sigs;
+	*err = enable_all(more);
+	if (*err != 0) {
+		disable_all(more & ~still_wanted(more));
+		return false;
+	}
+	if (used) {
+		fresh->next = regs;
+		regs = fresh;
+	} else {
+		r->sigs |= more;
+	}
+	return used;
+}
+
+static void
+free_reg(Reg *r)
+{
+	if (r->ctx != NULL)
+		ctx_unref(r->ctx);
+	os_free(r);
+}
+
+static int
+add(Hchan *c, Ctx *ctx, uint64_t sigs)
+{
+	int err;
+	Reg *fresh = os_alloc(sizeof(*fresh));
+	if (fresh == NULL)
+		return GO_ENOMEM;
+	*fresh = (Reg){.c = c, .ctx = ctx, .sigs = sigs};
+	if (ctx != NULL)
+		ctx_ref(ctx); // before somebody can stop it and give up the reference
+	mutex_lock(&lock);
+	bool used = add_locked(fresh, &err);
+	mutex_unlock(&lock);
+	if (!used)
+		free_reg(fresh);
+	return err;
+}
+
+int
+notify_chan(Hchan *c, uint64_t sigs)
+{
+	return add(c, NULL, sigs);
+}
+
+int
+notify_ctx(Ctx *ctx, uint64_t sigs)
+{
+	return add(NULL, ctx, sigs);
+}
+
+bool
+notify_stop_begin(Hchan *c, Ctx *ctx)
+{
+	mutex_lock(&lock);
+	Reg *r = find(c, ctx, false);
+	if (r != NULL) {
+		r->stopping = true; // N2
+		disable_all(r->sigs & ~still_wanted(r->sigs));
+	}
+	mutex_unlock(&lock);
+	return r != NULL;
+}
+
+void
+notify_stop_end(Hchan *c, Ctx *ctx)
+{
+	mutex_lock(&lock);
+	Reg *r = find(c, ctx, true);
+	if (r != NULL)
+		unlink_reg(r);
+	mutex_unlock(&lock);
+	if (r != NULL)
+		free_reg(r);
+}
+
+// Registrations without a signal stay: go_signal_stop ends them.
+static void
+take_away(uint64_t sigs)
+{
+	for (Reg *r = regs; r != NULL; r = r->next)
+		if (!r->stopping)
+			r->sigs &= ~sigs;
+}
+
+int
+notify_ignore(uint64_t sigs)
+{
+	int err = 0;
+	mutex_lock(&lock);
+	take_away(sigs);
+	for (int sig = 1; sig <= SIGNAL_LAST && err == 0; sig++)
+		if ((sigs >> (sig - 1) & 1) != 0)
+			err = signal_ignore(sig);
+	mutex_unlock(&lock);
+	return err;
+}
+
+void
+notify_reset(uint64_t sigs)
+{
+	mutex_lock(&lock);
+	take_away(sigs);
+	disable_all(sigs);
+	mutex_unlock(&lock);
+}

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A map of constant size whose keys come and go: what was deleted does not make searches long.
+#include "goroutines.h"
+#include "map/map_impl.h"
+
+typedef GO_MAP(uint64_t, uint64_t) Words;
+
+enum { KEYS = 3000, TURNOVERS = 60, LOOKS = 64, LONGEST = 40 };
+
+// Of a table: the groups beside each other that have no empty slot.
+static uint32_t
+longest_closed(const Map *m, const char *table)
+{
+	uint32_t longest = 0, closed = 0;
+	for (uint32_t g = 0; g < m->groups; g++) {
+		const char *ctrl = table + sizeof(Head) + (size_t)g * GROUP_SLOTS;
+		closed = memchr(ctrl, CTRL_EMPTY, GROUP_SLOTS) == NULL ? closed + 1 : 0;
+		longest = closed > longest ? closed : longest;
+	}
+	return longest;
+}
+
+GO_TEST(map_churn, 1)
+{
+	Words words;
+	expect_eq(go_map_init(words, 0), 0);
+	for (uint64_t i = 0; i < KEYS; i++)
+		go_map_put(words, i, i);
+	uint64_t last = KEYS + (uint64_t)KEYS * (uint64_t)test_scale(TURNOVERS);
+	for (uint64_t i = KEYS; i < last; i++) {
+		expect(go_map_del(words, i - KEYS));
+		go_map_put(words, i, i);
+	}
+	expect_eq(go_map_len(words), KEYS);
+	for (uint64_t i = 0; i < LOOKS; i++)
+		expect(longest_closed(words.map, table_of(words.map, i << 58)) < LONGEST);
+	for (uint64_t i = last - KEYS; i < last; i++)
+		expect_eq(go_map_get(words, i), i);
+}

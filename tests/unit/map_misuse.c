@@ -1,0 +1,382 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Each place where a map finds out that somebody else changes it: with the mark set by hand before,
+// or by a key's function, or in an allocation; with the mark taken away; with the map changed while
+// it asks for memory. A place that does not look lets the program end with another status.
+#include "goroutines.h"
+#include "map/map_impl.h"
+
+typedef struct Pair {
+	int32_t a, b, c;
+} Pair;
+typedef GO_MAP(uint32_t, uint32_t) Halves;
+typedef GO_MAP(uint64_t, Pair) Unusual;
+typedef GO_MAP(uint64_t, uint64_t) Words;
+typedef GO_MAP(go_bytes, uint64_t) Texts;
+typedef GO_MAP(Pair, int) Pairs;
+
+#define WRITES "fatal error: concurrent map writes\n"
+#define ITERATION_WRITE "fatal error: concurrent map iteration and map write\n"
+#define CLONE_WRITE "fatal error: concurrent map clone and map write\n"
+#define SOME ((go_bytes){"key", 3})
+
+enum { STATUS_CALLED = 3 };
+
+static Map *map;
+
+static void
+mark(void)
+{
+	store_rlx(&map->writer, sched_g()); // order: own
+}
+
+static bool
+is_marked(void)
+{
+	return map != NULL && load_rlx(&map->writer) != NULL; // order: own
+}
+
+// --- keys with functions -------------------------------------------------------------------------
+
+static bool marks;   // the hash function does
+static bool changed; // the map, in an allocation
+
+static uint64_t
+call_hash(const void *key, uint64_t seed, const MapType *t)
+{
+	(void)seed;
+	(void)t;
+	if (is_marked() || changed)
+		_exit(STATUS_CALLED); // somebody should have looked before
+	if (marks)
+		mark();
+	return *(const uint32_t *)key;
+}
+
+static uint64_t
+same_hash(const void *key, uint64_t seed, const MapType *t)
+{
+	(void)key;
+	(void)seed;
+	(void)t;
+	if (changed)
+		_exit(STATUS_CALLED);
+	return 7;
+}
+
+static bool
+call_equal(const void *a, const void *b, const MapType *t)
+{
+	(void)t;
+	return *(const uint32_t *)a == *(const uint32_t *)b;
+}
+
+#define CALLS(hash_function)                                                  \
+	{                                                                     \
+		.key_bytes = 4, .key_align = 4, .elem_bytes = 4, .elem_align = 4, \
+		.key_kind = GO_MAP_KEY_CALLS, .hash = hash_function, .equal = call_equal, \
+	}
+static const MapType calls = CALLS(call_hash), alike = CALLS(same_hash);
+
+static void
+put_call(const MapType *t, uint32_t key)
+{
+	(void)map_assign(t, map, &key);
+}
+
+static void
+del_call(const MapType *t, uint32_t key)
+{
+	(void)map_delete(t, map, &key);
+}
+
+static void
+new_call(const MapType *t, uint32_t n)
+{
+	Map *m = map_new(t, 0);
+	for (uint32_t i = 0; i < n; i++)
+		(void)map_assign(t, m, &i);
+	map = m;
+}
+
+// --- a mark that is there ------------------------------------------------------------------------
+
+#define NEW(m, key)             \
+	(void)go_map_init(m, 0); \
+	(void)go_map_at(m, key); \
+	map = (m).map
+#define EMPTY(m)                \
+	(void)go_map_init(m, 0); \
+	map = (m).map
+
+// A program that makes a map, has it marked, and uses it.
+#define MARKED(name, type, make, use)   \
+	static int name##_body(void *unused) \
+	{                               \
+		type m;                 \
+		(void)unused;           \
+		make;                   \
+		mark();                 \
+		use;                    \
+		return 0;               \
+	}                               \
+	DEATH(name)                     \
+	{                               \
+		(void)go_run(name##_body, NULL); \
+	}
+
+static const Pair pair = {1, 2, 3};
+
+MARKED(marked_put_32, Halves, NEW(m, 1), (void)go_map_at(m, 1))
+MARKED(marked_put_64, Words, NEW(m, 1), (void)go_map_at(m, 2))
+MARKED(marked_put_unusual, Unusual, NEW(m, 1), (void)go_map_at(m, 2))
+MARKED(marked_put_first, Unusual, EMPTY(m), (void)go_map_at(m, 2))
+MARKED(marked_put_text, Texts, NEW(m, SOME), (void)go_map_at(m, SOME))
+MARKED(marked_put_bytes, Pairs, NEW(m, pair), (void)go_map_at(m, pair))
+MARKED(marked_del_32, Halves, NEW(m, 1), go_map_del(m, 1))
+MARKED(marked_del_64, Words, NEW(m, 1), go_map_del(m, 2))
+MARKED(marked_del_unusual, Unusual, NEW(m, 1), go_map_del(m, 1))
+MARKED(marked_del_text, Texts, NEW(m, SOME), go_map_del(m, SOME))
+MARKED(marked_del_bytes, Pairs, NEW(m, pair), go_map_del(m, pair))
+MARKED(marked_del_empty, Words, EMPTY(m), go_map_del(m, 1))
+MARKED(marked_clear, Words, NEW(m, 1), go_map_clear(m))
+MARKED(marked_copy, Words, NEW(m, 1), Words other; (void)go_map_copy(other, m))
+MARKED(marked_begin, Words, NEW(m, 1), go_map_each(m, it) return 1)
+MARKED(marked_put_call, void *, new_call(&calls, 5); m = NULL, (void)m; put_call(&calls, 3))
+MARKED(marked_put_call_first, void *, new_call(&calls, 0); m = NULL, (void)m; put_call(&calls, 3))
+MARKED(marked_del_call, void *, new_call(&calls, 5); m = NULL, (void)m; del_call(&calls, 3))
+MARKED(marked_del_call_empty, void *, new_call(&calls, 0); m = NULL, (void)m; del_call(&calls, 3))
+
+void
+test_map_misuse_mark(void)
+{
+	expect_death(marked_put_32, .status = 2, .err = WRITES);
+	expect_death(marked_put_64, .status = 2, .err = WRITES);
+	expect_death(marked_put_unusual, .status = 2, .err = WRITES);
+	expect_death(marked_put_first, .status = 2, .err = WRITES);
+	expect_death(marked_put_text, .status = 2, .err = WRITES);
+	expect_death(marked_put_bytes, .status = 2, .err = WRITES);
+	expect_death(marked_del_32, .status = 2, .err = WRITES);
+	expect_death(marked_del_64, .status = 2, .err = WRITES);
+	expect_death(marked_del_unusual, .status = 2, .err = WRITES);
+	expect_death(marked_del_text, .status = 2, .err = WRITES);
+	expect_death(marked_del_bytes, .status = 2, .err = WRITES);
+	expect_death(marked_del_empty, .status = 2, .err = WRITES);
+	expect_death(marked_clear, .status = 2, .err = WRITES);
+	expect_death(marked_copy, .status = 2, .err = CLONE_WRITE);
+	expect_death(marked_begin, .status = 2, .err = ITERATION_WRITE);
+	expect_death(marked_put_call, .status = 2, .err = WRITES);
+	expect_death(marked_put_call_first, .status = 2, .err = WRITES);
+	expect_death(marked_del_call, .status = 2, .err = WRITES);
+	expect_death(marked_del_call_empty, .status = 2, .err = WRITES);
+}
+
+// --- a mark that comes while a key's hash is asked for -------------------------------------------
+
+static int
+meet_a_mark(void *use)
+{
+	new_call(&calls, 5);
+	marks = true;
+	((void (*)(const MapType *, uint32_t))(uintptr_t)use)(&calls, 3);
+	return 0;
+}
+
+DEATH(marked_by_hash_put)
+{
+	(void)go_run(meet_a_mark, (void *)(uintptr_t)put_call);
+}
+
+DEATH(marked_by_hash_del)
+{
+	(void)go_run(meet_a_mark, (void *)(uintptr_t)del_call);
+}
+
+void
+test_map_misuse_mark_meanwhile(void)
+{
+	expect_death(marked_by_hash_put, .status = 2, .err = WRITES);
+	expect_death(marked_by_hash_del, .status = 2, .err = WRITES);
+}
+
+// --- a mark that is another one in the end -------------------------------------------------------
+
+// Runs when the writer lets others run, with its mark set, and at no other time: there is one P.
+static void
+take_mark(void *unused)
+{
+	(void)unused;
+	while (!is_marked())
+		go_yield();
+	mark();
+}
+
+static int
+lose_mark(void *use)
+{
+	Words m;
+	NEW(m, 1);
+	map->flags |= MAP_CHECKED;
+	(void)go_spawn(take_mark, NULL);
+	for (int i = 0; i < 2000; i++) {
+		if (use != NULL)
+			go_map_del(m, 2);
+		else
+			(void)go_map_at(m, 1);
+	}
+	store_rlx(&map->writer, NULL); // order: own
+	return 0;
+}
+
+DEATH(mark_lost_in_put)
+{
+	setenv("GOMAXPROCS", "1", 1);
+	(void)go_run(lose_mark, NULL);
+}
+
+DEATH(mark_lost_in_del)
+{
+	setenv("GOMAXPROCS", "1", 1);
+	(void)go_run(lose_mark, &map);
+}
+
+void
+test_map_misuse_mark_lost(void)
+{
+	expect_death(mark_lost_in_put, .status = 2, .err = WRITES);
+	expect_death(mark_lost_in_del, .status = 2, .err = WRITES);
+}
+
+// --- a change while the map asks for memory ------------------------------------------------------
+
+static void
+change(void)
+{
+	map->changes++;
+	changed = true;
+}
+
+static void
+in_next_allocation(void (*then)(void))
+{
+	map_memory_then = then;
+	store_rlx(&map_memory_ends, 1);
+}
+
+// Puts keys until the map has other tables, with the change in the first allocation for them. from:
+// keys that are there before.
+static int
+grow_changed(const MapType *t, uint32_t from)
+{
+	new_call(t, from);
+	size_t tables = map->tables, groups = map->groups;
+	in_next_allocation(change);
+	for (uint32_t i = from; map->tables == tables && map->groups == groups; i++)
+		put_call(t, i);
+	return 0;
+}
+
+static int
+replace_changed(void *unused)
+{
+	(void)unused;
+	return grow_changed(&calls, 5);
+}
+
+static int
+split_changed(void *unused)
+{
+	(void)unused;
+	return grow_changed(&calls, 10000);
+}
+
+// Keys with one hash: all tables become larger.
+static int
+all_changed(void *unused)
+{
+	uint32_t n = 1;
+	(void)unused;
+	new_call(&alike, n);
+	for (;; n++) {
+		size_t tables = map->tables, groups = map->groups;
+		put_call(&alike, n);
+		if (tables > 1 && map->tables == tables && map->groups > groups)
+			return grow_changed(&alike, n);
+	}
+}
+
+static int
+merge_changed(void *unused)
+{
+	enum { KEYS = 10000 };
+	(void)unused;
+	new_call(&calls, KEYS);
+	in_next_allocation(change);
+	for (uint32_t i = 0; i < KEYS; i++)
+		del_call(&calls, i);
+	return 0;
+}
+
+// The element of a new entry, which lies elsewhere.
+static int
+apart_changed(void *unused)
+{
+	MapType t = calls;
+	(void)unused;
+	t.elem_bytes = 2 * APART_BYTES;
+	new_call(&t, 5);
+	in_next_allocation(change);
+	put_call(&t, 5);
+	return 0;
+}
+
+static int
+copy_marked(void *unused)
+{
+	Words m, other;
+	(void)unused;
+	NEW(m, 1);
+	in_next_allocation(mark);
+	(void)go_map_copy(other, m);
+	return 0;
+}
+
+DEATH(changed_in_replace)
+{
+	(void)go_run(replace_changed, NULL);
+}
+
+DEATH(changed_in_split)
+{
+	(void)go_run(split_changed, NULL);
+}
+
+DEATH(changed_in_all)
+{
+	(void)go_run(all_changed, NULL);
+}
+
+DEATH(changed_in_apart)
+{
+	(void)go_run(apart_changed, NULL);
+}
+
+DEATH(changed_in_merge)
+{
+	(void)go_run(merge_changed, NULL);
+}
+
+DEATH(marked_in_copy)
+{
+	(void)go_run(copy_marked, NULL);
+}
+
+void
+test_map_misuse_in_allocation(void)
+{
+	expect_death(changed_in_replace, .status = 2, .err = WRITES);
+	expect_death(changed_in_split, .status = 2, .err = WRITES);
+	expect_death(changed_in_all, .status = 2, .err = WRITES);
+	expect_death(changed_in_apart, .status = 2, .err = WRITES);
+	expect_death(changed_in_merge, .status = 2, .err = WRITES);
+	expect_death(marked_in_copy, .status = 2, .err = CLONE_WRITE);
+}
