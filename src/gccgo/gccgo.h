@@ -332,6 +332,9 @@ void gccgo_made_func(void); // the code of functions that reflect has made
 // stack.c
 void stack_settle(void); // after unwinding: gives up segments above the one we are on
 
+// memstats.c: before the first goroutine.
+void memstats_init(void);
+
 // fault.c: from here on faults of Go code are panics.
 void goface_faults(void);
 

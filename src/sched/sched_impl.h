@@ -4,6 +4,8 @@
 #define UNDERGO_SCHED_IMPL_H
 
 #include "os/os.h"
+#include "sched/events.h"
+#include "sched/observe.h"
 #include "sched/sched.h"
 #include "sched/sched_up.h"
 #include "undergo/base.h"
@@ -89,6 +91,7 @@ typedef struct Sched {
 
 	Mutex allg_lock;
 	ATOMIC(G *) all_g;       // allg lock writes; see sched_all_first
+	ATOMIC_U32 observing;    // allg lock, world stopped: OBSERVE_..., of all Gs to come
 } Sched;
 extern Sched sched;
 
