@@ -181,7 +181,7 @@ func work(done *sync.WaitGroup) {
 	go sender(full, done)
 	go selecting(make(chan int), done)
 	go condition(done)
-	for i := 0; i < 100; i++ {
+	for i := 0; i < 20; i++ {
 		ping <- i
 		<-pong
 	}
@@ -332,7 +332,7 @@ func try(procs int) {
 func crowd() {
 	p, err := traced(func() {
 		var done sync.WaitGroup
-		for i := 0; i < 200; i++ {
+		for i := 0; i < 40; i++ {
 			done.Add(1)
 			c := make(chan int)
 			go func() {
@@ -352,7 +352,7 @@ func crowd() {
 		runtime.GOMAXPROCS(4)
 		done.Wait()
 	})
-	fmt.Println(err, len(p.events) > 10000)
+	fmt.Println(err, len(p.events) > 2000)
 }
 
 func main() {
