@@ -215,6 +215,21 @@ typedef struct MemStats {
 } MemStats;
 static_assert(sizeof(MemStats) == 5776, "what programs were compiled with");
 
+// Results of functions that fronts stand for (gccgo/front).
+typedef struct Found {
+	void *elem;
+	bool ok;
+} Found;
+
+typedef struct Received {
+	bool selected, received;
+} Received;
+
+typedef struct IfaceOk {
+	Iface i;
+	bool ok;
+} IfaceOk;
+
 // --- defining what Go code calls -----------------------------------------------------------------
 
 #define GO_VISIBLE __attribute__((visibility("default")))

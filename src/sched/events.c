@@ -176,6 +176,7 @@ log_make(void)
 // Who tells, and where.
 typedef struct Teller {
 	EventBuf **at;
+	P *pp;       // whose owner it is; NULL: nobody
 	uint64_t proc;
 	bool locked; // events_lock is held: it is nobody
 } Teller;
@@ -360,7 +361,7 @@ stack_of_entry(const Teller *t, const G *gp)
 static Teller
 teller_of(P *pp)
 {
-	return (Teller){&pp->events, pp->id, false};
+	return (Teller){&pp->events, pp, pp->id, false};
 }
 
 // Who calls. False: there is no trace; else teller_done follows.
@@ -373,7 +374,7 @@ teller_here(Teller *t)
 		return events_on();
 	}
 	mutex_lock(&events_lock);
-	*t = (Teller){&elog.nobody, NOBODY, true};
+	*t = (Teller){&elog.nobody, NULL, NOBODY, true};
 	if (events_on()) // E1
 		return true;
 	mutex_unlock(&events_lock);
@@ -438,12 +439,26 @@ tell_runnable(const Teller *t, G *gp, uint64_t stack)
 	}
 }
 
+// A processor is begun when a goroutine runs on it: one that only looks for work comes and goes
+// too often to be of interest.
+static void
+tell_p_begins(P *pp)
+{
+	Teller t = teller_of(pp);
+	if (pp->events_begun)
+		return;
+	pp->events_begun = true;
+	TELL(&t, EVENT_P_BEGINS, (uint64_t)load_rlx(&load_rlx(&pp->m)->tid)); // order: own
+}
+
 static void
 tell_run(const Teller *t, G *gp)
 {
 	if (told(gp) == TOLD_RUNNING)
 		return;
 	tell_runnable(t, gp, 0);
+	if (t->pp != NULL)
+		tell_p_begins(t->pp);
 	TELL(t, EVENT_START, gp->id, next_number(gp));
 	set_told(gp, TOLD_RUNNING);
 }
@@ -531,12 +546,7 @@ void
 events_p_begins(M *mp, P *pp)
 {
 	Teller t = teller_of(pp);
-	if (!events_on())
-		return;
-	if (!pp->events_begun)
-		TELL(&t, EVENT_P_BEGINS, (uint64_t)load_rlx(&mp->tid)); // order: own
-	pp->events_begun = true;
-	if (mp->curg != NULL) // it has lost one before, and goes on at once
+	if (events_on() && mp->curg != NULL) // it has lost one before, and goes on at once
 		tell_run(&t, mp->curg);
 }
 

@@ -502,6 +502,8 @@ static const char *const sources[] = {"sched/switch.c", "gc/shrink.c", NULL};
 static const struct ExploreAllowed allowed[] = {
     {"sched_scan_begin_all", "cas_acq(&gs[i]->scan)", "acquire",
      "the heavy fence that follows acquires too; ThreadSanitizer sees no fences"},
+    {"sched_scan_end", "and_ar(&gp->scan)", "acquire",
+     "to publish would do; there is no such operation of that order alone"},
     {0},
 };
 

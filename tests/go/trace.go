@@ -18,6 +18,7 @@ import (
 	_ "os/exec"
 	_ "path/filepath"
 	"runtime"
+	"runtime/debug"
 	"runtime/trace"
 	_ "sort"
 	_ "strconv"
@@ -95,6 +96,7 @@ func traced(f func()) (p parsed, err error) {
 	}
 	f()
 	trace.Stop()
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // the parser makes much
 	return parse(&b, "")
 }
 
@@ -113,7 +115,7 @@ func waits(function, reason string) {
 				return
 			}
 		}
-		runtime.Gosched()
+		time.Sleep(time.Millisecond) // each look is in the trace
 	}
 }
 
@@ -352,7 +354,7 @@ func crowd() {
 		runtime.GOMAXPROCS(4)
 		done.Wait()
 	})
-	fmt.Println(err, len(p.events) > 2000)
+	fmt.Println(err, len(p.events) > 2000, len(p.events) < 20000)
 }
 
 func main() {
@@ -369,7 +371,7 @@ func main() {
 // Output:
 // 1 []
 // 4 []
-// <nil> true
+// <nil> true true
 // 4 []
 // runtime error: tracing is already enabled true
 // false <nil>
