@@ -232,7 +232,8 @@ if [ "$(cat /proc/sys/kernel/core_pattern)" != core ]; then
 	echo "cores go elsewhere here: not looked at"
 else
 	{
-		(cd "$dir" && ulimit -c unlimited && GOTRACEBACK=crash ./gs-static x) >"$dir/out" 2>&1
+		(cd "$dir" && ulimit -c unlimited &&
+			GOTRACEBACK=crash ./gs-static x) >"$dir/out" 2>&1
 	} 2>/dev/null # the shell would tell that it died
 	answer=$(timeout 60 gdb -nx -q -batch -iex 'set auto-load safe-path /' "${commands[@]}" \
 		-ex bt "$dir/gs-static" "$dir"/core* 2>&1)
