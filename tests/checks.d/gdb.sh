@@ -223,8 +223,8 @@ commands=(-ex 'info goroutines' -ex 'goroutine all bt'
 	-ex 'undergo object 0')
 for link in static shared; do
 	answer=$(timeout 60 gdb -nx -q -batch -iex 'set auto-load safe-path /' \
-		-ex 'set breakpoint pending on' -ex 'break stop_here if !ran' -ex run "${commands[@]}" \
-		-ex 'bt 1' "$dir/gs-$link" 2>&1)
+		-ex 'set breakpoint pending on' -ex 'break stop_here if !ran' -ex run \
+		"${commands[@]}" -ex 'bt 1' "$dir/gs-$link" 2>&1)
 	all_said "$link, alive"
 	says "$link, alive" '^\* 1 ' '^#0  stop_here \(' \
 		'^  [0-9]+ +runnable, began in never_run$' \
