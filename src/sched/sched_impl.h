@@ -50,6 +50,7 @@ typedef struct Sched {
 	ATOMIC_U32 n_pidle;      // length of pidle
 	ATOMIC_U32 n_spinning;   // Ms looking for work; see find.c
 	ATOMIC_U32 stopping;     // the world is to stop
+	ATOMIC_U32 observing;    // OBSERVE_..., of all Gs; written under allg_lock, world stopped
 	ATOMIC_I64 sleep_until;  // when the sleeper wakes; 0: there is none
 	ATOMIC_U32 polled;       // Gs that wait for descriptors; count, and dekker in poll.c
 	ATOMIC_U32 polling;      // 1 while somebody polls without waiting
@@ -91,7 +92,6 @@ typedef struct Sched {
 
 	Mutex allg_lock;
 	ATOMIC(G *) all_g;       // allg lock writes; see sched_all_first
-	ATOMIC_U32 observing;    // allg lock, world stopped: OBSERVE_..., of all Gs to come
 } Sched;
 extern Sched sched;
 
