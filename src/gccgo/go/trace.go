@@ -12,10 +12,14 @@ package runtime
 
 import "unsafe"
 
-// tracing has one of these; begun by StartTrace, then StopTrace, and the reader.
+// tracing has one of these, the next by turns. StartTrace makes it traceBegins, StopTrace
+// traceStops; who has done so goes on from there. The reader ends traceEnds, and looks
+// at nothing before traceOn.
 const (
 	traceOff = iota
+	traceBegins
 	traceOn
+	traceStops
 	traceEnds
 )
 
@@ -64,9 +68,10 @@ const (
 // collector is the processor that collections are told of.
 const collector = 1000004
 
-// The reader's own.
+// The reader's own; StartTrace's while traceBegins.
 var reading struct {
 	begun  bool
+	first  bool   // nothing of ours is told
 	told   bool   // all that the scheduler has
 	ended  bool
 	last   int64  // time of the last event of ours
@@ -76,24 +81,29 @@ var reading struct {
 
 // StartTrace begins a trace.
 func StartTrace() error {
-	if !settracing(traceOff, traceOn) {
+	if !settracing(traceOff, traceBegins) {
 		return errorString("tracing is already enabled")
 	}
+	var m MemStats
+	ReadMemStats(&m)
+	r := &reading
+	r.begun, r.first, r.told, r.ended = false, true, false, false
+	r.last, r.cycles, r.seq = nanotime(), uint64(m.NumGC), 0
 	if !eventsbegin() {
-		settracing(traceOn, traceOff)
+		settracing(traceBegins, traceOff)
 		return errorString("no memory for a trace")
 	}
+	settracing(traceBegins, traceOn)
 	return nil
 }
 
 // StopTrace ends it, and returns when all of it has been read.
 func StopTrace() {
-	if tracing() != traceOn {
-		return
+	if settracing(traceOn, traceStops) {
+		eventsend()
+		settracing(traceStops, traceEnds)
 	}
-	eventsend()
-	settracing(traceOn, traceEnds)
-	for tracing() == traceEnds {
+	for tracing() >= traceStops {
 		sleep(millisecond) // its reader is in no hurry, and nothing wakes us
 	}
 }
@@ -101,37 +111,39 @@ func StopTrace() {
 // ReadTrace returns what there is next, nil after the end. It waits for it.
 func ReadTrace() []byte {
 	r := &reading
-	for tracing() == traceOff {
+	for tracing() < traceOn {
 		sleep(millisecond) // the same: until a trace begins
 	}
 	if r.ended {
-		r.begun, r.told, r.ended = false, false, false
 		forgetevents()
 		settracing(traceEnds, traceOff)
 		return nil
 	}
 	if !r.begun {
 		r.begun = true
-		r.last = 0
 		return []byte("go 1.11 trace\x00\x00\x00")
 	}
 	if r.told {
 		r.ended = true
 		return notes()
 	}
-	buf := make([]byte, takenMost)
-	for i := 0; i < 20; i++ {
+	if r.first {
+		return batch()
+	}
+	for buf := make([]byte, takenMost); ; {
 		ends := tracing() == traceEnds
+		if nanotime()-r.last >= 100*millisecond {
+			return batch() // however much the scheduler has to tell
+		}
 		if n := takeevents(buf); n != 0 {
 			return buf[:n]
 		}
-		if ends || r.last == 0 {
-			r.told = ends
-			break
+		if ends {
+			r.told = true
+			return batch()
 		}
 		sleep(5 * millisecond) // for a batch; and for one of ours that is worth its reading
 	}
-	return batch()
 }
 
 type events struct {
@@ -169,13 +181,9 @@ func batch() []byte {
 	var m MemStats
 	var e events
 	ReadMemStats(&m)
-	first := r.last == 0
-	if first {
-		r.last = nanotime()
-	}
 	e.event(eventBatch, collector, uint64(r.last))
-	if first {
-		r.cycles, r.seq = uint64(m.NumGC), 0
+	if r.first {
+		r.first = false
 		e.event(eventFrequency, secondsTicks)
 	}
 	if r.cycles+kept < uint64(m.NumGC) {
