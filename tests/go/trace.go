@@ -110,6 +110,20 @@ func traced(f func()) (p parsed, err error) {
 	return tracedTo(&b, &b, f)
 }
 
+// slow takes so much, and no more until it is told to.
+type slow struct {
+	bytes.Buffer
+	goOn chan bool
+	left int
+}
+
+func (s *slow) Write(b []byte) (int, error) {
+	if s.left--; s.left < 0 {
+		<-s.goOn
+	}
+	return s.Buffer.Write(b)
+}
+
 // --- what the program does -----------------------------------------------------------------------
 
 var release, late = make(chan bool), make(chan bool)
@@ -383,13 +397,14 @@ func switches(until *int32, done *sync.WaitGroup) {
 	done.Done()
 }
 
-// flood: the reader always finds a full buffer. What is not of the scheduler comes nonetheless, ten
-// times a second; and all collections.
+// flood: the reader, late as it is, always finds a full buffer. What is not of the scheduler comes
+// nonetheless, ten times a second; and all collections.
 func flood() {
 	const collections, turns, turn = 12, 6, 100 * time.Millisecond
 	var ends int32
 	var done sync.WaitGroup
-	p, err := traced(func() {
+	s := &slow{goOn: make(chan bool)}
+	p, err := tracedTo(s, &s.Buffer, func() {
 		for i := 0; i < 4; i++ {
 			done.Add(1)
 			go switches(&ends, &done)
@@ -399,6 +414,9 @@ func flood() {
 				runtime.GC()
 			}
 			time.Sleep(turn) // is how long it takes
+			if i == 0 {
+				close(s.goOn)
+			}
 		}
 		atomic.StoreInt32(&ends, 1)
 		done.Wait()
@@ -407,7 +425,7 @@ func flood() {
 	for _, e := range p.events {
 		n[e.kind]++
 	}
-	fmt.Println(err, n[gcStart] == collections, n[heapAlloc] >= turns)
+	fmt.Println(err, n[gcStart] == collections, n[heapAlloc] >= turns-1)
 }
 
 // send is what the other process does, which is not stopped with the world of this one: so there is
@@ -495,20 +513,6 @@ func again() {
 
 // --- no room -------------------------------------------------------------------------------------
 
-// slow takes nothing more until all has been told.
-type slow struct {
-	bytes.Buffer
-	told chan bool
-	n    int
-}
-
-func (s *slow) Write(b []byte) (int, error) {
-	if s.n++; s.n > 20 {
-		<-s.told
-	}
-	return s.Buffer.Write(b)
-}
-
 // addressSpace lets there be so much more of it; all there is when it is 0.
 func addressSpace(more uint64) {
 	var limit syscall.Rlimit
@@ -534,10 +538,10 @@ func yield(done *sync.WaitGroup) {
 // cut: this process has room for four mebibytes of events and one or two of what they name; sizes
 // are halved until they fit. When a thread began meanwhile its stack has taken that.
 func cut() {
-	s := &slow{told: make(chan bool)}
+	s := &slow{goOn: make(chan bool), left: 20}
 	var p parsed
 	err := fmt.Errorf("not tried")
-	for i := 0; i < 20 && err != nil && s.n == 0; i++ {
+	for i := 0; i < 20 && err != nil && s.Len() == 0; i++ {
 		addressSpace(13 << 19)
 		p, err = tracedTo(s, &s.Buffer, func() {
 			addressSpace(0)
@@ -547,7 +551,7 @@ func cut() {
 				go yield(&done)
 			}
 			done.Wait()
-			close(s.told)
+			close(s.goOn)
 		})
 		addressSpace(0)
 	}
