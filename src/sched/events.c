@@ -82,7 +82,6 @@ enum {
 	NUMBER_BYTES = 10,
 	EVENT_BYTES = 2 + NUMBERS_MAX * NUMBER_BYTES,
 	TEXT_BYTES = 4 << 10, // longer ones are cut off
-	FRAMES = 48,
 	CHAINS = 4096,
 };
 #define NOBODY UINT64_MAX // as a P
@@ -127,6 +126,7 @@ typedef struct Log {
 	EventBuf *full, *last;     // events_lock: to be taken, the oldest first
 	EventBuf *nobody;          // events_lock
 	ATOMIC_BOOL cut;           // events_lock writes: there was no room
+	bool nameless;             // events_lock: there was none for a stack or a text
 	int64_t cut_at;            // events_lock: when; E4
 	Notes *stacks, *texts;     // set by the first start
 } Log;
@@ -179,6 +179,7 @@ log_make(void)
 	elog.stacks = notes_make();
 	elog.texts = notes_make();
 	elog.unused = elog.full = elog.last = elog.nobody = NULL;
+	elog.nameless = false;
 	store_rlx(&elog.cut, false); // order: own, no trace
 	return true;
 }
@@ -320,9 +321,13 @@ add_note(Notes *all, uint64_t hash, const void *data, size_t bytes)
 	Chain *chain = &all->chains[hash % CHAINS];
 	Chained *first = load_rlx(chain); // order: own, under the lock
 	const Chained *had = find_note(first, hash, data, bytes);
-	Chained *c = had == NULL ? area_take(&elog.notes, sizeof(*c) + bytes) : NULL;
-	if (c == NULL)
+	if (had != NULL)
 		return had;
+	Chained *c = area_take(&elog.notes, sizeof(*c) + bytes);
+	if (c == NULL) {
+		elog.nameless = true;
+		return NULL;
+	}
 	c->next = first;
 	c->hash = hash;
 	c->note.older = all->newest;
@@ -363,11 +368,12 @@ text(const Teller *t, const char *s, size_t n)
 static uint64_t
 stack_here(const Teller *t)
 {
-	uintptr_t pcs[FRAMES];
+	uintptr_t pcs[EVENT_FRAMES];
 	const M *mp = sched_m();
 	if (t->locked || mp == NULL || mp->curg == NULL)
 		return 0;
-	return intern(t, elog.stacks, pcs, elog.source->callers(pcs, FRAMES) * sizeof(pcs[0]));
+	size_t n = elog.source->callers(pcs, EVENT_FRAMES);
+	return intern(t, elog.stacks, pcs, n * sizeof(pcs[0]));
 }
 
 // What gp will run, as a stack.
@@ -589,6 +595,17 @@ events_p_ends(M *mp, P *pp)
 	pp->events_begun = false;
 }
 
+// By the stopper, who may have another P now.
+void
+events_procs(uint32_t n)
+{
+	Teller t;
+	if (!teller_here(&t))
+		return;
+	TELL(&t, EVENT_PROCS, n, stack_here(&t));
+	teller_done(&t);
+}
+
 // --- beginning and ending ------------------------------------------------------------------------
 
 // All Gs as they are, but the running one.  World stopped.  Locks: events_lock held; gfree_lock
@@ -754,6 +771,12 @@ bool
 events_were_cut(void)
 {
 	return load_rlx(&elog.cut); // order: own, no trace
+}
+
+bool
+events_lack_notes(void)
+{
+	return elog.nameless;
 }
 
 const EventNote *

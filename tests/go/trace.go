@@ -381,7 +381,13 @@ func crowd() {
 		runtime.GOMAXPROCS(4)
 		done.Wait()
 	})
-	fmt.Println(err, len(p.events) > 2000, len(p.events) < 20000)
+	var procs []uint64
+	for _, e := range p.events {
+		if e.kind == gomaxprocs {
+			procs = append(procs, e.args[0])
+		}
+	}
+	fmt.Println(err, len(p.events) > 2000, len(p.events) < 20000, procs)
 }
 
 // --- a busy program ------------------------------------------------------------------------------
@@ -545,6 +551,10 @@ func cut() {
 		addressSpace(13 << 19)
 		p, err = tracedTo(s, &s.Buffer, func() {
 			addressSpace(0)
+			for i := 0; i < 1000; i++ {
+				key := fmt.Sprint(i, strings.Repeat(" of many", 500))
+				trace.Log(context.Background(), key, "")
+			}
 			var done sync.WaitGroup
 			for i := 0; i < 8; i++ {
 				done.Add(1)
@@ -588,10 +598,11 @@ func main() {
 // Output:
 // 1 []
 // 4 []
-// <nil> true true
+// <nil> true true [4 2 4]
 // <nil> true true
 // <nil>
 // runtime: a trace has no room for its events, and ends early
+// runtime: a trace has no room for more stacks and texts
 // <nil> true true
 // <nil>
 // 4 []

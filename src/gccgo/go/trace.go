@@ -32,11 +32,12 @@ func nanotime() int64
 func sleep(ns int64)
 
 // The scheduler's events: begun, ended, taken whole batches at a time (0: there are none yet), and
-// whether there was no room for the last of them.
+// whether there was no room for the last of them, or for what some of them name.
 func eventsbegin() bool
 func eventsend()
 func takeevents(to []byte) int
 func eventscut() bool
+func eventslacknotes() bool
 func forgetevents()
 
 // Stacks and texts, the last first.
@@ -47,8 +48,8 @@ func eventtext(note unsafe.Pointer) (older unsafe.Pointer, id uint64, text strin
 
 const (
 	millisecond = 1000000
-	takenMost   = 32 << 10
-	framesMost  = 48
+	takenMost   = 32 << 10 // EVENTS_TAKEN; who is called looks whether it is enough
+	framesMost  = 48       // EVENT_FRAMES, the same
 )
 
 // Types of events.
@@ -252,7 +253,7 @@ func (b *book) stack(id uint64, pcs []uintptr) {
 	b.buf = append(numberTo(b.buf, uint64(len(frames))), frames...)
 }
 
-// notes tells what the numbers of stacks and texts stand for. A trace that was cut says so.
+// notes tells what the numbers of stacks and texts stand for. A trace that lacks some says so.
 func notes() []byte {
 	b := book{ids: make(map[string]uint64)}
 	for note := eventtexts(); note != nil; {
@@ -268,6 +269,9 @@ func notes() []byte {
 	}
 	if eventscut() {
 		println("runtime: a trace has no room for its events, and ends early")
+	}
+	if eventslacknotes() {
+		println("runtime: a trace has no room for more stacks and texts")
 	}
 	return b.buf
 }
