@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Traces begin and end while threads of C come, start goroutines, wake others, and end: none of that
-// stands still while a trace begins. The library's own parser finds each trace consistent.
+// Traces begin and end while threads of C come, start goroutines, wake others, and end: none of
+// that stands still while a trace begins. The library's own parser finds each trace consistent.
 
 package main
 
