@@ -292,6 +292,8 @@ try_threads_again(Monitor *mon, int64_t now)
 		return; // refused
 	mutex_lock(&sched.lock);
 	store_rlx(&sched.thread_wanted, 0); // order: own, under sched.lock
+	if (pp != NULL)
+		sched.refused = false; // T7 in locked.c
 	mutex_unlock(&sched.lock);
 	if (work_anywhere(sched_procs()))
 		sched_wake();
