@@ -29,6 +29,9 @@
 //       asleep locked_idle asks under the same lock (rest in locked.c). become_theirs raises
 //       n_foreign under the same lock, by a thread that is awake; when it sleeps or ends,
 //       foreign_sleeps or detach asks, and when it is lent again, who lies down next.
+//   H6  While lent the thread may be the sleeper, and its wake-ups are exact as those of our own.
+//       The program has its slack back afterwards, unless it has set another one meanwhile. What
+//       the program starts there, threads and processes, is as exact as from our own threads.
 // Locks:  sched.lock.
 // Order:  O1  No fence: lent_ends stores LENT_OVER under sched.lock, and then reads each P.m. The M
 //             has stored P.m when p_acquire sets the attention. So it takes the lock in m_attend
@@ -173,12 +176,14 @@ sched_run_here(int (*fn)(void *), void *arg, ThreadLock kind)
 		locks[i] = mp->locks[i];
 		mp->locks[i] = 0;
 	}
+	int64_t slack = os_thread_exact_timers(); // H6
 	sched_main_begins(gp);
 	become_ours(mp, waiter);
 	lock_to(mp, gp, kind);
 	sched_ready(gp);
 	sched_run(mp);
 	become_theirs(mp, waiter);
+	os_thread_exact_no_more(slack);
 	for (int i = 0; i < THREAD_LOCKS; i++)
 		mp->locks[i] = locks[i];
 	sched_main_ended();

@@ -403,7 +403,7 @@ monitor_main(void *unused)
 	void *signal_stack = up_thread_starts();
 	(void)signal_stack; // for ever
 	os_thread_name("undergo-mon");
-	os_thread_exact_timers();
+	(void)os_thread_exact_timers(); // for ever
 	bool waiting = false;
 	for (;;) {
 		pause_between_looks(&mon, waiting);

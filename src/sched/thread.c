@@ -93,7 +93,7 @@ thread_main(void *v)
 	M *mp = v;
 	settle(mp);
 	os_thread_name("undergo");
-	os_thread_exact_timers();
+	(void)os_thread_exact_timers(); // for ever
 	os_signal_mask_as_started();
 	P *pp = mp->next_p;
 	mp->next_p = NULL;
