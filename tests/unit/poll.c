@@ -412,6 +412,26 @@ GO_TEST(poll_event_then_cancel, 1)
 	read_after(BY_CANCEL);
 }
 
+// A socket that is not TCP is asked once what it is, however many of its reads are followed by one
+// in vain.
+GO_TEST(poll_vain_not_tcp, 1)
+{
+	int fds[2];
+	char buf[8] = {0};
+	expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	go_fd fd = go_adopt(fds[0]);
+	expect(fd > 0);
+	go_set_read_deadline(fd, GO_POLL);
+	for (int i = 0; i < 41; i++) {
+		expect_eq(write(fds[1], buf, sizeof(buf)), sizeof(buf));
+		expect_eq(go_read(fd, buf, sizeof(buf)), sizeof(buf));
+		expect_eq(go_read(fd, buf, sizeof(buf)), GO_EAGAIN);
+	}
+	const Netfd *nf = slot_at((uint32_t)fd);
+	expect_eq(nf->reads, READS_TELL_NOTHING);
+	expect_eq(nf->vain, 0); // it does not even count any more
+}
+
 // --- generations --------------------------------------------------------------------------------
 
 // What the poller says of a descriptor after it was closed is not taken for the next one's, which
