@@ -383,27 +383,6 @@ GO_TEST(net_full_read_at_urgent, 0)
 	expect_eq(go_close(b), 0);
 }
 
-// A connection whose number the program has: reads do not count any more, and nothing else changes.
-GO_TEST(net_short_read_number_told, 0)
-{
-	go_fd a, b;
-	char buf[64] = {0};
-	connected(&a, &b);
-	full_reads_at_first(a, b);
-	expect(go_fd_number(b) >= 0);
-	for (int i = 0; i < 100; i++) {
-		size_t n = i % 3 == 0 ? sizeof(buf) : 3;
-		expect_eq(go_write(a, buf, n), n);
-		expect_eq(go_read(b, buf, sizeof(buf)), n);
-		go_set_read_deadline(b, GO_POLL);
-		expect_eq(go_read(b, buf, sizeof(buf)), GO_EAGAIN);
-		go_set_read_deadline(b, GO_NEVER);
-	}
-	expect_eq(go_close(a), 0);
-	expect_eq(go_read(b, buf, sizeof(buf)), 0);
-	expect_eq(go_close(b), 0);
-}
-
 static bool
 put_tls_over(int fd, int side)
 {
