@@ -235,7 +235,8 @@ int os_read_file(const char *path, char *buf, size_t size);
 int os_read_file_at(const char *path, int64_t offset, char *buf, size_t size);
 
 // --- signals ----------------------------------------------------------------------------------
-// The calling thread's alternate signal stack, pre-faulted; base may be NULL to take it away.
+// The calling thread's alternate signal stack, its upper part pre-faulted; base may be NULL to take
+// it away.
 int os_signal_stack(void *base, size_t bytes);
 typedef void OsHandler(int sig, siginfo_t *info, void *ucontext);
 // Installs a handler (SA_SIGINFO|SA_ONSTACK|SA_RESTART); *before gets what was installed.
