@@ -508,6 +508,19 @@ read_options(char **argv)
 	}
 }
 
+// What was ignored or blocked when we began is so in every test, too: a shell has its background
+// jobs ignore SIGINT and SIGQUIT. The tests expect what a process has from the start.
+static void
+forget_inherited_signals(void)
+{
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	for (int sig = 1; sig < NSIG; sig++)
+		signal(sig, SIG_DFL); // refused for SIGKILL, SIGSTOP and libc's own
+}
+
 static void
 catch_signals(void)
 {
@@ -535,6 +548,7 @@ main(int argc, char **argv)
 		list_tests();
 		return 0;
 	}
+	forget_inherited_signals();
 	catch_signals();
 	for (int i = 0; i < opt.repeat; i++)
 		run_round();

@@ -49,13 +49,13 @@ static void
 stop(go_chan *c, go_ctx *ctx)
 {
 	sched_enter();
-	bool found = notify_stop_begin(c, ctx);
+	NotifyReg *r = notify_stop_begin(c, ctx);
 	sched_leave();
-	if (!found)
+	if (r == NULL)
 		return;
 	signal_wait_until_idle();
 	sched_enter();
-	notify_stop_end(c, ctx);
+	notify_stop_end(r);
 	sched_leave();
 }
 

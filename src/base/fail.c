@@ -23,7 +23,7 @@ enum {
 typedef struct Death {
 	const char *kind; // begins the headline
 	const char *why;  // NULL: told does it all
-	int all; // print all goroutines
+	int all; // 1: print all goroutines; 2: and frames of the runtime, which is at fault
 	void (*tell)(const void *arg); // prints lines in front; NULL none
 	void (*told)(const void *arg); // and below the headline
 	const void *arg;
@@ -114,7 +114,7 @@ die(const Death *d)
 void
 throw(const char *why)
 {
-	die(&(Death){"fatal error: ", why, 1, NULL, NULL, NULL});
+	die(&(Death){"fatal error: ", why, 2, NULL, NULL, NULL});
 }
 
 void

@@ -116,7 +116,7 @@ reader_main(void *unused)
 static bool
 reader_start(void)
 {
-	if (!cpu.reader && os_thread_start(reader_main, NULL) == 0) {
+	if (!cpu.reader && sched_thread_start(reader_main, NULL) == 0) {
 		cpu.reader = true;
 		sched_helper_made();
 	}

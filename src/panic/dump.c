@@ -370,17 +370,18 @@ start_at(const void *context, void *return_pc, void *sp)
 	return start;
 }
 
-// all is 2 when the runtime itself is at fault: its own frames matter then.
+// all is 2 when the runtime itself is at fault, as throw says: its own frames and goroutines matter
+// then.
 NOINLINE void
 up_print_goroutines(int all)
 {
-	bool system = trace_level() >= TRACE_SYSTEM;
+	bool system = all > 1 || trace_level() >= TRACE_SYSTEM;
 	Dump d = {
 		.start = start_at(fault_context(), __builtin_return_address(0), arch_sp()),
 		.fd = 2,
 		.all = all > 0 || trace_level() >= TRACE_ALL,
 		.system = system,
-		.runtime = system || all > 1 || fault_context() != NULL,
+		.runtime = system || fault_context() != NULL,
 		.dying = true,
 	};
 	if (trace_level() != TRACE_NONE)

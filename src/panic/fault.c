@@ -185,6 +185,7 @@ tell_address(const void *info)
 	efence_tell((uintptr_t)((const siginfo_t *)info)->si_addr);
 }
 
+// Go's text goes on with "during runtime execution", which the program's own C code is not.
 static NORETURN void
 die_of_signal(const Fatal *f, const siginfo_t *info, uintptr_t pc)
 {

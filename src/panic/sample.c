@@ -157,7 +157,10 @@ sample_start(int hz, void *(*tag)(void))
 	if (listen() != 0)
 		return GO_ENOSYS;
 	store_rel(&on, true); // order: publish -> on_signal
-	return os_profile_every(GO_SEC / hz) == 0 ? 0 : GO_ENOSYS;
+	int err = os_profile_every(GO_SEC / hz);
+	if (err != 0)
+		store_rlx(&on, false); // order: hint
+	return err == 0 ? 0 : GO_ENOSYS;
 }
 
 void

@@ -10,18 +10,18 @@
 
 #include "undergo/base.h"
 
-typedef struct Reg {
+struct NotifyReg {
 	Hchan *c; // one of the two is not NULL
 	Ctx *ctx; // one reference
 	uint64_t sigs;
-	bool stopping; // N2
-	struct Reg *next;
-} Reg;
+	uint32_t stoppers; // N2: it is stopping when there are some
+	NotifyReg *next;
+};
 
 enum { ATTACH_AGAIN_NS = 10000000 };
 
 static Mutex lock = MUTEX_INIT(signal);
-static Reg *regs;          // lock
+static NotifyReg *regs;          // lock
 static ATOMIC_U32 started; // 1 once the receiver has been asked for
 
 // --- delivering ---------------------------------------------------------------------------------
@@ -31,7 +31,7 @@ static void
 deliver(int sig)
 {
 	mutex_lock(&lock);
-	for (Reg *r = regs; r != NULL; r = r->next) {
+	for (NotifyReg *r = regs; r != NULL; r = r->next) {
 		if ((r->sigs >> (sig - 1) & 1) == 0)
 			continue;
 		if (r->c != NULL)
@@ -78,20 +78,20 @@ notify_start(void)
 
 // --- registering --------------------------------------------------------------------------------
 
-static Reg *
+static NotifyReg *
 find(const Hchan *c, const Ctx *ctx, bool stopping)
 {
 	assert_held(&lock);
-	Reg *r = regs;
-	while (r != NULL && (r->c != c || r->ctx != ctx || r->stopping != stopping))
+	NotifyReg *r = regs;
+	while (r != NULL && (r->c != c || r->ctx != ctx || (r->stoppers != 0) != stopping))
 		r = r->next;
 	return r;
 }
 
 static void
-unlink_reg(const Reg *r)
+unlink_reg(const NotifyReg *r)
 {
-	Reg **at = &regs;
+	NotifyReg **at = &regs;
 	while (*at != r)
 		at = &(*at)->next;
 	*at = r->next;
@@ -102,20 +102,10 @@ static uint64_t
 still_wanted(uint64_t sigs)
 {
 	uint64_t had = 0;
-	for (const Reg *r = regs; r != NULL; r = r->next)
-		if (!r->stopping)
+	for (const NotifyReg *r = regs; r != NULL; r = r->next)
+		if (r->stoppers == 0)
 			had |= r->sigs;
 	return had & sigs;
-}
-
-static int
-enable_all(uint64_t sigs)
-{
-	int err = 0;
-	for (int sig = 1; sig <= SIGNAL_LAST && err == 0; sig++)
-		if ((sigs >> (sig - 1) & 1) != 0)
-			err = signal_enable(sig);
-	return err;
 }
 
 static void
@@ -126,18 +116,46 @@ disable_all(uint64_t sigs)
 			signal_disable(sig);
 }
 
+// Those of sigs that were enabled in vain have the effect again that they had.
+static void
+enabled_in_vain(uint64_t sigs, uint64_t ignored)
+{
+	disable_all(sigs & ~ignored);
+	for (int sig = 1; sig <= SIGNAL_LAST; sig++)
+		if ((sigs & ignored) >> (sig - 1) & 1)
+			(void)signal_ignore(sig);
+}
+
+// Enables all of sigs or, after an error, none.
+static int
+enable_all(uint64_t sigs)
+{
+	uint64_t tried = 0, ignored = 0;
+	int err = 0;
+	for (int sig = 1; sig <= SIGNAL_LAST && err == 0; sig++) {
+		uint64_t bit = UINT64_C(1) << (sig - 1);
+		if ((sigs & bit) == 0)
+			continue;
+		tried |= bit;
+		if (signal_ignored(sig))
+			ignored |= bit;
+		err = signal_enable(sig);
+	}
+	if (err != 0)
+		enabled_in_vain(tried & ~still_wanted(tried), ignored);
+	return err;
+}
+
 // fresh is used unless there is a registration already. True: it was.
 static bool
-add_locked(Reg *fresh, int *err)
+add_locked(NotifyReg *fresh, int *err)
 {
-	Reg *r = find(fresh->c, fresh->ctx, false);
+	NotifyReg *r = find(fresh->c, fresh->ctx, false);
 	bool used = r == NULL;
 	uint64_t more = fresh->sigs;
 	*err = enable_all(more);
-	if (*err != 0) {
-		disable_all(more & ~still_wanted(more));
+	if (*err != 0)
 		return false;
-	}
 	if (used) {
 		fresh->next = regs;
 		regs = fresh;
@@ -148,7 +166,7 @@ add_locked(Reg *fresh, int *err)
 }
 
 static void
-free_reg(Reg *r)
+free_reg(NotifyReg *r)
 {
 	if (r->ctx != NULL)
 		ctx_unref(r->ctx);
@@ -159,10 +177,10 @@ static int
 add(Hchan *c, Ctx *ctx, uint64_t sigs)
 {
 	int err;
-	Reg *fresh = os_alloc(sizeof(*fresh));
+	NotifyReg *fresh = os_alloc(sizeof(*fresh));
 	if (fresh == NULL)
 		return GO_ENOMEM;
-	*fresh = (Reg){.c = c, .ctx = ctx, .sigs = sigs};
+	*fresh = (NotifyReg){.c = c, .ctx = ctx, .sigs = sigs};
 	if (ctx != NULL)
 		ctx_ref(ctx); // before somebody can stop it and give up the reference
 	mutex_lock(&lock);
@@ -185,28 +203,31 @@ notify_ctx(Ctx *ctx, uint64_t sigs)
 	return add(NULL, ctx, sigs);
 }
 
-bool
+NotifyReg *
 notify_stop_begin(Hchan *c, Ctx *ctx)
 {
 	mutex_lock(&lock);
-	Reg *r = find(c, ctx, false);
-	if (r != NULL) {
-		r->stopping = true; // N2
+	NotifyReg *r = find(c, ctx, false);
+	bool first = r != NULL;
+	if (!first)
+		r = find(c, ctx, true); // whoever stops it may not be through
+	if (r != NULL)
+		r->stoppers++; // N2
+	if (first)
 		disable_all(r->sigs & ~still_wanted(r->sigs));
-	}
 	mutex_unlock(&lock);
-	return r != NULL;
+	return r;
 }
 
 void
-notify_stop_end(Hchan *c, Ctx *ctx)
+notify_stop_end(NotifyReg *r)
 {
 	mutex_lock(&lock);
-	Reg *r = find(c, ctx, true);
-	if (r != NULL)
+	bool last = --r->stoppers == 0;
+	if (last)
 		unlink_reg(r);
 	mutex_unlock(&lock);
-	if (r != NULL)
+	if (last)
 		free_reg(r);
 }
 
@@ -214,8 +235,8 @@ notify_stop_end(Hchan *c, Ctx *ctx)
 static void
 take_away(uint64_t sigs)
 {
-	for (Reg *r = regs; r != NULL; r = r->next)
-		if (!r->stopping)
+	for (NotifyReg *r = regs; r != NULL; r = r->next)
+		if (r->stoppers == 0)
 			r->sigs &= ~sigs;
 }
 

@@ -10,7 +10,8 @@
 
 enum { SIGNAL_LAST = 64 };
 
-// Whether the program may have that signal: neither SIGKILL and SIGSTOP nor those libc keeps.
+// Whether the program may have that signal: neither SIGKILL and SIGSTOP, nor SIGPROF, which
+// profiles use, nor those libc keeps.
 bool signal_can_have(int sig);
 
 // From here on sig goes to the receiver. 0 or GO_ENOSYS.  Locks: the caller's own around all three.
@@ -42,10 +43,11 @@ int notify_start(void);
 int notify_chan(Hchan *c, uint64_t sigs);
 // The same for a context, which is cancelled.
 int notify_ctx(Ctx *ctx, uint64_t sigs);
-// c, or ctx, shall get nothing more. Between the two halves: signal_wait_until_idle. False: there
-// is nothing to stop.
-bool notify_stop_begin(Hchan *c, Ctx *ctx);
-void notify_stop_end(Hchan *c, Ctx *ctx);
+// c, or ctx, shall get nothing more. Between the two halves: signal_wait_until_idle. Several may be
+// about to stop the same. NULL: there is nothing to stop.
+typedef struct NotifyReg NotifyReg;
+NotifyReg *notify_stop_begin(Hchan *c, Ctx *ctx);
+void notify_stop_end(NotifyReg *r);
 // Nobody gets them any more: they are ignored, or have the effect they had.
 int notify_ignore(uint64_t sigs);
 void notify_reset(uint64_t sigs);

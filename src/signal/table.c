@@ -56,7 +56,7 @@ bool
 signal_can_have(int sig)
 {
 	return sig > 0 && sig <= SIGNAL_LAST && sig != SIGKILL && sig != SIGSTOP &&
-	       (sig < LIBC_FIRST || sig > LIBC_LAST);
+	       sig != SIGPROF && (sig < LIBC_FIRST || sig > LIBC_LAST);
 }
 
 // Raised by what a thread does, not only by somebody.

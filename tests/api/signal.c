@@ -56,7 +56,7 @@ GO_TEST(signal_notify_drops, 2)
 GO_TEST(signal_refused, 2)
 {
 	go_chan *c = go_chan_new(sizeof(int), 1), *wide = go_chan_new(8, 1);
-	const int bad[] = {-1, 65, 1 << 20, SIGKILL, SIGSTOP, 32, 33};
+	const int bad[] = {-1, 65, 1 << 20, SIGKILL, SIGSTOP, SIGPROF, 32, 33};
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		expect_eq(go_signal_notify(c, bad[i]), GO_EINVAL);
 		expect_eq(go_signal_ignore(bad[i]), GO_EINVAL);
@@ -76,7 +76,7 @@ GO_TEST(signal_notify_all, 2)
 	go_chan *c = go_chan_new(sizeof(int), 64);
 	expect_eq(go_signal_notify(c, 0), 0);
 	for (int sig = 1; sig <= 64; sig++) {
-		if (sig == SIGKILL || sig == SIGSTOP || sig == 32 || sig == 33)
+		if (sig == SIGKILL || sig == SIGSTOP || sig == SIGPROF || sig == 32 || sig == 33)
 			continue;
 		kill(getpid(), sig);
 		expect_eq(next_of(c), sig);
@@ -311,6 +311,41 @@ GO_TEST(signal_stop_loses_none, 2)
 	}
 	atomic_store(&asked, -1);
 	pthread_join(t, NULL);
+}
+
+enum { KINDS = 25, LOOKS = 300 };
+
+static go_waitgroup both_stop;
+
+// Whoever has stopped a channel may free it, also when another stops it at the same time.
+static void
+stop_and_look(void *c)
+{
+	go_signal_stop(c);
+	size_t n = go_chan_len(c);
+	for (int i = 0; i < LOOKS; i++) {
+		go_yield();
+		expect_eq(go_chan_len(c), n);
+	}
+	go_wg_done(&both_stop);
+}
+
+GO_TEST(signal_stop_twice_at_once, 4)
+{
+	for (int sig = 0; sig < KINDS; sig++)
+		signal(SIGRTMIN + sig, count_signal);
+	for (long i = test_scale(500); i > 0; i--) {
+		go_chan *c = go_chan_new(sizeof(int), KINDS);
+		for (int sig = 0; sig < KINDS; sig++)
+			expect_eq(go_signal_notify(c, SIGRTMIN + sig), 0);
+		go_wg_add(&both_stop, 2);
+		go_spawn(stop_and_look, c);
+		for (int sig = 0; sig < KINDS; sig++)
+			raise(SIGRTMIN + sig);
+		go_spawn(stop_and_look, c);
+		expect_eq(go_wg_wait(&both_stop, GO_NEVER), 0);
+		go_chan_free(c);
+	}
 }
 
 // --- fork ---------------------------------------------------------------------------------------

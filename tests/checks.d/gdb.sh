@@ -114,6 +114,7 @@ cat >"$dir/gs.c" <<'END'
 
 static go_mutex mutex;
 static int dies;
+static volatile int ran;
 
 static void
 reader(void *c)
@@ -145,6 +146,7 @@ static void
 never_run(void *unused)
 {
 	(void)unused;
+	ran = 1;
 }
 
 __attribute__((noinline)) void
@@ -165,10 +167,11 @@ start(void *c)
 	go_sleep(20 * GO_MSEC);
 	go_spawn(spinner, NULL);
 	go_sleep(20 * GO_MSEC);
-	go_spawn(never_run, NULL);
-	stop_here();
-	KEEP();
-	return 0;
+	for (;;) { // on a busy machine another thread may have come to run it before the breakpoint
+		ran = 0;
+		go_spawn(never_run, NULL);
+		stop_here();
+	}
 }
 
 int
@@ -220,8 +223,8 @@ commands=(-ex 'info goroutines' -ex 'goroutine all bt'
 	-ex 'undergo object 0')
 for link in static shared; do
 	answer=$(timeout 60 gdb -nx -q -batch -iex 'set auto-load safe-path /' \
-		-ex 'set breakpoint pending on' -ex 'break stop_here' -ex run "${commands[@]}" \
-		-ex 'bt 1' "$dir/gs-$link" 2>&1)
+		-ex 'set breakpoint pending on' -ex 'break stop_here if !ran' -ex run \
+		"${commands[@]}" -ex 'bt 1' "$dir/gs-$link" 2>&1)
 	all_said "$link, alive"
 	says "$link, alive" '^\* 1 ' '^#0  stop_here \(' \
 		'^  [0-9]+ +runnable, began in never_run$' \
@@ -231,7 +234,10 @@ done
 if [ "$(cat /proc/sys/kernel/core_pattern)" != core ]; then
 	echo "cores go elsewhere here: not looked at"
 else
-	(cd "$dir" && ulimit -c unlimited && GOTRACEBACK=crash ./gs-static x) >"$dir/out" 2>&1
+	{
+		(cd "$dir" && ulimit -c unlimited &&
+			GOTRACEBACK=crash ./gs-static x) >"$dir/out" 2>&1
+	} 2>/dev/null # the shell would tell that it died
 	answer=$(timeout 60 gdb -nx -q -batch -iex 'set auto-load safe-path /' "${commands[@]}" \
 		-ex bt "$dir/gs-static" "$dir"/core* 2>&1)
 	all_said core

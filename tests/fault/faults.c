@@ -400,6 +400,47 @@ test_fault_signals(void)
 	each_call("signal_handle", "EINVAL", false, FOR_GOOD_TOO);
 }
 
+static int
+notify_refused(void *unused)
+{
+	(void)unused;
+	const int sigs[] = {SIGUSR1, SIGUSR2, SIGHUP, SIGALRM};
+	go_chan *c = go_chan_new(sizeof(int), 4);
+	for (int i = 0; i < 4; i++)
+		expect_eq(go_signal_ignore(sigs[i]), 0);
+	int err = go_signal_notify(c, 0);
+	if (err != 0)
+		printf("refused\n");
+	for (int i = 0; i < 4; i++) {
+		expect_eq(go_signal_ignored(sigs[i]), err != 0);
+		raise(sigs[i]);
+	}
+	for (int sig; err == 0 && go_chan_recv(c, &sig, GO_NEVER) == 0 && sig != SIGALRM;)
+		;
+	printf("done\n");
+	return 0;
+}
+
+DEATH(fault_notify)
+{
+	if (go_run(notify_refused, NULL) == GO_ENOMEM)
+		told("go_run");
+}
+
+// What cannot be had as a whole is as it was.
+void
+test_fault_signal_notify(void)
+{
+	long refused = 0;
+	for (int n = 1; n <= 40; n++) {
+		char plan[64];
+		snprintf(plan, sizeof(plan), "signal_handle:%d:EINVAL", n);
+		judge(run_with("fault_notify", plan), false);
+		refused += child_lines(&end, "refused");
+	}
+	expect(refused >= 20);
+}
+
 // All at once.
 void
 test_fault_mixed(void)

@@ -54,12 +54,15 @@ func finalize(f func()) {
 	}
 }
 
-// All of the runtime's own have run.
+// All of the runtime's own have run, and rest again: then they are not counted.
 func wakeAll() {
 	finalize(func() {})
 	fired := make(chan bool)
 	time.AfterFunc(time.Millisecond, func() { close(fired) })
 	<-fired
+	for runtime.NumGoroutine() > 1 {
+		time.Sleep(time.Millisecond)
+	}
 }
 
 func stacks() string {
@@ -72,7 +75,6 @@ func blocksInFinalizer(c chan bool) { <-c }
 
 func dies(how string) {
 	wakeAll()
-	time.Sleep(20 * time.Millisecond)
 	switch how {
 	case "quit":
 		syscall.Kill(os.Getpid(), syscall.SIGQUIT)
@@ -109,7 +111,6 @@ func main() {
 	fmt.Println(runtime.NumGoroutine())
 	wakeAll()
 	go func() { select {} }()
-	time.Sleep(20 * time.Millisecond)
 	fmt.Println(runtime.NumGoroutine(), count(stacks()))
 	for _, how := range []string{"quit", "deadlock", "panic"} {
 		said := death(how, "GOTRACEBACK=all")
