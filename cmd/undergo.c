@@ -612,6 +612,18 @@ is(const char *word, const char *a, const char *b)
 	return strcmp(word, a) == 0 || strcmp(word, b) == 0;
 }
 
+// The options of who builds stand before all else.
+static int
+with_options(int (*command)(int, char **), int argc, char **argv)
+{
+	if (argc > 0 && strcmp(argv[0], "--apart") == 0) {
+		apart = true;
+		argc--;
+		argv++;
+	}
+	return command(argc, argv);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -619,17 +631,12 @@ main(int argc, char **argv)
 		die_of_usage("a command is missing");
 	const char *command = argv[1];
 	int status = 0;
-	if (argc > 2 && strcmp(argv[2], "--apart") == 0) {
-		apart = true;
-		argv++;
-		argc--;
-	}
 	if (strcmp(command, "run") == 0)
-		return command_run(argc - 2, argv + 2);
+		return with_options(command_run, argc - 2, argv + 2);
 	if (strcmp(command, "build") == 0)
-		return command_build(argc - 2, argv + 2);
+		return with_options(command_build, argc - 2, argv + 2);
 	if (strcmp(command, "test") == 0)
-		return command_test(argc - 2, argv + 2);
+		return with_options(command_test, argc - 2, argv + 2);
 	if (argc > 2)
 		die_of_usage("this command takes no arguments");
 	if (is(command, "version", "--version"))

@@ -43,6 +43,12 @@ void arch_call_on(void *stack_hi, void (*fn)(void *), void *arg);
 bool arch_protect(void **sp, void (*fn)(void *), void *arg);
 _Noreturn void arch_return(void *sp);
 
+// Calls fn with the same words and, in the last place, where on the stack the callee-saved
+// registers of the caller lie. From there up is all that the caller and its callers have; what fn
+// and those it calls leave on the stack lies below.
+void *arch_call_kept(size_t a, size_t b, const void *c, size_t d,
+		     void *(*fn)(size_t a, size_t b, const void *c, size_t d, const void *kept));
+
 // 0 when the processor state lets us switch stacks; else why it does not (a constant text).
 const char *arch_refuses(void);
 

@@ -285,24 +285,24 @@ trim(size_t more)
 
 // Collects if it is time to, and keeps to the memory limit.
 static void
-prepare(size_t more)
+prepare(size_t more, const void *kept)
 {
 	if (unlikely(gc_due(more)))
-		gc_collect_if_due(more);
+		gc_collect_if_due(more, kept);
 	else if (pace_may_collect() && CHAOS("collect", 64))
-		gc_collect(GC_CHAOS);
+		gc_collect_from(GC_CHAOS, kept);
 	if (unlikely(limit_room() != INT64_MAX))
 		trim(more);
 }
 
 // GODEBUG=gcevery=n.
 COLD static void
-collect_every(void)
+collect_every(const void *kept)
 {
 	static ATOMIC_U64 count;
 	uint64_t n = add_rlx(&count, 1) + 1; // order: count
 	if (n % (uint64_t)godebug.gcevery == 0)
-		gc_collect(GC_FORCED);
+		gc_collect_from(GC_FORCED, kept);
 }
 
 // For the heap profile, and GODEBUG=allocsites. The stack is that of the program here.
@@ -330,16 +330,16 @@ zero_outside(char *p, size_t bytes)
 }
 
 // May collect first, may sweep.
-NOINLINE static char *
-alloc_slow(const Want *w)
+static char *
+alloc_slow(const Want *w, const void *kept)
 {
 	if (unlikely(godebug.gcevery > 0))
-		collect_every();
+		collect_every(kept);
 	chores_begin();
-	prepare(own_pages(w));
+	prepare(own_pages(w), kept);
 	char *p = alloc_any(w);
 	if (unlikely(p == NULL) && could_fit(w)) {
-		gc_collect(GC_LIMIT); // memory has run out: one more try
+		gc_collect_from(GC_LIMIT, kept); // memory has run out: one more try
 		p = alloc_any(w);
 	}
 	M *mp = sched_m();
@@ -351,17 +351,38 @@ alloc_slow(const Want *w)
 	return likely(unzeroed == 0) ? p : zero_outside(p, unzeroed);
 }
 
+// The slow path begins with a call that tells where the caller's part of the stack ends. What we
+// have below holds words of earlier calls wherever the compiler leaves a gap: a mark from here
+// would see the program's dead pointers there, the same ones each time until something else is
+// called.
+static void *
+slow_sized(size_t bytes, size_t kind, const void *t, size_t elems, const void *kept)
+{
+	return alloc_slow(&(Want){bytes, SLOT_MIN, (Kind)kind, t, elems, false}, kept);
+}
+
+static void *
+slow_tiny(size_t bytes, size_t align, const void *t, size_t elems, const void *kept)
+{
+	return alloc_slow(&(Want){bytes, align, KIND_NOSCAN, t, elems, true}, kept);
+}
+
+static void *
+slow_aligned(size_t bytes, size_t kind, const void *t, size_t align, const void *kept)
+{
+	return alloc_slow(&(Want){bytes, align, (Kind)kind, t, 0, false}, kept);
+}
+
 NOINLINE static char *
 alloc_slow_plain(size_t bytes, Kind kind)
 {
-	return alloc_slow(&(Want){.bytes = bytes, .align = SLOT_MIN, .kind = kind});
+	return arch_call_kept(bytes, kind, NULL, 0, slow_sized);
 }
 
 NOINLINE static char *
 alloc_slow_tiny(size_t bytes)
 {
-	Want w = {.bytes = bytes, .align = sizeof(void *), .kind = KIND_NOSCAN, .tiny = true};
-	return alloc_slow(&w);
+	return arch_call_kept(bytes, sizeof(void *), NULL, 0, slow_tiny);
 }
 
 void *
@@ -393,8 +414,7 @@ gc_alloc_aligned(size_t bytes, size_t align, Kind kind)
 		bytes = SMALL_MAX + 1;
 	if (align <= SLOT_MIN)
 		return gc_alloc(bytes, kind);
-	Want w = {.bytes = bytes, .align = align, .kind = kind};
-	return alloc_slow(&w);
+	return arch_call_kept(bytes, kind, NULL, align, slow_aligned);
 }
 
 void *
@@ -411,7 +431,7 @@ gc_alloc_typed(const HeapType *t, size_t elems, Kind kind)
 		return NULL;
 	CacheSlots *cs = gc_slots(sched_m(), bytes, kind);
 	if (unlikely(cs == NULL))
-		return alloc_slow(&(Want){bytes, SLOT_MIN, kind, t, elems, false});
+		return arch_call_kept(bytes, kind, t, elems, slow_sized);
 	char *p = gc_take(cs);
 	if (elems != 1 || !gc_typed_already(cs, t))
 		slots_type(cs, p, t, elems);

@@ -255,17 +255,20 @@ may_try_again(Cycle *c)
 	return true;
 }
 
-// Its frame holds the callee-saved registers of whoever called, and lasts until the mark is over.
-// What lies below it is the collector's own, and would keep alive what earlier marks have met.
+// Of the caller's stack what is live begins at `kept`: all that lies below is ours, and would keep
+// alive what earlier marks have met, and what else was there. NULL: nobody has said. Then it begins
+// with this frame, which holds the callee-saved registers of whoever called; it lasts until the
+// mark is over.
 // False: there is no memory to collect with, or a thread did not stop.
 NOINLINE static bool
-cycle(Cycle *c)
+cycle(Cycle *c, const void *kept)
 {
 	__builtin_unwind_init();
 	shrink_hurry();
 	finish_sweeping();
 	for (;;) {
-		Outcome outcome = roots_prepare() ? stopped_part(c, arch_sp()) : REFUSED;
+		const void *sp = kept != NULL ? kept : arch_sp();
+		Outcome outcome = roots_prepare() ? stopped_part(c, sp) : REFUSED;
 		if (outcome == MARKED)
 			return true;
 		if (outcome == REFUSED || (outcome == LATE && !may_try_again(c)))
@@ -310,13 +313,13 @@ gc_leave(void)
 // stopped: who allocates finds out whether there is enough for that, and tries again before the
 // next time.
 static void
-collect(GcWhy why)
+collect(GcWhy why, const void *kept)
 {
 	Cycle c;
 	pace_begin(&c, why);
 	store_rel(&gc.begun, load_rlx(&gc.begun) + 1); // order: own
 	c.procs = sched_procs().n;
-	if (!workers_start(pace_expected() + (int64_t)roots.stack_bytes) || !cycle(&c))
+	if (!workers_start(pace_expected() + (int64_t)roots.stack_bytes) || !cycle(&c, kept))
 		return; // as if it had found nothing
 	shrink_plan(why);
 	bool helped = workers_sweep();
@@ -355,14 +358,30 @@ is_due(size_t more)
 	return limit_due(more) && limit_allows(pace_gc_cpu_ns(), sched_procs().n);
 }
 
-void
-gc_collect_if_due(size_t more)
+// Somebody collects. Whether the end of that has been waited for: where the memory limit is near,
+// what would be allocated meanwhile might be beyond it by far, should his thread have no CPU. For
+// the goal's sake nobody waits.
+static bool
+awaits_end(size_t more)
 {
-	if (!gc_started() || threads_held_off() || !gc_enter())
-		return; // somebody is at it, or waits for a thread
+	G *gp = sched_g();
+	if (!limit_due(more) || threads_held_off() || gp->pinned)
+		return false;
+	sched_park(WAIT_gc_cycle, wait_for_end, gp);
+	return true;
+}
+
+void
+gc_collect_if_due(size_t more, const void *kept)
+{
+	if (!gc_started() || threads_held_off())
+		return; // somebody waits for a thread
+	while (!gc_enter())
+		if (!awaits_end(more))
+			return; // somebody is at it
 	if (is_due(more)) {
 		bool tight = limit_due(more);
-		collect(GC_GOAL);
+		collect(GC_GOAL, kept);
 		if (tight)
 			finish_sweeping(); // or the limit would be exceeded meanwhile
 	}
@@ -370,7 +389,7 @@ gc_collect_if_due(size_t more)
 }
 
 void
-gc_collect(GcWhy why)
+gc_collect_from(GcWhy why, const void *kept)
 {
 	if (!gc_started() || (why == GC_CHAOS && threads_held_off()))
 		return;
@@ -383,6 +402,12 @@ gc_collect(GcWhy why)
 		if (load_acq(&gc.ended) >= wanted) // order: observe <- collect
 			return;
 	}
-	collect(why);
+	collect(why, kept);
 	gc_leave();
+}
+
+void
+gc_collect(GcWhy why)
+{
+	gc_collect_from(why, NULL);
 }

@@ -50,8 +50,10 @@ typedef enum GcWhy {
 	GC_CHAOS,    // by chance, in stress builds
 } GcWhy;
 void gc_collect(GcWhy why);
+// The same, for who has been called by arch_call_kept: below `kept` there is no root.
+void gc_collect_from(GcWhy why, const void *kept);
 // The same, if it is time to before an object with `more` bytes of pages of its own.
-void gc_collect_if_due(size_t more);
+void gc_collect_if_due(size_t more, const void *kept);
 
 // Called when the world is stopped for a cycle, before anything is marked. Set once by the Go face,
 // before there is garbage; else NULL.  Stack: any, with some KiB.

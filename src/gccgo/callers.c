@@ -341,14 +341,6 @@ GOFUNC("runtime.returns", Int, rt_returns, (Int skip, Slice pcs))
 
 // --- names ---------------------------------------------------------------------------------------
 
-typedef struct FrameAt {
-	String function;
-	String file;
-	Int line;
-	uintptr_t entry;
-	bool more; // it is inlined into another
-} FrameAt;
-
 typedef struct Naming {
 	FrameAt f;
 	Int nth; // of those at the address; counted down, below 0 behind the one that is wanted

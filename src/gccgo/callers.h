@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "gccgo/gccgo.h"
+
 // Functions of ours, by where they begin.
 typedef struct DeferredBy {
 	uintptr_t asker;     // up to this one the stack is ours
@@ -28,5 +30,16 @@ size_t callers_shown(uintptr_t *pcs, size_t n);
 // The same with functions of C, up to where a goroutine begins: of what was running.
 size_t callers_running(uintptr_t *pcs, size_t n);
 bool callers_begins(uintptr_t pc); // where a goroutine begins
+
+// A function at a return address.
+typedef struct FrameAt {
+	String function;
+	String file;
+	Int line;
+	uintptr_t entry;
+	bool more; // it is inlined into another
+} FrameAt;
+
+GOEXTERN("runtime.frameat", FrameAt, rt_frameat, (uintptr_t pc, Int nth));
 
 #endif

@@ -104,10 +104,6 @@ GOFUNC("runtime.selectnbsend", bool, rt_selectnbsend, (Hchan *c, const void *ele
 }
 GOREST("selectnbsend", "runtime.selectnbsend");
 
-typedef struct Received {
-	bool selected, received;
-} Received;
-
 static Received
 try_receive(Hchan *c, void *elem)
 {

@@ -215,6 +215,21 @@ typedef struct MemStats {
 } MemStats;
 static_assert(sizeof(MemStats) == 5776, "what programs were compiled with");
 
+// Results of functions that fronts stand for (gccgo/front).
+typedef struct Found {
+	void *elem;
+	bool ok;
+} Found;
+
+typedef struct Received {
+	bool selected, received;
+} Received;
+
+typedef struct IfaceOk {
+	Iface i;
+	bool ok;
+} IfaceOk;
+
 // --- defining what Go code calls -----------------------------------------------------------------
 
 #define GO_VISIBLE __attribute__((visibility("default")))
@@ -331,6 +346,9 @@ void gccgo_made_func(void); // the code of functions that reflect has made
 
 // stack.c
 void stack_settle(void); // after unwinding: gives up segments above the one we are on
+
+// memstats.c: before the first goroutine.
+void memstats_init(void);
 
 // fault.c: from here on faults of Go code are panics.
 void goface_faults(void);

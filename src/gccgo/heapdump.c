@@ -19,6 +19,7 @@
 #include "gc/gc.h"
 #include "gc/live.h"
 #include "gc/special.h"
+#include "gccgo/callers.h"
 #include "gccgo/final.h"
 #include "gccgo/gccgo.h"
 #include "os/os.h"
@@ -29,16 +30,6 @@
 
 GOEXTERN("runtime.ReadMemStats", void, rt_readmemstats, (MemStats *m));
 GOEXTERN("time.Sleep", void, rt_sleep, (int64_t ns));
-
-// callers.c
-typedef struct FrameAt {
-	String function;
-	String file;
-	Int line;
-	uintptr_t entry;
-	bool more;
-} FrameAt;
-GOEXTERN("runtime.frameat", FrameAt, rt_frameat, (uintptr_t pc, Int nth));
 
 extern const char data_begin[] __asm__("__data_start") __attribute__((visibility("hidden")));
 extern const char data_end[] __asm__("edata") __attribute__((visibility("hidden")));
@@ -69,9 +60,10 @@ enum {
 	FINALIZERS_MAX = 1 << 16,
 };
 
-// A stretch of a goroutine's stack: a frame, or what could not be told apart.
+// A stretch of a goroutine's stack, in a copy: what is in use of one of its segments.
 typedef struct Stretch {
-	uintptr_t pc; // 0: it is not known
+	uintptr_t pc; // 0: it is not known, nor are the frames
+	uintptr_t fp; // the frame pointer there
 	uintptr_t lo;
 	const char *copy;
 	size_t bytes;
@@ -250,47 +242,33 @@ take(size_t n)
 }
 
 static void
-keep_stretch(Goroutine *g, uintptr_t pc, uintptr_t lo, uintptr_t hi)
+keep_stretch(Goroutine *g, uintptr_t pc, uintptr_t fp, uintptr_t lo, uintptr_t hi)
 {
 	Stretch *st = take(sizeof(*st));
 	char *copy = st != NULL ? take(hi - lo) : NULL;
 	if (copy == NULL)
 		return;
 	memcpy(copy, (const void *)lo, hi - lo);
-	*st = (Stretch){pc, lo, copy, hi - lo};
+	*st = (Stretch){pc, fp, lo, copy, hi - lo};
 	g->n++;
-}
-
-// Of one stack, from where it was left; whether the frames led to its end.
-static void
-keep_frames(Goroutine *g, Steps *s, uintptr_t hi)
-{
-	uintptr_t lo = s->sp;
-	while (lo < hi) {
-		uintptr_t pc = s->pc;
-		Step step = step_out(s);
-		if (step == STEP_UNKNOWN || step == STEP_END || s->sp > hi || s->sp <= lo) {
-			keep_stretch(g, pc, lo, hi);
-			return;
-		}
-		keep_stretch(g, pc, lo, s->sp);
-		lo = s->sp;
-	}
 }
 
 // known to: arch/x86_64/switch.S, where a suspended context has the frame pointer.
 enum { CONTEXT_RBP = 48 };
 
+// Where its frames end is found out later, in the copy: that may take libgcc's lock, or the
+// loader's, which somebody may have who stands still.
 static void
 keep_stack(Goroutine *g, const G *gp)
 {
 	Stack st = gp->stack;
-	Steps s = {arch_parked_pc(gp->sp), (uintptr_t)gp->sp + ARCH_CONTEXT_BYTES, 0};
-	memcpy(&s.fp, (const char *)gp->sp + CONTEXT_RBP, sizeof(s.fp));
-	keep_frames(g, &s, (uintptr_t)st.hi);
+	uintptr_t fp;
+	memcpy(&fp, (const char *)gp->sp + CONTEXT_RBP, sizeof(fp));
+	keep_stretch(g, arch_parked_pc(gp->sp), fp, (uintptr_t)gp->sp + ARCH_CONTEXT_BYTES,
+		     (uintptr_t)st.hi);
 	for (bool chained = gp->chained; chained;) {
 		const StackBelow *b = stack_below(st);
-		keep_stretch(g, 0, (uintptr_t)b->sp, (uintptr_t)b->stack.hi);
+		keep_stretch(g, 0, 0, (uintptr_t)b->sp, (uintptr_t)b->stack.hi);
 		st = b->stack;
 		chained = b->chained;
 	}
@@ -408,22 +386,45 @@ put_thread(const M *m)
 	put((uint64_t)load_rlx(&m->tid)); // order: hint
 }
 
+// The frames that lie on top of it.
+typedef struct Inner {
+	size_t n;
+	uintptr_t last; // 0: there is none
+} Inner;
+
 static void
-put_stretch(const Stretch *st, size_t depth, uintptr_t child)
+put_frame(const Stretch *st, uintptr_t pc, uintptr_t lo, uintptr_t hi, Inner *in)
 {
+	const char *copy = st->copy + (lo - st->lo);
 	FrameAt f = {0};
-	if (st->pc != 0)
-		f = rt_frameat(st->pc, 0);
+	if (pc != 0)
+		f = rt_frameat(pc, 0);
 	put(TAG_FRAME);
-	put(st->lo);
-	put(depth);
-	put(child);
-	put_bytes(st->copy, st->bytes);
+	put(lo);
+	put(in->n++);
+	put(in->last);
+	put_bytes(copy, hi - lo);
 	put(f.entry);
-	put(st->pc);
+	put(pc);
 	put(0);
 	put_string(f.function);
-	put_fields(st->copy, st->bytes);
+	put_fields(copy, hi - lo);
+	in->last = lo;
+}
+
+// Frame by frame, and what could not be told apart.
+static void
+put_stretch(const Stretch *st, Inner *in)
+{
+	uintptr_t lo = st->lo, hi = lo + st->bytes;
+	Steps s = {st->pc, lo, st->fp, hi, (uintptr_t)st->copy - lo};
+	while (lo < hi) {
+		uintptr_t pc = s.pc;
+		Step step = step_out(&s);
+		bool told = step != STEP_UNKNOWN && step != STEP_END;
+		put_frame(st, pc, lo, told ? s.sp : hi, in);
+		lo = told ? s.sp : hi;
+	}
 }
 
 // Returns where the next one lies.
@@ -448,10 +449,9 @@ put_goroutine(const Goroutine *g)
 	put(0);
 	if (g->m != NULL)
 		put_thread(g->m);
-	uintptr_t child = 0;
+	Inner in = {0, 0};
 	for (size_t i = 0; i < g->n; i++) {
-		put_stretch(st, i, child);
-		child = st->lo;
+		put_stretch(st, &in);
 		st = (const Stretch *)(const void *)(st->copy + round_up(st->bytes));
 	}
 	return (const char *)st;

@@ -191,11 +191,6 @@ GOALIAS("internal_1reflectlite.ifaceE2I", "reflect.ifaceE2I");
 
 // --- assertions with two results -----------------------------------------------------------------
 
-typedef struct IfaceOk {
-	Iface i;
-	bool ok;
-} IfaceOk;
-
 typedef struct EfaceOk {
 	Eface e;
 	bool ok;

@@ -11,11 +11,6 @@ enum { ZERO_BYTES = 1024 }; // larger elements come with zeroes of their own
 static const char zeroes[ZERO_BYTES] __attribute__((aligned(16)));
 GOREST("map_zeroes", "zeroes");
 
-typedef struct Found {
-	void *elem;
-	bool ok;
-} Found;
-
 static inline void *
 or_zero(void *elem)
 {

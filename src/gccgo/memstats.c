@@ -6,6 +6,7 @@
 #include "gc/pace.h"
 #include "gc/site.h"
 #include "gccgo/gccgo.h"
+#include "sched/observe.h"
 #include "undergo/heap.h"
 
 // What to add to our time to have the system's. The same each time until somebody sets the clock:
@@ -162,6 +163,26 @@ GOFUNC("runtime.pausecounts", void, rt_pausecounts, (Slice counts))
 	pace_pauses(&p);
 	for (Int i = 0; i < counts.len && i < PAUSE_BUCKETS; i++)
 		((uint64_t *)counts.p)[i] = p.stops[i];
+}
+
+GOFUNC("runtime.latencycounts", void, rt_latencycounts, (Slice counts))
+{
+	for (Int i = 0; i < counts.len && i < LATENCY_BUCKETS; i++)
+		((uint64_t *)counts.p)[i] = latency_count((uint32_t)i);
+}
+
+// Programs without package runtime/metrics have nobody to tell.
+GO_VISIBLE extern void metrics_import(void) __asm__("runtime_1metrics..import")
+	__attribute__((weak));
+
+void
+memstats_init(void)
+{
+	if (metrics_import == NULL)
+		return;
+	sched_enter();
+	latency_begin();
+	sched_leave();
 }
 
 GOFUNC("runtime.sizeclass", OfClass, rt_sizeclass, (Int i))

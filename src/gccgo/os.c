@@ -4,7 +4,7 @@
 //
 // Go code calls libc on the goroutine's stack, outside of the runtime, as C programs of ours do: a
 // call that blocks loses its processor, whether it was announced or not. Announcing it costs more
-// than most calls last, so Entersyscall does nothing.
+// than most calls last, so Entersyscall tells a trace of it at most.
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -16,9 +16,15 @@
 
 #include "gccgo/gccgo.h"
 #include "gccgo/profile.h"
+#include "sched/events.h"
 
 GOFUNC("syscall.Entersyscall", void, rt_entersyscall, (void))
 {
+	if (!events_on())
+		return;
+	sched_enter();
+	events_syscall();
+	sched_leave();
 }
 
 // A goroutine that has lost its processor waits for one here, not at its next allocation.

@@ -121,6 +121,7 @@ main(int argc, char **argv)
 	goface_faults();
 	goface_signals();
 	hash_init();
+	memstats_init();
 	rt_ncpu = os_cpu_count();
 	sched_enter();
 	int status = sched_run_here(begin, NULL, LOCK_INTERNAL);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What package runtime/trace asks for, the part in C; the rest is go/trace.go. What the program
-// tells of itself is not kept: in a trace it belongs to goroutines that run, and these are not
-// followed.
+// What package runtime/trace asks for, the part in C; the rest is go/trace.go, and the events of
+// goroutines are sched/events.c's.
 #include "gc/pace.h"
+#include "gccgo/callers.h"
 #include "gccgo/gccgo.h"
+#include "sched/events.h"
 
 static ATOMIC_U32 tracing; // go/trace.go has the states
 
@@ -30,31 +31,122 @@ GOFUNC("runtime.pauseof", Pause, rt_pauseof, (uint64_t nth))
 	return (Pause){p.ended_at[at] - p.ns[at], p.ended_at[at]};
 }
 
+// --- events --------------------------------------------------------------------------------------
+
+static uintptr_t
+entry_of(const G *gp)
+{
+	const GoFace *f = gp->face;
+	return f != NULL && f->fn != NULL ? (uintptr_t)f->fn + 1 : 0;
+}
+
+GOFUNC("runtime.eventsbegin", bool, rt_eventsbegin, (void))
+{
+	static const EventSource source = {callers_unnamed, entry_of};
+	sched_enter();
+	bool begun = events_start(&source) == 0;
+	sched_leave();
+	return begun;
+}
+
+GOFUNC("runtime.eventsend", void, rt_eventsend, (void))
+{
+	sched_enter();
+	events_stop();
+	sched_leave();
+}
+
+// Whole batches of events; 0: there is nothing. There is room.
+GOFUNC("runtime.takeevents", Int, rt_takeevents, (Slice to))
+{
+	check(to.len >= EVENTS_TAKEN, "runtime.takeevents: no room");
+	sched_enter();
+	size_t n = events_take(to.p);
+	sched_leave();
+	return (Int)n;
+}
+
+GOFUNC("runtime.eventscut", bool, rt_eventscut, (void))
+{
+	return events_were_cut();
+}
+
+GOFUNC("runtime.forgetevents", void, rt_forgetevents, (void))
+{
+	events_forget();
+}
+
+GOFUNC("runtime.eventstacks", const EventNote *, rt_eventstacks, (void))
+{
+	return events_stacks();
+}
+
+GOFUNC("runtime.eventtexts", const EventNote *, rt_eventtexts, (void))
+{
+	return events_texts();
+}
+
+typedef struct TextNote {
+	const EventNote *older;
+	uint64_t id;
+	String text;
+} TextNote;
+
+GOFUNC("runtime.eventtext", TextNote, rt_eventtext, (const EventNote *n))
+{
+	return (TextNote){n->older, n->id, string_of((const char *)n->data, n->bytes)};
+}
+
+typedef struct StackNote {
+	const EventNote *older;
+	uint64_t id;
+	Int n;
+} StackNote;
+
+// The addresses that Go code sees.
+GOFUNC("runtime.eventstack", StackNote, rt_eventstack, (const EventNote *n, Slice pcs))
+{
+	Int had = (Int)(n->bytes / sizeof(n->data[0]));
+	had = had < pcs.len ? had : pcs.len;
+	memcpy(pcs.p, n->data, (size_t)had * sizeof(n->data[0]));
+	return (StackNote){n->older, n->id, (Int)callers_shown(pcs.p, (size_t)had)};
+}
+
 // --- of the program's own ------------------------------------------------------------------------
 
 GOFUNC("runtime_1trace.userTaskCreate", void, rt_usertaskcreate,
        (uint64_t id, uint64_t parent, String type))
 {
-	(void)id;
-	(void)parent;
-	(void)type;
+	if (!events_on())
+		return;
+	sched_enter();
+	events_task(id, parent, type.p, (size_t)type.n);
+	sched_leave();
 }
 
 GOFUNC("runtime_1trace.userTaskEnd", void, rt_usertaskend, (uint64_t id))
 {
-	(void)id;
+	if (!events_on())
+		return;
+	sched_enter();
+	events_task_end(id);
+	sched_leave();
 }
 
 GOFUNC("runtime_1trace.userRegion", void, rt_userregion, (uint64_t id, uint64_t mode, String name))
 {
-	(void)id;
-	(void)mode;
-	(void)name;
+	if (!events_on())
+		return;
+	sched_enter();
+	events_region(id, mode != 0, name.p, (size_t)name.n);
+	sched_leave();
 }
 
 GOFUNC("runtime_1trace.userLog", void, rt_userlog, (uint64_t id, String key, String text))
 {
-	(void)id;
-	(void)key;
-	(void)text;
+	if (!events_on())
+		return;
+	sched_enter();
+	events_log(id, key.p, (size_t)key.n, text.p, (size_t)text.n);
+	sched_leave();
 }

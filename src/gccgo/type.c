@@ -187,33 +187,53 @@ put(Table *tb, Known *k)
 	tb->used++;
 }
 
-// A table with room for one more. The old one may be read on, and is kept.  Locks: type_lock held.
-static Table *
-room(void)
+// How many slots the table needs that has room for one more: as many as it has, if it has that.
+// Locks: type_lock held.
+static size_t
+slots_wanted(const Table *tb)
 {
-	Table *old = load_rlx(&table); // order: own, under the lock
-	if (old != NULL && old->used < old->n / 2)
-		return old;
-	size_t n = old != NULL ? old->n * 2 : TABLE_FIRST;
-	Table *tb = alloc_or_die(sizeof(*tb) + n * sizeof(tb->slot[0]));
-	tb->n = n;
+	if (tb == NULL)
+		return TABLE_FIRST;
+	return tb->used < tb->n / 2 ? tb->n : tb->n * 2;
+}
+
+// The old one may be read on, and is kept.  Locks: type_lock held.
+static void
+replace(Table *old, Table *tb)
+{
 	for (size_t i = 0; old != NULL && i < old->n; i++)
 		if (load_rlx(&old->slot[i]) != NULL)      // order: own, under the lock
 			put(tb, load_rlx(&old->slot[i])); // order: own, under the lock
 	store_rel(&table, tb); // order: publish -> find
-	return tb;
 }
 
+// Memory is taken with the lock not held, for as large a table as was wanted when it was.
 static COLD Known *
 add(const Type *t)
 {
-	Known *fresh = known_new(t);
-	mutex_lock(&type_lock);
-	Table *tb = room();
-	Known *k = look_up(tb, t);
-	if (k == NULL)
-		put(tb, k = fresh);
-	mutex_unlock(&type_lock);
+	Known *fresh = known_new(t), *k = NULL;
+	Table *spare = NULL;
+	for (size_t n = 0; k == NULL;) {
+		os_free(spare);
+		spare = n != 0 ? alloc_or_die(sizeof(*spare) + n * sizeof(spare->slot[0])) : NULL;
+		if (spare != NULL)
+			spare->n = n;
+		mutex_lock(&type_lock);
+		Table *tb = load_rlx(&table); // order: own, under the lock
+		n = slots_wanted(tb);
+		if (spare != NULL && spare->n == n && (tb == NULL || tb->n != n)) {
+			replace(tb, spare);
+			tb = spare;
+			spare = NULL;
+		}
+		if (tb != NULL && tb->n == n) {
+			k = look_up(tb, t);
+			if (k == NULL)
+				put(tb, k = fresh);
+		}
+		mutex_unlock(&type_lock);
+	}
+	os_free(spare);
 	return k;
 }
 
@@ -320,7 +340,7 @@ typedef struct Named {
 static struct {
 	TypeList **lists;
 	Int n;
-	ATOMIC(Named *) named; // made by the first who looks a name up; type_lock writes
+	ATOMIC(Named *) named; // made by the first who looks a name up
 } all;
 
 GOFUNC("runtime.registerTypeDescriptors", void, rt_registertypes, (Int n, TypeList **lists))
@@ -367,16 +387,14 @@ name_all(void)
 	return nd;
 }
 
+// Several may make it; one of these is kept.
 static COLD Named *
 first_names(void)
 {
-	mutex_lock(&type_lock);
-	Named *nd = load_rlx(&all.named); // order: own, under the lock
-	if (nd == NULL) {
-		nd = name_all();
-		store_rel(&all.named, nd); // order: publish -> rt_lookuptype
-	}
-	mutex_unlock(&type_lock);
+	Named *mine = name_all(), *nd = NULL;
+	if (cas_ar(&all.named, &nd, mine)) // order: publish -> rt_lookuptype, observe <- the same
+		return mine;
+	os_free(mine);
 	return nd;
 }
 

@@ -43,7 +43,7 @@ look(struct _Unwind_Context *context, void *v)
 static bool
 look_fast(uintptr_t until, bool *cleanups)
 {
-	Steps s;
+	Steps s = {0};
 	arch_here(&s.pc, &s.sp, &s.fp);
 	*cleanups = false;
 	while (s.sp <= until) {

@@ -115,6 +115,14 @@ word_at(uintptr_t p)
 	return *(const uintptr_t *)p;
 }
 
+// Whether the copy has what is read of this frame.
+static COLD bool
+copied(const Steps *s, uintptr_t cfa, Row row)
+{
+	uintptr_t most = (uintptr_t)(row.fp_at > row.ra_at ? row.fp_at : row.ra_at) * WORD;
+	return cfa <= s->copied_to && cfa - s->sp >= most;
+}
+
 __attribute__((no_sanitize("address", "thread"))) Step
 step_out(Steps *s)
 {
@@ -128,11 +136,12 @@ step_out(Steps *s)
 	if (!row.known)
 		return STEP_UNKNOWN;
 	uintptr_t cfa = (row.by_fp ? s->fp : s->sp) + (uintptr_t)row.cfa * WORD;
-	if (cfa <= s->sp)
+	if (cfa <= s->sp || (s->copied_to != 0 && !copied(s, cfa, row)))
 		return STEP_UNKNOWN;
-	s->pc = word_at(cfa - (uintptr_t)row.ra_at * WORD);
+	uintptr_t words = cfa + s->copy_beyond;
+	s->pc = word_at(words - (uintptr_t)row.ra_at * WORD);
 	if (row.fp_at != 0)
-		s->fp = word_at(cfa - (uintptr_t)row.fp_at * WORD);
+		s->fp = word_at(words - (uintptr_t)row.fp_at * WORD);
 	s->sp = cfa;
 	return row.cleanups ? STEP_CLEANUPS : STEP_PLAIN;
 }

@@ -10,6 +10,9 @@ typedef struct Steps {
 	uintptr_t pc; // of the frame at hand: a return address
 	uintptr_t sp; // its stack pointer there
 	uintptr_t fp; // the frame pointer register there, whatever it is used for
+	// Of a copy of the stack: where it ends, and how much further than the stack the copy lies.
+	uintptr_t copied_to; // 0: it is none
+	uintptr_t copy_beyond;
 } Steps;
 
 typedef enum Step {

@@ -86,6 +86,8 @@ p_acquire(M *mp, P *pp)
 	lease_renew(&mp->lease);
 	if (unlikely(mp->locked_g != NULL || load_rlx(&mp->lent) != LENT_NOT)) // order: own
 		store_rlx(&pp->attention, 1); // order: own; T2 in locked.c, H2 in lent.c
+	if (unlikely(load_rlx(&sched.observing) != 0)) // order: own, the world is not stopped
+		events_p_begins(mp, pp);
 }
 
 P *
@@ -93,6 +95,8 @@ p_release(M *mp)
 {
 	P *pp = mp->p;
 	check(pp != NULL, "p_release: no P");
+	if (unlikely(load_rlx(&sched.observing) != 0)) // order: own, the world is not stopped
+		events_p_ends(mp, pp);
 	mp->p = NULL;
 	store_rel(&pp->m, NULL); // order: publish -> monitor, thieves
 	return pp;

@@ -30,9 +30,10 @@ typedef struct P P;
 //   Gwaiting   whoever it waits on: one party becomes the waker (a lock, or sched_claim)
 //   Gdead      the free list
 //
-// The scan bit, G.scan, is a lock on the stack of a G that does not run: its holder may read and
+// The scan bit, in G.scan, is a lock on the stack of a G that does not run: its holder may read and
 // trim the stack, whatever the status does meanwhile, except that nobody may let it run
-// (sched_scan_begin).
+// (sched_scan_begin). Beside it stands whether somebody wants to know when the G runs, so that one
+// look tells both.
 typedef enum GStatus {
 	Gidle,
 	Grunnable,
@@ -63,10 +64,13 @@ typedef enum Claim {
 
 enum { G_NAME_BYTES = 24 };
 
+// Bits of G.scan.
+enum { SCAN_HELD = 1, SCAN_OBSERVED = 2 };
+
 struct G {
 	void *sp;            // owner of the stack: suspended context; NULL: it has never run
 	ATOMIC_U32 status;   // GStatus, owner; see above
-	ATOMIC_U32 scan;     // 1 while somebody holds the scan bit
+	ATOMIC_U32 scan;     // SCAN_...
 	G *link;             // owner of the list it is in
 	ATOMIC(M *) m;       // owner: the M that runs it; dumps read it as a hint
 	ATOMIC_U32 claim;    // Claim
@@ -91,6 +95,7 @@ struct G {
 			bool locked;       // owner: it runs on the M in G.m alone; locked.c
 			bool begins_again; // set before publication: after its end fn(arg) is
 					   // called anew
+			uint8_t observed;  // OBSERVE_..., see observe.h
 		};
 		uint32_t odd;              // not 0: any of these. One test where all are rare
 	};
@@ -118,6 +123,8 @@ struct G {
 #endif
 	void *face;          // owner: gccgo's
 	G *all_next;         // allg lock; set once
+	uint32_t told;       // owner, or who readies it: what a trace has; events.c
+	uint32_t ready_at;   // the same: when it became runnable, if it is a sample; observe.c
 #ifndef NDEBUG
 	bool queued;         // owner: it is in a run queue, just one; checked at each put and take
 #endif
@@ -272,6 +279,8 @@ struct P {
 	uint32_t id;           // set before publication
 	P *link;               // sched.lock: idle list
 	ATOMIC(SafePointFn *) safe_point; // claimed by xchg; see sched_for_each_p
+	struct EventBuf *events; // owner: of a trace; events.c
+	bool events_begun;       // owner: the trace has that it is run
 	// sysmon's own.
 	uint64_t seen_tick;
 	int64_t seen_when;

@@ -4,6 +4,8 @@
 #define UNDERGO_SCHED_IMPL_H
 
 #include "os/os.h"
+#include "sched/events.h"
+#include "sched/observe.h"
 #include "sched/sched.h"
 #include "sched/sched_up.h"
 #include "undergo/base.h"
@@ -51,6 +53,7 @@ typedef struct Sched {
 	ATOMIC_U32 n_pidle;      // length of pidle
 	ATOMIC_U32 n_spinning;   // Ms looking for work; see find.c
 	ATOMIC_U32 stopping;     // the world is to stop
+	ATOMIC_U32 observing;    // OBSERVE_..., of all Gs; written under allg_lock, world stopped
 	ATOMIC_I64 sleep_until;  // when the sleeper wakes; 0: there is none
 	ATOMIC_U32 polled;       // Gs that wait for descriptors; count, and dekker in poll.c
 	ATOMIC_U32 polling;      // 1 while somebody polls without waiting

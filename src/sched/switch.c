@@ -52,15 +52,17 @@ take_local(P *pp)
 
 static NORETURN void begin(void *unused);
 
-// Somebody reads gp's stack. He took the scan bit before he could know that gp is to run, and gives
-// it up when he sees Grunning.
+// Somebody reads gp's stack: he took the scan bit before he could know that gp is to run, and gives
+// it up when he sees Grunning. Or somebody wants to know that it runs.
 static COLD void
-wait_for_scan(G *gp)
+run_oddly(G *gp)
 {
-	while (load_acq(&gp->scan) != 0) { // order: observe <- sched_scan_end
+	while ((load_acq(&gp->scan) & SCAN_HELD) != 0) { // order: observe <- sched_scan_end
 		arch_pause();
 		os_yield();
 	}
+	if (gp->observed != 0)
+		observe_runs(gp);
 }
 
 static inline void
@@ -74,7 +76,7 @@ prepare(M *mp, G *gp)
 	store_rlx(&gp->status, Grunning); // order: dekker with sched_scan_begin, O2
 	fence_light();
 	if (unlikely(load_acq(&gp->scan) != 0)) // order: observe <- sched_scan_end
-		wait_for_scan(gp);
+		run_oddly(gp);
 }
 
 // The running G leaves; st and after take effect when it is off its stack. Returns when it runs
@@ -103,6 +105,8 @@ leave_cpu(G *gp, GStatus st, void (*after)(void *), void *arg)
 void
 sched_wait_for_p(G *gp, void (*after)(void *))
 {
+	if (unlikely(gp->observed != 0))
+		observe_waits_for_p(gp);
 	leave_cpu(gp, Grunnable, after, gp);
 }
 
@@ -143,14 +147,23 @@ thread_park(G *gp, WaitReason why, void (*after)(void *), void *arg)
 	store_rlx(&gp->status, Grunning); // order: own
 }
 
+// Whether it has parked already: a thread.
+static COLD bool
+park_oddly(G *gp, WaitReason why, void (*after)(void *), void *arg)
+{
+	if (gp->thread)
+		thread_park(gp, why, after, arg);
+	else if (gp->observed != 0)
+		observe_parks(gp, why);
+	return gp->thread;
+}
+
 void
 sched_park(WaitReason why, void (*after)(void *), void *arg)
 {
 	G *gp = sched_g();
-	if (unlikely(gp->thread)) {
-		thread_park(gp, why, after, arg);
+	if (unlikely(gp->odd != 0) && park_oddly(gp, why, after, arg))
 		return;
-	}
 	store_rlx(&gp->wait, (uint8_t)why); // order: count
 	store_rlx(&gp->wait_since, 0); // order: count
 	leave_cpu(gp, Gwaiting, after, arg);
@@ -222,6 +235,8 @@ ready_usual(G *gp)
 static COLD void
 ready_oddly(G *gp)
 {
+	if (gp->observed != 0)
+		observe_ready(gp);
 	if (gp->thread) {
 		foreign_wakes(gp);
 		note_wake(&gp->note);
@@ -242,6 +257,18 @@ sched_ready(G *gp)
 		ready_usual(gp);
 }
 
+// Whether it is, and comes into no queue.
+static COLD bool
+ready_apart(G *gp)
+{
+	bool apart = gp->thread || gp->locked;
+	if (apart)
+		ready_oddly(gp);
+	else if (gp->observed != 0)
+		observe_ready(gp);
+	return apart;
+}
+
 void
 sched_put_list(GList *l)
 {
@@ -249,10 +276,8 @@ sched_put_list(GList *l)
 	M *mp = sched_m();
 	P *pp = mp != NULL ? mp->p : NULL;
 	for (G *gp; (gp = glist_pop(l)) != NULL;) {
-		if (unlikely(gp->odd != 0)) {
-			ready_oddly(gp);
+		if (unlikely(gp->odd != 0) && ready_apart(gp))
 			continue;
-		}
 		make_runnable(gp);
 		if (pp != NULL)
 			p_put_tail(pp, gp);
@@ -290,10 +315,13 @@ requeue(void *v)
 static COLD void
 yield_oddly(G *gp)
 {
-	if (gp->thread)
+	if (gp->thread) {
 		os_yield();
-	else
-		leave_cpu(gp, Grunnable, gp->locked ? locked_yields : requeue, gp);
+		return;
+	}
+	if (gp->observed != 0)
+		observe_yields(gp);
+	leave_cpu(gp, Grunnable, gp->locked ? locked_yields : requeue, gp);
 }
 
 void
@@ -335,6 +363,8 @@ renew(void *v)
 static COLD NORETURN void
 end_oddly(G *gp)
 {
+	if (gp->observed != 0)
+		gp->begins_again ? observe_yields(gp) : observe_ends(gp);
 	if (gp->locked)
 		locked_ends(sched_m());
 	if (!gp->begins_again)
@@ -387,8 +417,8 @@ sched_scan_begin_all(G *const *gs, uint32_t n)
 {
 	uint32_t held = 0;
 	for (uint32_t i = 0; i < n; i++) {
-		uint32_t zero = 0;
-		if (cas_acq(&gs[i]->scan, &zero, 1)) // order: claim, among scanners
+		uint32_t was = load_rlx(&gs[i]->scan) & ~(uint32_t)SCAN_HELD; // order: hint
+		if (cas_acq(&gs[i]->scan, &was, was | SCAN_HELD)) // order: claim, among scanners
 			held |= (uint32_t)1 << i;
 	}
 	if (held == 0)
@@ -415,7 +445,7 @@ sched_scan_begin(G *gp)
 void
 sched_scan_end(G *gp)
 {
-	store_rel(&gp->scan, 0); // order: publish -> prepare
+	and_ar(&gp->scan, ~(uint32_t)SCAN_HELD); // order: publish -> prepare
 }
 
 const char *

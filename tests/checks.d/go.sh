@@ -52,6 +52,8 @@ said()
 }
 
 command=$UNDERGO_BUILD/undergo
+said "undergo: this command takes no arguments" \
+	bash -c "'$command' version --apart 2>&1 | head -n 1"
 said "$(sed -n '/^\/\/ Output:/,$s/^\/\/ //p' examples/mixed/mixed.go | tail -n +2)" \
 	"$command" run examples/mixed/mixed.go examples/mixed/workers.c
 dir=$(mktemp -d)

@@ -122,6 +122,42 @@ func all() {
 		count("/gc/heap/allocs-by-size:bytes") > count("/gc/heap/frees-by-size:bytes"))
 }
 
+// latencies: on one processor ten goroutines compute for a while in turns, so each waits nine times
+// as long for its next turn. One wait in eight is a sample.
+func latencies() {
+	const goroutines, turns, slice = 10, 80, 100 * time.Microsecond
+	longer := func() (n, all uint64) {
+		h := read("/sched/latencies:seconds").Float64Histogram()
+		for i, c := range h.Counts {
+			all += c
+			if h.Buckets[i] >= slice.Seconds() {
+				n += c
+			}
+		}
+		return n, all
+	}
+	procs := runtime.GOMAXPROCS(1)
+	long, all := longer()
+	done := make(chan bool)
+	for i := 0; i < goroutines; i++ {
+		go func() {
+			for j := 0; j < turns; j++ {
+				for begun := time.Now(); time.Since(begun) < slice; {
+				}
+				runtime.Gosched()
+			}
+			done <- true
+		}()
+	}
+	for i := 0; i < goroutines; i++ {
+		<-done
+	}
+	longNow, allNow := longer()
+	long, all = longNow-long, allNow-all
+	fmt.Println(all > goroutines*turns/8/2, all < goroutines*turns/8*2, long > all*3/4)
+	runtime.GOMAXPROCS(procs)
+}
+
 func settings() {
 	fmt.Println(debug.SetGCPercent(50), debug.SetGCPercent(100))
 	fmt.Println(debug.SetMaxStack(1<<20), debug.SetMaxStack(1e9))
@@ -142,6 +178,7 @@ func main() {
 	memStats()
 	gcStats()
 	all()
+	latencies()
 	settings()
 }
 
@@ -155,6 +192,7 @@ func main() {
 // true true
 // 300 true true
 // true true
+// true true true
 // 100 50
 // 1000000000 1048576
 // 10000 5000

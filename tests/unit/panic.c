@@ -54,7 +54,7 @@ static __attribute__((noinline)) void
 compare(void)
 {
 	Walked w = {0};
-	Steps s;
+	Steps s = {0};
 	_Unwind_Backtrace(walk_one, &w);
 	arch_here(&s.pc, &s.sp, &s.fp);
 	compared = 0;

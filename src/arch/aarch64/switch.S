@@ -350,6 +350,59 @@ arch_return:
 	.cfi_endproc
 	.size	arch_protect, . - arch_protect
 
+// void *arch_call_kept(size_t a /*x0*/, size_t b /*x1*/, const void *c /*x2*/, size_t d /*x3*/,
+//                      void *(*fn)() /*x4*/)
+	.globl	arch_call_kept
+	.hidden	arch_call_kept
+	.type	arch_call_kept, %function
+	.p2align 4
+arch_call_kept:
+	.cfi_startproc
+	hint	#34
+	sub	sp, sp, #160
+	.cfi_def_cfa_offset 160
+	stp	x29, x30, [sp]
+	stp	x19, x20, [sp, #16]
+	stp	x21, x22, [sp, #32]
+	stp	x23, x24, [sp, #48]
+	stp	x25, x26, [sp, #64]
+	stp	x27, x28, [sp, #80]
+	stp	d8, d9, [sp, #96]
+	stp	d10, d11, [sp, #112]
+	stp	d12, d13, [sp, #128]
+	stp	d14, d15, [sp, #144]
+	.cfi_rel_offset x29, 0
+	.cfi_rel_offset x30, 8
+	.cfi_rel_offset x19, 16
+	.cfi_rel_offset x20, 24
+	.cfi_rel_offset x21, 32
+	.cfi_rel_offset x22, 40
+	.cfi_rel_offset x23, 48
+	.cfi_rel_offset x24, 56
+	.cfi_rel_offset x25, 64
+	.cfi_rel_offset x26, 72
+	.cfi_rel_offset x27, 80
+	.cfi_rel_offset x28, 88
+	.cfi_rel_offset d8, 96
+	.cfi_rel_offset d9, 104
+	.cfi_rel_offset d10, 112
+	.cfi_rel_offset d11, 120
+	.cfi_rel_offset d12, 128
+	.cfi_rel_offset d13, 136
+	.cfi_rel_offset d14, 144
+	.cfi_rel_offset d15, 152
+	mov	x5, x4
+	mov	x4, sp
+	blr	x5
+	ldp	x29, x30, [sp] // fn has kept the others
+	add	sp, sp, #160
+	.cfi_def_cfa_offset 0
+	.cfi_restore x29
+	.cfi_restore x30
+	ret
+	.cfi_endproc
+	.size	arch_call_kept, . - arch_call_kept
+
 // const char *arch_refuses(void): a guarded control stack would fault at the first switch. chkfeat,
 // a hint where it is unknown, clears bit 0 of x16 when one is on.
 	.globl	arch_refuses

@@ -249,6 +249,50 @@ arch_return:
 	.cfi_endproc
 	.size	arch_protect, . - arch_protect
 
+// void *arch_call_kept(size_t a /*rdi*/, size_t b /*rsi*/, const void *c /*rdx*/, size_t d /*rcx*/,
+//                      void *(*fn)() /*r8*/)
+	.globl	arch_call_kept
+	.hidden	arch_call_kept
+	.type	arch_call_kept, @function
+	.p2align 4
+arch_call_kept:
+	.cfi_startproc
+	endbr64
+	pushq	%rbp
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset %rbp, 0
+	pushq	%rbx
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset %rbx, 0
+	pushq	%r12
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset %r12, 0
+	pushq	%r13
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset %r13, 0
+	pushq	%r14
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset %r14, 0
+	pushq	%r15
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset %r15, 0
+	movq	%r8, %rax
+	movq	%rsp, %r8
+	subq	$8, %rsp
+	.cfi_adjust_cfa_offset 8
+	call	*%rax
+	addq	$56, %rsp // fn has kept the registers
+	.cfi_adjust_cfa_offset -56
+	.cfi_restore %rbp
+	.cfi_restore %rbx
+	.cfi_restore %r12
+	.cfi_restore %r13
+	.cfi_restore %r14
+	.cfi_restore %r15
+	ret
+	.cfi_endproc
+	.size	arch_call_kept, . - arch_call_kept
+
 // const char *arch_refuses(void): shadow stacks would fault at the first switch. rdssp leaves its
 // operand alone where they are off or unknown.
 	.globl	arch_refuses

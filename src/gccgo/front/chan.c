@@ -84,10 +84,6 @@ FRONT("runtime.chanrecv1", void, rt_chanrecv1, (Hchan *c, void *elem))
 
 // --- without waiting -----------------------------------------------------------------------------
 
-typedef struct Received {
-	bool selected, received;
-} Received;
-
 FRONT_REST("selectnbsend", bool, rest_selectnbsend, (Hchan *, const void *));
 FRONT("runtime.selectnbsend", bool, rt_selectnbsend, (Hchan *c, const void *elem))
 {

@@ -6,11 +6,6 @@
 
 extern ATOMIC(Table *) itabs __asm__("undergo_rest.itabs");
 
-typedef struct IfaceOk {
-	Iface i;
-	bool ok;
-} IfaceOk;
-
 // What is known of the pair, where it is found at once; else NULL.
 static inline Itab *
 at_once(const Type *inter, const Type *t)

@@ -11,11 +11,6 @@
 
 extern const char zeroes[] __asm__("undergo_rest.map_zeroes");
 
-typedef struct Found {
-	void *elem;
-	bool ok;
-} Found;
-
 typedef enum Look {
 	LOOK_ASK, // the rest
 	LOOK_NOWHERE,

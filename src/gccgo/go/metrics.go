@@ -31,6 +31,9 @@ type histogram struct {
 // pausecounts: how many pauses took from 2^i nanoseconds on.
 func pausecounts(counts []uint64)
 
+// latencycounts: how many waits of runnable goroutines did, of those that are samples.
+func latencycounts(counts []uint64)
+
 // sizeclass tells of objects of the i-th size, from 1 on; size 0: there is none.
 func sizeclass(i int) (size uintptr, allocated, dead uint64)
 
@@ -127,6 +130,12 @@ func pauses() *histogram {
 	return h
 }
 
+func latencies() *histogram {
+	h := times()
+	latencycounts(h.counts[1:])
+	return h
+}
+
 // bySize counts objects of each size; of large ones those that were found dead have no number.
 func bySize(dead bool) *histogram {
 	h := &histogram{buckets: []float64{1}}
@@ -151,7 +160,7 @@ var metricHistograms = map[string]func() *histogram{
 	"/gc/heap/allocs-by-size:bytes": func() *histogram { return bySize(false) },
 	"/gc/heap/frees-by-size:bytes":  func() *histogram { return bySize(true) },
 	"/gc/pauses:seconds":            pauses,
-	"/sched/latencies:seconds":      times,
+	"/sched/latencies:seconds":      latencies,
 }
 
 // --- reading -------------------------------------------------------------------------------------

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Traces: the size of the heap and its goal ten times a second, collections and their pauses; what
-// goroutines do is not in them.
+// Traces: what goroutines do, as the scheduler tells it; the size of the heap and its goal ten
+// times a second, collections and their pauses; at the end, what the stacks and texts are that the
+// events name.
 //
-// A trace is a header, then batches of events of a processor, here always the same. An event is a
-// byte that tells its type and how many numbers follow, the first of these the time since the last
-// event. Events of a batch are in the order of time, and so are batches; so a pause that began
-// before the last batch ended begins with this one.
+// A trace is a header, then batches of events of a processor each, the scheduler's as it has made
+// them (sched/events.c says how an event is written). What is found here is of one more processor,
+// which there is not: events of a processor have to be in the order of time, and a pause is told
+// of after it has been. One that began before the last of these batches ended begins with this one.
 
 package runtime
 
-import _ "unsafe" // linkname
+import "unsafe"
 
 // tracing has one of these; begun by StartTrace, then StopTrace, and the reader.
 const (
@@ -26,26 +27,49 @@ func nanotime() int64
 //go:linkname sleep time.Sleep
 func sleep(ns int64)
 
-const millisecond = 1000000
+// The scheduler's events: begun, ended, taken whole batches at a time (0: there are none yet), and
+// whether there was no room for the last of them.
+func eventsbegin() bool
+func eventsend()
+func takeevents(to []byte) int
+func eventscut() bool
+func forgetevents()
+
+// Stacks and texts, the last first.
+func eventstacks() unsafe.Pointer
+func eventtexts() unsafe.Pointer
+func eventstack(note unsafe.Pointer, pcs []uintptr) (older unsafe.Pointer, id uint64, n int)
+func eventtext(note unsafe.Pointer) (older unsafe.Pointer, id uint64, text string)
+
+const (
+	millisecond = 1000000
+	takenMost   = 32 << 10
+	framesMost  = 48
+)
 
 // Types of events.
 const (
-	eventBatch      = 1
-	eventFrequency  = 2
-	eventGomaxprocs = 4
-	eventGCStart    = 7
-	eventGCDone     = 8
-	eventStopped    = 9
-	eventGoes       = 10
-	eventHeap       = 33
-	eventGoal       = 34
+	eventBatch     = 1
+	eventFrequency = 2
+	eventStack     = 3
+	eventGCStart   = 7
+	eventGCDone    = 8
+	eventStopped   = 9
+	eventGoes      = 10
+	eventHeap      = 33
+	eventGoal      = 34
+	eventString    = 37
 )
+
+// collector is the processor that collections are told of.
+const collector = 1000004
 
 // The reader's own.
 var reading struct {
 	begun  bool
+	told   bool   // all that the scheduler has
 	ended  bool
-	last   int64  // time of the last event
+	last   int64  // time of the last event of ours
 	cycles uint64 // that are told
 	seq    uint64 // of these, since the beginning
 }
@@ -55,11 +79,19 @@ func StartTrace() error {
 	if !settracing(traceOff, traceOn) {
 		return errorString("tracing is already enabled")
 	}
+	if !eventsbegin() {
+		settracing(traceOn, traceOff)
+		return errorString("no memory for a trace")
+	}
 	return nil
 }
 
 // StopTrace ends it, and returns when all of it has been read.
 func StopTrace() {
+	if tracing() != traceOn {
+		return
+	}
+	eventsend()
 	settracing(traceOn, traceEnds)
 	for tracing() == traceEnds {
 		sleep(millisecond) // its reader is in no hurry, and nothing wakes us
@@ -73,7 +105,8 @@ func ReadTrace() []byte {
 		sleep(millisecond) // the same: until a trace begins
 	}
 	if r.ended {
-		r.begun, r.ended = false, false
+		r.begun, r.told, r.ended = false, false, false
+		forgetevents()
 		settracing(traceEnds, traceOff)
 		return nil
 	}
@@ -82,10 +115,22 @@ func ReadTrace() []byte {
 		r.last = 0
 		return []byte("go 1.11 trace\x00\x00\x00")
 	}
-	for i := 0; i < 100 && r.last != 0 && tracing() == traceOn; i++ {
-		sleep(millisecond) // so that a batch is worth its reading
+	if r.told {
+		r.ended = true
+		return notes()
 	}
-	r.ended = tracing() == traceEnds
+	buf := make([]byte, takenMost)
+	for i := 0; i < 20; i++ {
+		ends := tracing() == traceEnds
+		if n := takeevents(buf); n != 0 {
+			return buf[:n]
+		}
+		if ends || r.last == 0 {
+			r.told = ends
+			break
+		}
+		sleep(5 * millisecond) // for a batch; and for one of ours that is worth its reading
+	}
 	return batch()
 }
 
@@ -93,18 +138,18 @@ type events struct {
 	buf []byte
 }
 
-func (e *events) number(v uint64) {
+func numberTo(buf []byte, v uint64) []byte {
 	for ; v >= 0x80; v >>= 7 {
-		e.buf = append(e.buf, byte(v)|0x80)
+		buf = append(buf, byte(v)|0x80)
 	}
-	e.buf = append(e.buf, byte(v))
+	return append(buf, byte(v))
 }
 
 // event of at most three numbers, the time included.
 func (e *events) event(kind byte, numbers ...uint64) {
 	e.buf = append(e.buf, kind|byte(len(numbers)-1)<<6)
 	for _, v := range numbers {
-		e.number(v)
+		e.buf = numberTo(e.buf, v)
 	}
 }
 
@@ -128,11 +173,10 @@ func batch() []byte {
 	if first {
 		r.last = nanotime()
 	}
-	e.event(eventBatch, 0, uint64(r.last))
+	e.event(eventBatch, collector, uint64(r.last))
 	if first {
 		r.cycles, r.seq = uint64(m.NumGC), 0
 		e.event(eventFrequency, secondsTicks)
-		e.event(eventGomaxprocs, 0, uint64(gomaxprocs(0)), 0)
 	}
 	if r.cycles+kept < uint64(m.NumGC) {
 		r.cycles = uint64(m.NumGC) - kept
@@ -150,5 +194,72 @@ func batch() []byte {
 	return e.buf
 }
 
-//go:linkname gomaxprocs runtime.GOMAXPROCS
-func gomaxprocs(n int) int
+// --- what events name ----------------------------------------------------------------------------
+
+// A book of texts by number.
+type book struct {
+	events
+	ids  map[string]uint64
+	last uint64
+}
+
+func (b *book) text(id uint64, s string) {
+	b.buf = append(b.buf, eventString)
+	b.buf = numberTo(b.buf, id)
+	b.buf = numberTo(b.buf, uint64(len(s)))
+	b.buf = append(b.buf, s...)
+	b.ids[s] = id
+	if id > b.last {
+		b.last = id
+	}
+}
+
+// id of a text; 0 is that of none.
+func (b *book) id(s string) uint64 {
+	if s == "" {
+		return 0
+	}
+	if b.ids[s] == 0 {
+		b.text(b.last+1, s)
+	}
+	return b.ids[s]
+}
+
+func (b *book) stack(id uint64, pcs []uintptr) {
+	var frames []byte
+	n := uint64(0)
+	for _, pc := range pcs {
+		for i := 0; ; i++ {
+			function, file, line, _, more := frameat(pc, i)
+			frames = numberTo(numberTo(frames, uint64(pc)), b.id(function))
+			frames = numberTo(numberTo(frames, b.id(file)), uint64(line))
+			n++
+			if !more {
+				break
+			}
+		}
+	}
+	frames = append(numberTo(numberTo(nil, id), n), frames...)
+	b.buf = append(b.buf, eventStack|3<<6)
+	b.buf = append(numberTo(b.buf, uint64(len(frames))), frames...)
+}
+
+// notes tells what the numbers of stacks and texts stand for. A trace that was cut says so.
+func notes() []byte {
+	b := book{ids: make(map[string]uint64)}
+	for note := eventtexts(); note != nil; {
+		older, id, s := eventtext(note)
+		b.text(id, s)
+		note = older
+	}
+	var pcs [framesMost]uintptr
+	for note := eventstacks(); note != nil; {
+		older, id, n := eventstack(note, pcs[:])
+		b.stack(id, pcs[:n])
+		note = older
+	}
+	if eventscut() {
+		println("runtime: a trace has no room for its events, and ends early")
+	}
+	return b.buf
+}
