@@ -294,7 +294,7 @@ GO_TEST(signal_stop_loses_none, 2)
 	uint64_t seed = test_seed();
 	pthread_t t;
 	signal(SIGUSR1, count_signal);
-	long got = 0, n = test_scale(4000);
+	long got = 0, n = test_scale(1500);
 	expect_eq(pthread_create(&t, NULL, raise_when_asked, NULL), 0);
 	for (long i = 1; i <= n; i++) {
 		int sig;
