@@ -33,11 +33,12 @@ GOFUNC("runtime.pauseof", Pause, rt_pauseof, (uint64_t nth))
 
 // --- events --------------------------------------------------------------------------------------
 
+// Of the main goroutine, and of those of the runtime's own, what the core calls.
 static uintptr_t
 entry_of(const G *gp)
 {
 	const GoFace *f = gp->face;
-	return f != NULL && f->fn != NULL ? (uintptr_t)f->fn + 1 : 0;
+	return f != NULL && f->fn != NULL ? (uintptr_t)f->fn + 1 : (uintptr_t)gp->fn + 1;
 }
 
 GOFUNC("runtime.eventsbegin", bool, rt_eventsbegin, (void))
@@ -103,13 +104,19 @@ typedef struct StackNote {
 	Int n;
 } StackNote;
 
-// The addresses that Go code sees.
+// The addresses that Go code sees; the innermost one if it sees none, as readers of traces want one
+// where a goroutine begins.
 GOFUNC("runtime.eventstack", StackNote, rt_eventstack, (const EventNote *n, Slice pcs))
 {
 	Int had = (Int)(n->bytes / sizeof(n->data[0]));
 	had = had < pcs.len ? had : pcs.len;
 	memcpy(pcs.p, n->data, (size_t)had * sizeof(n->data[0]));
-	return (StackNote){n->older, n->id, (Int)callers_shown(pcs.p, (size_t)had)};
+	Int shown = (Int)callers_shown(pcs.p, (size_t)had);
+	if (shown == 0 && had != 0) {
+		memcpy(pcs.p, n->data, sizeof(n->data[0]));
+		shown = 1;
+	}
+	return (StackNote){n->older, n->id, shown};
 }
 
 // --- of the program's own ------------------------------------------------------------------------

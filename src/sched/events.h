@@ -10,7 +10,7 @@
 // What only the face knows.  Stack: of both, the caller's; they take no lock.
 typedef struct EventSource {
 	size_t (*callers)(uintptr_t *pcs, size_t max); // the stack that it is called on
-	uintptr_t (*entry)(const G *gp); // an address in what a new G runs; 0: unknown
+	uintptr_t (*entry)(const G *gp); // an address in what a new G runs
 } EventSource;
 
 // Begins a trace, of which there is one at a time. 0 or GO_ENOMEM.  Inside the runtime.

@@ -301,6 +301,9 @@ func (l *look) machine(procs int) {
 		if e.kind == procStart {
 			l.need(e.p >= 0 && e.p < procs && e.args[0] != 0, "number of a processor")
 		}
+		if e.kind == goCreate {
+			l.need(len(l.stacks[e.args[1]]) > 0, "where a goroutine begins")
+		}
 	}
 	p := l.find(gomaxprocs, nil)
 	l.need(p != nil && p.args[0] == uint64(procs), "how many processors")
