@@ -215,7 +215,8 @@ go_map_first_byte_(uint64_t zeros)
 	return (bit << 1) - (bit >> 7);
 }
 
-/* The control bytes of a group and, with SSE2, of the group behind: go_map_ctrls_.
+/* The control bytes of a group and, with SSE2, of the group behind: go_map_ctrls_, of
+ * GO_MAP_GROUPS_SEEN_ groups.
  *
  * go_map_match_: the slots that have a tag, a bit for each, GO_MAP_STEP_ apart. There may be full
  * slots among them that have another.
@@ -226,7 +227,7 @@ go_map_first_byte_(uint64_t zeros)
  * each group by itself (go_map_ctrls_to_write_): a load waits long for a store that it finds only a
  * part of, and of small maps one entry after the other comes into one group. */
 #ifdef __SSE2__
-enum { GO_MAP_STEP_ = 1 };
+enum { GO_MAP_STEP_ = 1, GO_MAP_GROUPS_SEEN_ = 2 };
 typedef uint32_t go_map_match_bits_;
 typedef char go_map_ctrls_ __attribute__((vector_size(16)));
 typedef long long go_map_halves_ __attribute__((vector_size(16)));
@@ -269,7 +270,7 @@ go_map_open_end_(go_map_ctrls_ ctrls)
 	return go_map_equal_(ctrls, none) != 0;
 }
 #else
-enum { GO_MAP_STEP_ = 8 };
+enum { GO_MAP_STEP_ = 8, GO_MAP_GROUPS_SEEN_ = 1 };
 typedef uint64_t go_map_match_bits_;
 typedef uint64_t go_map_ctrls_;
 
@@ -403,6 +404,8 @@ go_map_take_(struct go_map_front_ *m, struct go_map_group_ g, const char *tag, s
 	char *group = go_map_ctrl_(g), *slots = g.slots;
 	uint64_t ctrl = go_map_load8_(group), mask, room = go_map_unused_(ctrl);
 	if (!GO_MAP_LIKELY_(room != 0)) {
+		if (GO_MAP_GROUPS_SEEN_ == 1)
+			return NULL; /* the key may be in the group behind */
 		group += GO_MAP_SLOTS_;
 		slots += GO_MAP_SLOTS_ * each;
 		ctrl = go_map_load8_(group);
