@@ -241,13 +241,25 @@ stopped_part(Cycle *c, const void *sp)
 	return outcome;
 }
 
+// They look again.
+static void
+wake_waiters(void)
+{
+	mutex_lock(&waiters_lock);
+	GList all = waiters;
+	waiters = (GList){0};
+	mutex_unlock(&waiters_lock);
+	sched_ready_list(&all);
+}
+
 // Not all threads could be stopped; the world runs. Who cannot do without the cycle waits for the
-// next round, as if for the kernel.
+// next round, as if for the kernel; the others go on meanwhile: the thread may wait for them.
 COLD static bool
 may_try_again(Cycle *c)
 {
 	if (!threads_failed() || (c->why != GC_FORCED && c->why != GC_LIMIT))
 		return false;
+	wake_waiters(); // threads_held_off says so from now on
 	sched_block_begin();
 	os_sleep(threads_again_at() - os_nanotime()); // nothing tells when it can be stopped
 	sched_enter();
@@ -285,12 +297,13 @@ gc_enter(void)
 	return cas_acq(&gc.busy, &zero, 1); // order: claim
 }
 
-// After: gp waits for the end of a cycle, unless that has come.
+// gp waits, unless what it waits for has come.
 static void
-wait_for_end(void *gp)
+wait_for(G *gp, bool end_of_try)
 {
 	mutex_lock(&waiters_lock);
-	bool waits = load_rlx(&gc.busy) != 0; // order: own, the lock: gc_leave looks afterwards
+	// order: own, the lock: gc_leave and may_try_again look afterwards
+	bool waits = load_rlx(&gc.busy) != 0 && !(end_of_try && threads_held_off());
 	if (waits)
 		glist_push(&waiters, gp);
 	mutex_unlock(&waiters_lock);
@@ -298,15 +311,24 @@ wait_for_end(void *gp)
 		sched_ready(gp);
 }
 
+// After: for the end of a cycle; for that, or for a stop of all threads that has failed.
+static void
+wait_for_end(void *gp)
+{
+	wait_for(gp, false);
+}
+
+static void
+wait_for_try(void *gp)
+{
+	wait_for(gp, true);
+}
+
 static void
 gc_leave(void)
 {
 	store_rel(&gc.busy, 0); // order: release
-	mutex_lock(&waiters_lock);
-	GList all = waiters;
-	waiters = (GList){0};
-	mutex_unlock(&waiters_lock);
-	sched_ready_list(&all);
+	wake_waiters();
 }
 
 // Who holds busy. Nothing happens without memory to collect with, or while a thread cannot be
@@ -358,16 +380,16 @@ is_due(size_t more)
 	return limit_due(more) && limit_allows(pace_gc_cpu_ns(), sched_procs().n);
 }
 
-// Somebody collects. Whether the end of that has been waited for: where the memory limit is near,
-// what would be allocated meanwhile might be beyond it by far, should his thread have no CPU. For
-// the goal's sake nobody waits.
+// Somebody collects. Whether the end of that, or of a try, has been waited for: where the memory
+// limit is near, what would be allocated meanwhile might be beyond it by far, should that thread
+// have no CPU. For the goal's sake nobody waits.
 static bool
 awaits_end(size_t more)
 {
 	G *gp = sched_g();
 	if (!limit_due(more) || threads_held_off() || gp->pinned)
 		return false;
-	sched_park(WAIT_gc_cycle, wait_for_end, gp);
+	sched_park(WAIT_gc_cycle, wait_for_try, gp);
 	return true;
 }
 
@@ -376,9 +398,9 @@ gc_collect_if_due(size_t more, const void *kept)
 {
 	if (!gc_started() || threads_held_off())
 		return; // somebody waits for a thread
-	while (!gc_enter())
-		if (!awaits_end(more))
-			return; // somebody is at it
+	// Once: who finds the next one at it goes on, however many there are.
+	if (!gc_enter() && (!awaits_end(more) || !gc_enter()))
+		return; // somebody is at it
 	if (is_due(more)) {
 		bool tight = limit_due(more);
 		collect(GC_GOAL, kept);

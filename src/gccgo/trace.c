@@ -72,6 +72,11 @@ GOFUNC("runtime.eventscut", bool, rt_eventscut, (void))
 	return events_were_cut();
 }
 
+GOFUNC("runtime.eventslacknotes", bool, rt_eventslacknotes, (void))
+{
+	return events_lack_notes();
+}
+
 GOFUNC("runtime.forgetevents", void, rt_forgetevents, (void))
 {
 	events_forget();
@@ -105,14 +110,13 @@ typedef struct StackNote {
 } StackNote;
 
 // The addresses that Go code sees; the innermost one if it sees none, as readers of traces want one
-// where a goroutine begins.
+// where a goroutine begins. There is room.
 GOFUNC("runtime.eventstack", StackNote, rt_eventstack, (const EventNote *n, Slice pcs))
 {
-	Int had = (Int)(n->bytes / sizeof(n->data[0]));
-	had = had < pcs.len ? had : pcs.len;
-	memcpy(pcs.p, n->data, (size_t)had * sizeof(n->data[0]));
-	Int shown = (Int)callers_shown(pcs.p, (size_t)had);
-	if (shown == 0 && had != 0) {
+	check(pcs.len >= EVENT_FRAMES, "runtime.eventstack: no room");
+	memcpy(pcs.p, n->data, n->bytes);
+	Int shown = (Int)callers_shown(pcs.p, n->bytes / sizeof(n->data[0]));
+	if (shown == 0 && n->bytes != 0) {
 		memcpy(pcs.p, n->data, sizeof(n->data[0]));
 		shown = 1;
 	}

@@ -17,15 +17,18 @@
 //                          \------yield------/   \--its P is lost--> CALL --exit--> RUNNABLE
 //
 // Invariants:
-//   E1  A trace begins and ends with the world stopped, and for those without a P under
-//       events_lock.
+//   E1  A trace begins and ends with the world stopped, and for those without a P, who may go on
+//       meanwhile, under events_lock: from before events_recorded is set until all Gs are told of.
 //   E2  G.told belongs to whom the G does: who runs it, or is about to; who readies it; who has
 //       frozen the lease of its M; who begins the trace.
 //   E3  Whatever is told, the trace is consistent: what leads from what it believes of the G to
-//       that, and was not told, is told first. Who has no P may have missed the beginning.
+//       that, and was not told, is told first. Who has no P may have readied a G before the
+//       beginning that is found in its state of before.
 //   E4  Times do not fall within a buffer, and an event is told before anyone can act upon it and
 //       after what it follows from. So whoever cuts all events after some moment off leaves a
-//       consistent trace: that is what happens when there is no room.
+//       consistent trace: that is what happens when there is no room. That moment is later than
+//       all that a reader may have taken, and earlier than whatever follows from an event that was
+//       left out: it is read under events_lock, before `cut` is set.
 // Locks:  events_lock, rank leaf: the lists of buffers, the buffer of nobody, notes that are added.
 // Order:  O1  publish a note by its chain's head -> intern.
 #include "sched/events.h"
@@ -79,7 +82,6 @@ enum {
 	NUMBER_BYTES = 10,
 	EVENT_BYTES = 2 + NUMBERS_MAX * NUMBER_BYTES,
 	TEXT_BYTES = 4 << 10, // longer ones are cut off
-	FRAMES = 48,
 	CHAINS = 4096,
 };
 #define NOBODY UINT64_MAX // as a P
@@ -124,7 +126,8 @@ typedef struct Log {
 	EventBuf *full, *last;     // events_lock: to be taken, the oldest first
 	EventBuf *nobody;          // events_lock
 	ATOMIC_BOOL cut;           // events_lock writes: there was no room
-	int64_t cut_at;            // events_lock: when first
+	bool nameless;             // events_lock: there was none for a stack or a text
+	int64_t cut_at;            // events_lock: when; E4
 	Notes *stacks, *texts;     // set by the first start
 } Log;
 
@@ -157,16 +160,26 @@ area_take(Area *a, size_t bytes)
 	return p;
 }
 
-// Kept from trace to trace, as address space: its pages go back.
+// Pages that could not be given back, as they are locked, still have those of the last trace.
+static Notes *
+notes_make(void)
+{
+	Notes *all = area_take(&elog.notes, sizeof(*all));
+	memset(all, 0, sizeof(*all));
+	return all;
+}
+
+// Kept from trace to trace, as address space: its pages go back.  Nobody reads or tells.
 static bool
 log_make(void)
 {
 	enum { BUFS_MOST = 256 << 20, NOTES_MOST = 64 << 20, LEAST = 1 << 20 };
 	if (!area_make(&elog.bufs, BUFS_MOST, LEAST) || !area_make(&elog.notes, NOTES_MOST, LEAST))
 		return false;
-	elog.stacks = area_take(&elog.notes, sizeof(Notes));
-	elog.texts = area_take(&elog.notes, sizeof(Notes));
+	elog.stacks = notes_make();
+	elog.texts = notes_make();
 	elog.unused = elog.full = elog.last = elog.nobody = NULL;
+	elog.nameless = false;
 	store_rlx(&elog.cut, false); // order: own, no trace
 	return true;
 }
@@ -178,7 +191,7 @@ typedef struct Teller {
 	EventBuf **at;
 	P *pp;       // whose owner it is; NULL: nobody
 	uint64_t proc;
-	bool locked; // events_lock is held: it is nobody
+	bool locked; // events_lock is held: it is nobody, or begins the trace
 } Teller;
 
 static void
@@ -200,6 +213,19 @@ buf_full(EventBuf *b)
 	elog.last = b;
 }
 
+// From now on events are left out.  E4  Locks: events_lock held.
+static void
+cut_here(void)
+{
+	if (load_rlx(&elog.cut)) // order: own, under the lock
+		return;
+	elog.cut_at = os_nanotime();
+	while (os_nanotime() == elog.cut_at) {
+		// a clock that is coarse: what follows is later
+	}
+	store_rlx(&elog.cut, true); // order: hint, E4
+}
+
 // Locks: events_lock held.
 static EventBuf *
 buf_next(EventBuf *old, uint64_t proc, int64_t now)
@@ -211,9 +237,7 @@ buf_next(EventBuf *old, uint64_t proc, int64_t now)
 	else
 		b = area_take(&elog.bufs, BUF_BYTES);
 	if (b == NULL) {
-		if (!load_rlx(&elog.cut)) // order: own, under the lock
-			elog.cut_at = now;
-		store_rlx(&elog.cut, true); // order: hint, E4
+		cut_here();
 		return NULL;
 	}
 	b->n = 0;
@@ -297,9 +321,13 @@ add_note(Notes *all, uint64_t hash, const void *data, size_t bytes)
 	Chain *chain = &all->chains[hash % CHAINS];
 	Chained *first = load_rlx(chain); // order: own, under the lock
 	const Chained *had = find_note(first, hash, data, bytes);
-	Chained *c = had == NULL ? area_take(&elog.notes, sizeof(*c) + bytes) : NULL;
-	if (c == NULL)
+	if (had != NULL)
 		return had;
+	Chained *c = area_take(&elog.notes, sizeof(*c) + bytes);
+	if (c == NULL) {
+		elog.nameless = true;
+		return NULL;
+	}
 	c->next = first;
 	c->hash = hash;
 	c->note.older = all->newest;
@@ -340,11 +368,12 @@ text(const Teller *t, const char *s, size_t n)
 static uint64_t
 stack_here(const Teller *t)
 {
-	uintptr_t pcs[FRAMES];
+	uintptr_t pcs[EVENT_FRAMES];
 	const M *mp = sched_m();
 	if (t->locked || mp == NULL || mp->curg == NULL)
 		return 0;
-	return intern(t, elog.stacks, pcs, elog.source->callers(pcs, FRAMES) * sizeof(pcs[0]));
+	size_t n = elog.source->callers(pcs, EVENT_FRAMES);
+	return intern(t, elog.stacks, pcs, n * sizeof(pcs[0]));
 }
 
 // What gp will run, as a stack.
@@ -566,13 +595,25 @@ events_p_ends(M *mp, P *pp)
 	pp->events_begun = false;
 }
 
+// By the stopper, who may have another P now.
+void
+events_procs(uint32_t n)
+{
+	Teller t;
+	if (!teller_here(&t))
+		return;
+	TELL(&t, EVENT_PROCS, n, stack_here(&t));
+	teller_done(&t);
+}
+
 // --- beginning and ending ------------------------------------------------------------------------
 
-// All Gs as they are, the running one last.  World stopped.  Locks: events_lock held, if t says so.
+// All Gs as they are, but the running one.  World stopped.  Locks: events_lock held; gfree_lock
+// too: so no thread's G stops being one, and one that is seen to run is known for a thread's.
 static void
 tell_all(const Teller *t)
 {
-	G *self = sched_g();
+	const G *self = sched_g();
 	TELL(t, EVENT_PROCS, sched_procs().n, 0);
 	for (G *gp = sched_all_first(); gp != NULL; gp = gp->all_next) {
 		uint32_t s = load_acq(&gp->status); // order: observe <- who parked or woke
@@ -592,21 +633,43 @@ tell_all(const Teller *t)
 	}
 }
 
+// Of each P.  World stopped.  Locks: events_lock held.
 static void
-set_recorded(bool on)
+leave_buffers(bool full)
 {
 	ProcSnapshot all = procs_all();
-	mutex_lock(&events_lock); // E1
 	for (uint32_t i = 0; i < all.n; i++) {
 		P *pp = all.p[i];
-		if (!on)
+		if (full)
 			buf_full(pp->events);
 		pp->events = NULL;
 		pp->events_begun = false;
 	}
-	if (!on)
-		buf_full(elog.nobody);
-	store_rlx(&events_recorded, on); // order: world stopped, and the lock
+}
+
+// World stopped. Who readies a G without a P meanwhile does it before all of this, or after it.  E1
+static void
+recording_begins(P *pp)
+{
+	Teller t = pp != NULL ? teller_of(pp) : (Teller){&elog.nobody, NULL, NOBODY, true};
+	t.locked = true;
+	mutex_lock(&sched.gfree_lock);
+	mutex_lock(&events_lock);
+	leave_buffers(false);
+	store_rlx(&events_recorded, true); // order: world stopped, and the lock
+	tell_all(&t);
+	mutex_unlock(&events_lock);
+	mutex_unlock(&sched.gfree_lock);
+}
+
+static void
+recording_ends(void)
+{
+	mutex_lock(&events_lock);
+	leave_buffers(true);
+	buf_full(elog.nobody);
+	elog.nobody = NULL;
+	store_rlx(&events_recorded, false); // order: world stopped, and the lock
 	mutex_unlock(&events_lock);
 }
 
@@ -617,13 +680,9 @@ events_start(const EventSource *source)
 		return GO_ENOMEM;
 	elog.source = source;
 	sched_stop_world();
-	Teller t;
-	set_recorded(true);
-	observe_begin(OBSERVE_TRACE);
-	(void)teller_here(&t);
-	tell_all(&t);
-	teller_done(&t);
 	M *mp = sched_m();
+	observe_begin(OBSERVE_TRACE);
+	recording_begins(mp->p);
 	if (mp->p != NULL)
 		events_p_begins(mp, mp->p);
 	sched_start_world();
@@ -635,7 +694,7 @@ events_stop(void)
 {
 	sched_stop_world();
 	observe_end(OBSERVE_TRACE);
-	set_recorded(false);
+	recording_ends();
 	sched_start_world();
 }
 
@@ -712,6 +771,12 @@ bool
 events_were_cut(void)
 {
 	return load_rlx(&elog.cut); // order: own, no trace
+}
+
+bool
+events_lack_notes(void)
+{
+	return elog.nameless;
 }
 
 const EventNote *

@@ -7,6 +7,8 @@
 
 // --- for who has the trace -----------------------------------------------------------------------
 
+enum { EVENT_FRAMES = 48 }; // of a stack at most
+
 // What only the face knows.  Stack: of both, the caller's; they take no lock.
 typedef struct EventSource {
 	size_t (*callers)(uintptr_t *pcs, size_t max); // the stack that it is called on
@@ -26,6 +28,8 @@ size_t events_take(uint8_t *to);
 void events_forget(void);
 // Whether events were left out since there was no room: from some moment on, all.
 bool events_were_cut(void);
+// Whether some have no stack or no text, since there was no room for more of those.
+bool events_lack_notes(void);
 
 // Stacks and texts that events name by a number. Of a trace that has ended, the last first.
 typedef struct EventNote EventNote;
@@ -66,5 +70,7 @@ void events_runs(G *gp);
 // mp has got pp, and is about to lose it.  The caller owns pp.
 void events_p_begins(M *mp, P *pp);
 void events_p_ends(M *mp, P *pp);
+// There are so many Ps now.  World stopped.
+void events_procs(uint32_t n);
 
 #endif

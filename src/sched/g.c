@@ -292,7 +292,6 @@ void
 g_thread_done(G *gp)
 {
 	store_rel(&gp->status, Gdead); // order: publish -> dumps
-	gp->thread = false;
 	gp->split = false;
 	drop_stacks(gp);
 	store_rlx(&gp->m, NULL); // order: hint
@@ -303,6 +302,7 @@ g_thread_done(G *gp)
 	if (gp->name != NULL)
 		gp->name[0] = '\0';
 	mutex_lock(&sched.gfree_lock);
+	gp->thread = false; // who finds it running under the lock knows whose it is: events.c
 	glist_push(&sched.gfree_bare, gp);
 	mutex_unlock(&sched.gfree_lock);
 }

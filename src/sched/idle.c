@@ -76,6 +76,15 @@ midle_get(void)
 	return mp;
 }
 
+// Whether there is a trace. It begins and ends while the world is stopped. Whoever gets a P or
+// loses it does so before the last P has stopped, which the stopper waits for; has got the P from
+// who has started the world; or is the stopper himself.
+static bool
+is_traced(void)
+{
+	return unlikely((load_rlx(&sched.observing) & OBSERVE_TRACE) != 0); // order: as above
+}
+
 void
 p_acquire(M *mp, P *pp)
 {
@@ -86,7 +95,7 @@ p_acquire(M *mp, P *pp)
 	lease_renew(&mp->lease);
 	if (unlikely(mp->locked_g != NULL || load_rlx(&mp->lent) != LENT_NOT)) // order: own
 		store_rlx(&pp->attention, 1); // order: own; T2 in locked.c, H2 in lent.c
-	if (unlikely(load_rlx(&sched.observing) != 0)) // order: own, the world is not stopped
+	if (is_traced())
 		events_p_begins(mp, pp);
 }
 
@@ -95,7 +104,7 @@ p_release(M *mp)
 {
 	P *pp = mp->p;
 	check(pp != NULL, "p_release: no P");
-	if (unlikely(load_rlx(&sched.observing) != 0)) // order: own, the world is not stopped
+	if (is_traced())
 		events_p_ends(mp, pp);
 	mp->p = NULL;
 	store_rel(&pp->m, NULL); // order: publish -> monitor, thieves

@@ -3,11 +3,12 @@
 // processor.
 //
 // Invariants:
-//   V1  While sched.observing has a bit, each G has it, unless a thread of the program that had no
-//       processor was about to make its record; and none has it while sched.observing has not.
+//   V1  While sched.observing has a bit, each G in the list of all has it; and none has it while
+//       sched.observing has not.
 //   V2  SCAN_OBSERVED is set while any bit is.
-// A thread of the program without a processor is not stopped with the world: it may see a bit late.
-// What it then has not told of, the trace infers (events.c, E3).
+// Who has no processor is not stopped with the world, and may see a bit late: a thread of the
+// program, an M that comes out of the poller, a helper of the collector, the monitor. What he has
+// not told of then, the trace infers (events.c, E3).
 #include "sched/observe.h"
 
 #include "sched/sched_impl.h"

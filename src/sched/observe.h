@@ -2,9 +2,10 @@
 // What goroutines do, for those who want to know: traces (events.h), and how long the runnable ones
 // wait for a processor.
 //
-// While nobody does it costs nothing. G.observed is a part of G.odd, which whoever parks, readies,
-// yields or ends looks at anyway, and SCAN_OBSERVED of the word that says whether the stack of who
-// is about to run is being read. Both are set and taken back in each record, the world stopped.
+// While nobody does it costs one load where an M gets a P or loses it. Else nothing:
+// G.observed is a part of G.odd, which whoever parks, readies, yields or ends looks at anyway, and
+// SCAN_OBSERVED of the word that says whether the stack of who is about to run is being read. Both
+// are set and taken back in each record, the world stopped.
 #ifndef UNDERGO_SCHED_OBSERVE_H
 #define UNDERGO_SCHED_OBSERVE_H
 

@@ -258,6 +258,8 @@ resize(uint32_t n)
 	for (uint32_t i = old; i < n; i++)
 		store_rlx(&p[i]->status, Pstopped); // order: own, world stopped
 	store_rel(&sched_n_procs, n); // order: publish -> sched_procs
+	if (events_on())
+		events_procs(n);
 }
 
 int

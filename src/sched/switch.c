@@ -312,6 +312,21 @@ requeue(void *v)
 	sched_wake_after_put();
 }
 
+// Whether who yields stays: alone, with nobody asking. The scheduler still gets its look at the
+// clock and the others.
+static inline bool
+yields_to_none(P *pp)
+{
+	if (load_rlx(&pp->attention) != 0 || p_has_work(pp) || // order: hint
+	    load_rlx(&sched.globq_n) != 0)                     // order: hint
+		return false;
+	if (load_rlx(&pp->timer_when) != INT64_MAX && ++pp->timer_look >= TIMER_LOOK_EVERY)
+		return false;
+	own_add(&pp->tick, 1);
+	os_sim_point();
+	return true;
+}
+
 static COLD void
 yield_oddly(G *gp)
 {
@@ -319,6 +334,9 @@ yield_oddly(G *gp)
 		os_yield();
 		return;
 	}
+	bool leaves = gp->locked || (gp->observed & OBSERVE_TRACE) != 0;
+	if (!leaves && yields_to_none(sched_m()->p))
+		return;
 	if (gp->observed != 0)
 		observe_yields(gp);
 	leave_cpu(gp, Grunnable, gp->locked ? locked_yields : requeue, gp);
@@ -329,21 +347,10 @@ sched_gosched(void)
 {
 	M *mp = sched_m();
 	G *gp = mp->curg;
-	P *pp = mp->p;
-	if (unlikely(gp->odd != 0)) {
+	if (unlikely(gp->odd != 0))
 		yield_oddly(gp);
-		return;
-	}
-	// Alone, with nobody asking: stay. The scheduler still gets its look at the clock and the
-	// others.
-	if (load_rlx(&pp->attention) == 0 && !p_has_work(pp) && // order: hint
-	    load_rlx(&sched.globq_n) == 0 &&                    // order: hint
-	    (load_rlx(&pp->timer_when) == INT64_MAX || ++pp->timer_look < TIMER_LOOK_EVERY)) {
-		own_add(&pp->tick, 1);
-		os_sim_point();
-		return;
-	}
-	leave_cpu(gp, Grunnable, requeue, gp);
+	else if (!yields_to_none(mp->p))
+		leave_cpu(gp, Grunnable, requeue, gp);
 }
 
 // After: a G that begins again is as good as new, but for its number, name and creator.
@@ -364,7 +371,7 @@ static COLD NORETURN void
 end_oddly(G *gp)
 {
 	if (gp->observed != 0)
-		gp->begins_again ? observe_yields(gp) : observe_ends(gp);
+		(gp->begins_again ? observe_yields : observe_ends)(gp);
 	if (gp->locked)
 		locked_ends(sched_m());
 	if (!gp->begins_again)

@@ -155,6 +155,12 @@ func latencies() {
 	longNow, allNow := longer()
 	long, all = longNow-long, allNow-all
 	fmt.Println(all > goroutines*turns/8/2, all < goroutines*turns/8*2, long > all*3/4)
+	_, before := longer()
+	for i := 0; i < 10000; i++ {
+		runtime.Gosched() // alone, so it waits for nobody
+	}
+	_, after := longer()
+	fmt.Println(after-before < 200)
 	runtime.GOMAXPROCS(procs)
 }
 
@@ -193,6 +199,7 @@ func main() {
 // 300 true true
 // true true
 // true true true
+// true
 // 100 50
 // 1000000000 1048576
 // 10000 5000

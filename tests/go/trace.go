@@ -3,7 +3,8 @@
 // says that all is consistent and in order; and here it is looked whether it has what the program
 // has done: goroutines, waits for a channel and who ended them, sleep, tasks, regions, logs,
 // collections, the heap, processors, stacks. With one processor and with four, several traces of
-// one process.
+// one process; traces that begin and end while another process sends to this one, timers fire and
+// the collector is at work; one that has no room for all.
 
 package main
 
@@ -15,7 +16,9 @@ import (
 	"fmt"
 	"io"
 	_ "math/rand"
-	_ "os/exec"
+	"net"
+	"os"
+	"os/exec"
 	_ "path/filepath"
 	"runtime"
 	"runtime/debug"
@@ -24,6 +27,8 @@ import (
 	_ "strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"time"
 	_ "unsafe" // linkname
 )
@@ -89,15 +94,34 @@ const (
 
 const cycles = 3
 
-func traced(f func()) (p parsed, err error) {
-	var b bytes.Buffer
-	if err := trace.Start(&b); err != nil {
+// tracedTo has only those collections that f asks for; and the parser makes much.
+func tracedTo(w io.Writer, b *bytes.Buffer, f func()) (p parsed, err error) {
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	if err := trace.Start(w); err != nil {
 		return p, err
 	}
 	f()
 	trace.Stop()
-	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // the parser makes much
-	return parse(&b, "")
+	return parse(b, "")
+}
+
+func traced(f func()) (p parsed, err error) {
+	var b bytes.Buffer
+	return tracedTo(&b, &b, f)
+}
+
+// slow takes so much, and no more until it is told to.
+type slow struct {
+	bytes.Buffer
+	goOn chan bool
+	left int
+}
+
+func (s *slow) Write(b []byte) (int, error) {
+	if s.left--; s.left < 0 {
+		<-s.goOn
+	}
+	return s.Buffer.Write(b)
 }
 
 // --- what the program does -----------------------------------------------------------------------
@@ -308,7 +332,7 @@ func (l *look) machine(procs int) {
 	p := l.find(gomaxprocs, nil)
 	l.need(p != nil && p.args[0] == uint64(procs), "how many processors")
 	l.need(n[procStart] > 0 && n[procStop] > 0, "processors")
-	l.need(n[gcStart] >= cycles-1 && n[gcStart] == n[stopped], "collections")
+	l.need(n[gcStart] == cycles && n[gcStart] == n[stopped], "collections")
 	l.need(n[heapAlloc] > 0, "heap")
 	l.need(n[goSysCall] == 0 || l.find(goSysCall, nil).g != 0, "call")
 }
@@ -357,14 +381,214 @@ func crowd() {
 		runtime.GOMAXPROCS(4)
 		done.Wait()
 	})
-	fmt.Println(err, len(p.events) > 2000, len(p.events) < 20000)
+	var procs []uint64
+	for _, e := range p.events {
+		if e.kind == gomaxprocs {
+			procs = append(procs, e.args[0])
+		}
+	}
+	fmt.Println(err, len(p.events) > 2000, len(p.events) < 20000, procs)
+}
+
+// --- a busy program ------------------------------------------------------------------------------
+
+// switches: two goroutines that are told of some hundred times a millisecond.
+func switches(until *int32, done *sync.WaitGroup) {
+	for i := 0; atomic.LoadInt32(until) == 0; i++ {
+		runtime.Gosched()
+		if i%300 == 0 {
+			time.Sleep(time.Millisecond) // the parser shall not have too much
+		}
+	}
+	done.Done()
+}
+
+// flood: the reader, late as it is, always finds a full buffer. What is not of the scheduler comes
+// nonetheless, ten times a second; and all collections.
+func flood() {
+	const collections, turns, turn = 12, 6, 100 * time.Millisecond
+	var ends int32
+	var done sync.WaitGroup
+	s := &slow{goOn: make(chan bool)}
+	p, err := tracedTo(s, &s.Buffer, func() {
+		for i := 0; i < 4; i++ {
+			done.Add(1)
+			go switches(&ends, &done)
+		}
+		for i := 0; i < turns; i++ {
+			for n := 0; n < collections/turns; n++ {
+				runtime.GC()
+			}
+			time.Sleep(turn) // is how long it takes
+			if i == 0 {
+				close(s.goOn)
+			}
+		}
+		atomic.StoreInt32(&ends, 1)
+		done.Wait()
+	})
+	n := map[byte]int{}
+	for _, e := range p.events {
+		n[e.kind]++
+	}
+	fmt.Println(err, n[gcStart] == collections, n[heapAlloc] >= turns-1)
+}
+
+// send is what the other process does, which is not stopped with the world of this one: so there is
+// always something to be found by who polls.
+func send(addr string) {
+	var all []net.Conn
+	for i := 0; i < 8; i++ {
+		c, err := net.Dial("tcp", addr)
+		if err != nil {
+			return
+		}
+		all = append(all, c)
+	}
+	for i := 0; ; i++ {
+		if _, err := all[i%len(all)].Write([]byte("a few bytes")); err != nil {
+			return
+		}
+		if i%16 == 0 {
+			time.Sleep(20 * time.Microsecond) // the other one shall wait at times
+		}
+	}
+}
+
+func serve(l net.Listener) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		go io.Copy(io.Discard, c)
+	}
+}
+
+// tick fires again and again, and each time a goroutine is made.
+func tick(until *int32) {
+	if atomic.LoadInt32(until) == 0 {
+		time.AfterFunc(50*time.Microsecond, func() { tick(until) })
+	}
+}
+
+func collect(until *int32) {
+	for atomic.LoadInt32(until) == 0 {
+		runtime.SetFinalizer(new([16]int), func(*[16]int) {})
+		runtime.GC()
+		time.Sleep(time.Millisecond) // not all of the time
+	}
+}
+
+// again begins and ends traces, the latter twice at once.
+func again() {
+	var ends int32
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	go serve(l)
+	sender := exec.Command(os.Args[0], "send", l.Addr().String())
+	if err := sender.Start(); err != nil {
+		fmt.Println(err)
+		return
+	}
+	for i := 0; i < 4; i++ {
+		tick(&ends)
+	}
+	go collect(&ends)
+	for i := 0; i < 30 && err == nil; i++ {
+		var done sync.WaitGroup
+		done.Add(1)
+		_, err = traced(func() {
+			time.Sleep(time.Duration(i%5) * time.Millisecond) // is in the trace
+			go func() {
+				trace.Stop()
+				done.Done()
+			}()
+		})
+		done.Wait()
+	}
+	fmt.Println(err)
+	atomic.StoreInt32(&ends, 1)
+	sender.Process.Kill()
+	sender.Wait()
+	l.Close()
+}
+
+// --- no room -------------------------------------------------------------------------------------
+
+// addressSpace lets there be so much more of it; all there is when it is 0.
+func addressSpace(more uint64) {
+	var limit syscall.Rlimit
+	syscall.Getrlimit(syscall.RLIMIT_AS, &limit)
+	limit.Cur = limit.Max
+	if more != 0 {
+		var pages uint64
+		b, _ := os.ReadFile("/proc/self/statm")
+		fmt.Sscan(string(b), &pages)
+		limit.Cur = pages*uint64(os.Getpagesize()) + more
+	}
+	syscall.Setrlimit(syscall.RLIMIT_AS, &limit)
+}
+
+// yield has more to tell than there is room for.
+func yield(done *sync.WaitGroup) {
+	for i := 0; i < 100000; i++ {
+		runtime.Gosched()
+	}
+	done.Done()
+}
+
+// cut: this process has room for four mebibytes of events and one or two of what they name; sizes
+// are halved until they fit. When a thread began meanwhile its stack has taken that.
+func cut() {
+	s := &slow{goOn: make(chan bool), left: 20}
+	var p parsed
+	err := fmt.Errorf("not tried")
+	for i := 0; i < 20 && err != nil && s.Len() == 0; i++ {
+		addressSpace(13 << 19)
+		p, err = tracedTo(s, &s.Buffer, func() {
+			addressSpace(0)
+			for i := 0; i < 1000; i++ {
+				key := fmt.Sprint(i, strings.Repeat(" of many", 500))
+				trace.Log(context.Background(), key, "")
+			}
+			var done sync.WaitGroup
+			for i := 0; i < 8; i++ {
+				done.Add(1)
+				go yield(&done)
+			}
+			done.Wait()
+			close(s.goOn)
+		})
+		addressSpace(0)
+	}
+	fmt.Println(err, len(p.events) > 10000, len(p.events) < 1400000)
+}
+
+func cutApart() {
+	out, err := exec.Command(os.Args[0], "cut").CombinedOutput()
+	fmt.Print(string(out), err, "\n")
 }
 
 func main() {
 	initParser()
+	if len(os.Args) > 2 {
+		send(os.Args[2])
+		return
+	}
+	if len(os.Args) > 1 {
+		cut()
+		return
+	}
 	try(1)
 	try(4)
 	crowd()
+	flood()
+	again()
+	cutApart()
 	try(4)
 	_, err := traced(func() { fmt.Println(trace.Start(new(bytes.Buffer)), trace.IsEnabled()) })
 	fmt.Println(trace.IsEnabled(), err)
@@ -374,7 +598,13 @@ func main() {
 // Output:
 // 1 []
 // 4 []
+// <nil> true true [4 2 4]
 // <nil> true true
+// <nil>
+// runtime: a trace has no room for its events, and ends early
+// runtime: a trace has no room for more stacks and texts
+// <nil> true true
+// <nil>
 // 4 []
 // runtime error: tracing is already enabled true
 // false <nil>

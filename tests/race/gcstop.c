@@ -360,6 +360,42 @@ GO_TEST(gcstop_without_signals, 2)
 	pthread_join(t, NULL);
 }
 
+static void *
+allocate_near_the_limit(void *unused)
+{
+	for (int64_t before = test_now_ns(), now; !atomic_load(&stop); before = now) {
+		expect(go_alloc(100000) != NULL);
+		os_sleep(100 * GO_USEC); // it shall not need much memory meanwhile
+		now = test_now_ns();
+		if (now - before > atomic_load(&longest_ns))
+			atomic_store(&longest_ns, now - before);
+		count_add(&ticks);
+	}
+	return unused;
+}
+
+// Near the limit who allocates waits for a collection, but not for a thread that holds one up: it
+// may be this one that the thread waits for.
+GO_TEST(gcstop_late_near_the_limit, 2)
+{
+	pthread_t t, allocates;
+	expect(go_alloc(8) != NULL);
+	go_gc();
+	expect_eq(pthread_create(&t, NULL, sleep_for_a_child, NULL), 0);
+	until(atomic_load(&away) != 0);
+	until(os_thread_state(atomic_load(&away)) == 'D');
+	int64_t limit = go_set_memory_limit(1 << 20);
+	expect_eq(go_spawn(collect_once, NULL), 0);
+	expect_eq(pthread_create(&allocates, NULL, allocate_near_the_limit, NULL), 0);
+	until(count_of(&collected) == 1);
+	go_set_memory_limit(limit);
+	atomic_store(&stop, true);
+	pthread_join(t, NULL);
+	pthread_join(allocates, NULL);
+	expect(count_of(&ticks) > 0);
+	expect(atomic_load(&longest_ns) < GO_SEC);
+}
+
 // Threads' records and thread-locals lie elsewhere in a program without a loader: below the first
 // thread's there may be nothing at all. Where depends on chance.
 GO_TEST(gcstop_static_program, 1)

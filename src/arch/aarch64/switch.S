@@ -399,6 +399,24 @@ arch_call_kept:
 	.cfi_def_cfa_offset 0
 	.cfi_restore x29
 	.cfi_restore x30
+	.cfi_restore x19
+	.cfi_restore x20
+	.cfi_restore x21
+	.cfi_restore x22
+	.cfi_restore x23
+	.cfi_restore x24
+	.cfi_restore x25
+	.cfi_restore x26
+	.cfi_restore x27
+	.cfi_restore x28
+	.cfi_restore d8
+	.cfi_restore d9
+	.cfi_restore d10
+	.cfi_restore d11
+	.cfi_restore d12
+	.cfi_restore d13
+	.cfi_restore d14
+	.cfi_restore d15
 	ret
 	.cfi_endproc
 	.size	arch_call_kept, . - arch_call_kept

@@ -12,10 +12,14 @@ package runtime
 
 import "unsafe"
 
-// tracing has one of these; begun by StartTrace, then StopTrace, and the reader.
+// tracing has one of these, the next by turns. StartTrace makes it traceBegins, StopTrace
+// traceStops; who has done so goes on from there. The reader ends traceEnds, and looks
+// at nothing before traceOn.
 const (
 	traceOff = iota
+	traceBegins
 	traceOn
+	traceStops
 	traceEnds
 )
 
@@ -28,11 +32,12 @@ func nanotime() int64
 func sleep(ns int64)
 
 // The scheduler's events: begun, ended, taken whole batches at a time (0: there are none yet), and
-// whether there was no room for the last of them.
+// whether there was no room for the last of them, or for what some of them name.
 func eventsbegin() bool
 func eventsend()
 func takeevents(to []byte) int
 func eventscut() bool
+func eventslacknotes() bool
 func forgetevents()
 
 // Stacks and texts, the last first.
@@ -43,8 +48,8 @@ func eventtext(note unsafe.Pointer) (older unsafe.Pointer, id uint64, text strin
 
 const (
 	millisecond = 1000000
-	takenMost   = 32 << 10
-	framesMost  = 48
+	takenMost   = 32 << 10 // EVENTS_TAKEN; who is called looks whether it is enough
+	framesMost  = 48       // EVENT_FRAMES, the same
 )
 
 // Types of events.
@@ -64,9 +69,10 @@ const (
 // collector is the processor that collections are told of.
 const collector = 1000004
 
-// The reader's own.
+// The reader's own; StartTrace's while traceBegins.
 var reading struct {
 	begun  bool
+	first  bool   // nothing of ours is told
 	told   bool   // all that the scheduler has
 	ended  bool
 	last   int64  // time of the last event of ours
@@ -76,24 +82,29 @@ var reading struct {
 
 // StartTrace begins a trace.
 func StartTrace() error {
-	if !settracing(traceOff, traceOn) {
+	if !settracing(traceOff, traceBegins) {
 		return errorString("tracing is already enabled")
 	}
+	var m MemStats
+	ReadMemStats(&m)
+	r := &reading
+	r.begun, r.first, r.told, r.ended = false, true, false, false
+	r.last, r.cycles, r.seq = nanotime(), uint64(m.NumGC), 0
 	if !eventsbegin() {
-		settracing(traceOn, traceOff)
+		settracing(traceBegins, traceOff)
 		return errorString("no memory for a trace")
 	}
+	settracing(traceBegins, traceOn)
 	return nil
 }
 
 // StopTrace ends it, and returns when all of it has been read.
 func StopTrace() {
-	if tracing() != traceOn {
-		return
+	if settracing(traceOn, traceStops) {
+		eventsend()
+		settracing(traceStops, traceEnds)
 	}
-	eventsend()
-	settracing(traceOn, traceEnds)
-	for tracing() == traceEnds {
+	for tracing() >= traceStops {
 		sleep(millisecond) // its reader is in no hurry, and nothing wakes us
 	}
 }
@@ -101,37 +112,39 @@ func StopTrace() {
 // ReadTrace returns what there is next, nil after the end. It waits for it.
 func ReadTrace() []byte {
 	r := &reading
-	for tracing() == traceOff {
+	for tracing() < traceOn {
 		sleep(millisecond) // the same: until a trace begins
 	}
 	if r.ended {
-		r.begun, r.told, r.ended = false, false, false
 		forgetevents()
 		settracing(traceEnds, traceOff)
 		return nil
 	}
 	if !r.begun {
 		r.begun = true
-		r.last = 0
 		return []byte("go 1.11 trace\x00\x00\x00")
 	}
 	if r.told {
 		r.ended = true
 		return notes()
 	}
-	buf := make([]byte, takenMost)
-	for i := 0; i < 20; i++ {
+	if r.first {
+		return batch()
+	}
+	for buf := make([]byte, takenMost); ; {
 		ends := tracing() == traceEnds
+		if nanotime()-r.last >= 100*millisecond {
+			return batch() // however much the scheduler has to tell
+		}
 		if n := takeevents(buf); n != 0 {
 			return buf[:n]
 		}
-		if ends || r.last == 0 {
-			r.told = ends
-			break
+		if ends {
+			r.told = true
+			return batch()
 		}
 		sleep(5 * millisecond) // for a batch; and for one of ours that is worth its reading
 	}
-	return batch()
 }
 
 type events struct {
@@ -169,13 +182,9 @@ func batch() []byte {
 	var m MemStats
 	var e events
 	ReadMemStats(&m)
-	first := r.last == 0
-	if first {
-		r.last = nanotime()
-	}
 	e.event(eventBatch, collector, uint64(r.last))
-	if first {
-		r.cycles, r.seq = uint64(m.NumGC), 0
+	if r.first {
+		r.first = false
 		e.event(eventFrequency, secondsTicks)
 	}
 	if r.cycles+kept < uint64(m.NumGC) {
@@ -244,7 +253,7 @@ func (b *book) stack(id uint64, pcs []uintptr) {
 	b.buf = append(numberTo(b.buf, uint64(len(frames))), frames...)
 }
 
-// notes tells what the numbers of stacks and texts stand for. A trace that was cut says so.
+// notes tells what the numbers of stacks and texts stand for. A trace that lacks some says so.
 func notes() []byte {
 	b := book{ids: make(map[string]uint64)}
 	for note := eventtexts(); note != nil; {
@@ -260,6 +269,9 @@ func notes() []byte {
 	}
 	if eventscut() {
 		println("runtime: a trace has no room for its events, and ends early")
+	}
+	if eventslacknotes() {
+		println("runtime: a trace has no room for more stacks and texts")
 	}
 	return b.buf
 }
