@@ -55,7 +55,7 @@ typedef struct Conn {
 	http_parser parser;
 	char *out; // answers that have not gone out
 	size_t out_n, out_room;
-	int64_t read_deadline;
+	int64_t read_deadline, write_deadline;
 	bool begun;       // a request has begun and is not complete
 	bool timed;       // read_deadline is its own
 	bool broken;      // a write has failed

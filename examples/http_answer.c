@@ -19,11 +19,21 @@ static const char files[] = "/files/";
 
 // --- writing ------------------------------------------------------------------------------------
 
+// Set anew about each second.
+static void
+set_write_deadline(Conn *c)
+{
+	int64_t when = this_second()->now + ANSWER_S * GO_SEC;
+	if (when != c->write_deadline)
+		go_set_write_deadline(c->stream.fd, when);
+	c->write_deadline = when;
+}
+
 bool
 answer_flush(Conn *c)
 {
 	if (c->out_n != 0 && !c->broken) {
-		go_set_write_deadline(c->stream.fd, this_second()->now + ANSWER_S * GO_SEC);
+		set_write_deadline(c);
 		c->broken = !stream_write(&c->stream, c->out, c->out_n);
 	}
 	c->out_n = 0;
@@ -46,19 +56,49 @@ room_for(Conn *c, size_t n)
 	return c->out + c->out_n;
 }
 
+// Pieces of a head, each behind the other. A head is made for each answer: printf took a fifth of
+// the server's own time.
+static inline char *
+add(char *at, const char *text)
+{
+	size_t n = strlen(text);
+	memcpy(at, text, n);
+	return at + n;
+}
+
+static char *
+add_number(char *at, uint64_t n)
+{
+	char digits[20], *first = digits + sizeof digits;
+	do
+		*--first = (char)('0' + n % 10);
+	while ((n /= 10) != 0);
+	size_t length = (size_t)(digits + sizeof digits - first);
+	memcpy(at, first, length);
+	return at + length;
+}
+
 static void
 put_head(Conn *c, int status, const char *type, int64_t bytes)
 {
-	const char *reason = http_status_str((enum http_status)status);
-	bool old = c->parser.http_minor == 0;
-	char *at = room_for(c, HEAD_MAX);
-	c->out_n += (size_t)snprintf(
-	    at, HEAD_MAX,
-	    "HTTP/1.1 %d %s\r\nServer: undergo\r\nDate: %s\r\nContent-Type: %s\r\n"
-	    "Content-Length: %lld\r\n%s%s\r\n",
-	    status, reason, this_second()->date, type, (long long)bytes,
-	    status == HTTP_STATUS_METHOD_NOT_ALLOWED ? "Allow: GET, HEAD\r\n" : "",
-	    c->last ? "Connection: close\r\n" : old ? "Connection: keep-alive\r\n" : "");
+	char *start = room_for(c, HEAD_MAX), *at = add(start, "HTTP/1.1 ");
+	at = add_number(at, (uint64_t)status);
+	at = add(at, " ");
+	at = add(at, http_status_str((enum http_status)status));
+	at = add(at, "\r\nServer: undergo\r\nDate: ");
+	at = add(at, this_second()->date);
+	at = add(at, "\r\nContent-Type: ");
+	at = add(at, type);
+	at = add(at, "\r\nContent-Length: ");
+	at = add_number(at, (uint64_t)bytes);
+	if (status == HTTP_STATUS_METHOD_NOT_ALLOWED)
+		at = add(at, "\r\nAllow: GET, HEAD");
+	if (c->last)
+		at = add(at, "\r\nConnection: close");
+	else if (c->parser.http_minor == 0)
+		at = add(at, "\r\nConnection: keep-alive");
+	at = add(at, "\r\n\r\n");
+	c->out_n += (size_t)(at - start);
 }
 
 static void

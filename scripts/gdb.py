@@ -91,7 +91,7 @@ class Object:
         procs = plain(variable('procs_array', 'sched/procs.c'))
         for i in range(int(plain(variable('sched_n_procs', 'sched/procs.c')))):
             caches.append((f'P {i}', procs[i]['mcache']))
-        caches.append(('the threads without a P', variable('shared_cache', 'gc/alloc.c')))
+        caches.append(('the threads without a P', plain(variable('shared_cache', 'gc/alloc.c'))))
         for owner, cache in caches:
             if int(cache) == 0:
                 continue

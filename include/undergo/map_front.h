@@ -125,7 +125,7 @@ go_map_fold_(uint64_t a, uint64_t b)
 }
 
 /* One product alone leaves bits that a bit of the key changes always, or never. Of the second the
- * low bits are left so, of which none is used: the higher the better. */
+ * low bits are left so, which have little to say: the higher the better. */
 GO_MAP_INLINE_ uint64_t
 go_map_hash_word_(uint64_t w, uint64_t seed, uint64_t factor)
 {
@@ -171,7 +171,8 @@ go_map_words_of_(const char *p, size_t n)
 /* --- control bytes ---------------------------------------------------------------------------- */
 
 #define GO_MAP_ONES_ UINT64_C(0x0101010101010101)
-#define GO_MAP_TAG_(n) GO_MAP_ONES_ * ((n) < GO_MAP_FULL_ ? (n) + GO_MAP_FULL_ : (n))
+#define GO_MAP_EIGHT_(n) (GO_MAP_ONES_ * ((n) < GO_MAP_FULL_ ? (n) + GO_MAP_FULL_ : (n)))
+#define GO_MAP_TAG_(n) GO_MAP_EIGHT_(n), GO_MAP_EIGHT_(n)
 #define GO_MAP_TAGS_4_(n) \
 	GO_MAP_TAG_(n), GO_MAP_TAG_((n) + 1), GO_MAP_TAG_((n) + 2), GO_MAP_TAG_((n) + 3)
 #define GO_MAP_TAGS_16_(n) \
@@ -181,69 +182,120 @@ go_map_words_of_(const char *p, size_t n)
 	GO_MAP_TAGS_16_(n), GO_MAP_TAGS_16_((n) + 16), GO_MAP_TAGS_16_((n) + 32), \
 	    GO_MAP_TAGS_16_((n) + 48)
 
-/* Each tag eight times: one load is faster than making eight of one. */
-static const uint64_t go_map_tags_[256] __attribute__((unused)) = {
+/* Each tag sixteen times: one load, or none, is faster than making so many of one. */
+static const uint64_t go_map_tags_[512] __attribute__((unused, aligned(16))) = {
     GO_MAP_TAGS_64_(0), GO_MAP_TAGS_64_(64), GO_MAP_TAGS_64_(128), GO_MAP_TAGS_64_(192)};
 
 GO_MAP_INLINE_ const char *
 go_map_tag_of_(uint64_t hash)
 {
-	return (const char *)&go_map_tags_[(hash >> GO_MAP_TAG_AT_) & 0xff];
+	enum { BYTES_LOG = 4, LAST = 0xff0 };
+	return (const char *)go_map_tags_ + (hash >> (GO_MAP_TAG_AT_ - BYTES_LOG) & LAST);
 }
 
-/* go_map_match_: the slots that have a tag, of a group and, with SSE2, of the group behind: a bit
- * for each, GO_MAP_STEP_ apart. There may be full slots among them that have another tag.
- * go_map_open_end_: whether a search ends there, at an empty slot, whose control byte is 0. Behind
- * the control bytes of a lone group there are eight that are 0. */
-#ifdef __SSE2__
-enum { GO_MAP_STEP_ = 1 };
-typedef uint32_t go_map_match_bits_;
-typedef char go_map_bytes_ __attribute__((vector_size(16)));
-typedef long long go_map_halves_ __attribute__((vector_size(16)));
-
-GO_MAP_INLINE_ go_map_bytes_
-go_map_load16_(const char *p)
-{
-	go_map_bytes_ v;
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
-
-GO_MAP_INLINE_ go_map_match_bits_
-go_map_match_(const char *group, const char *tag)
-{
-	long long eight = (long long)go_map_load8_(tag);
-	go_map_halves_ want = {eight, eight};
-	return (uint32_t)__builtin_ia32_pmovmskb128(
-	    (go_map_bytes_)(go_map_load16_(group) == (go_map_bytes_)want));
-}
-
-GO_MAP_INLINE_ bool
-go_map_open_end_(const char *group)
-{
-	go_map_bytes_ none = {0};
-	return __builtin_ia32_pmovmskb128((go_map_bytes_)(go_map_load16_(group) == none)) != 0;
-}
-#else
-enum { GO_MAP_STEP_ = 8 };
-typedef uint64_t go_map_match_bits_;
-
+/* Of eight bytes, the highest bit of those that are 0: for certain of the first. */
 GO_MAP_INLINE_ uint64_t
 go_map_zeros_(uint64_t x)
 {
 	return (x - GO_MAP_ONES_) & ~x & 0x80 * GO_MAP_ONES_;
 }
 
+/* Of a group's control bytes: the same of slots without an entry. */
 GO_MAP_INLINE_ uint64_t
-go_map_match_(const char *group, const char *tag)
+go_map_unused_(uint64_t ctrl)
 {
-	return go_map_zeros_(go_map_load8_(group) ^ go_map_load8_(tag));
+	return go_map_zeros_(ctrl & ~GO_MAP_ONES_);
+}
+
+/* All of the byte of which the lowest bit that is set is the highest. */
+GO_MAP_INLINE_ uint64_t
+go_map_first_byte_(uint64_t zeros)
+{
+	uint64_t bit = zeros & (0 - zeros);
+	return (bit << 1) - (bit >> 7);
+}
+
+/* The control bytes of a group and, with SSE2, of the group behind: go_map_ctrls_, of
+ * GO_MAP_GROUPS_SEEN_ groups.
+ *
+ * go_map_match_: the slots that have a tag, a bit for each, GO_MAP_STEP_ apart. There may be full
+ * slots among them that have another.
+ * go_map_open_end_: whether a search ends there, at an empty slot, whose control byte is 0. Behind
+ * the control bytes of a lone group there are eight that are 0.
+ *
+ * Who writes a control byte writes its group's eight together, and who looks before writing loads
+ * each group by itself (go_map_ctrls_to_write_): a load waits long for a store that it finds only a
+ * part of, and of small maps one entry after the other comes into one group. */
+#ifdef __SSE2__
+enum { GO_MAP_STEP_ = 1, GO_MAP_GROUPS_SEEN_ = 2 };
+typedef uint32_t go_map_match_bits_;
+typedef char go_map_ctrls_ __attribute__((vector_size(16)));
+typedef long long go_map_halves_ __attribute__((vector_size(16)));
+
+GO_MAP_INLINE_ go_map_ctrls_
+go_map_ctrls_of_(const char *group)
+{
+	go_map_ctrls_ v;
+	memcpy(&v, group, sizeof(v));
+	return v;
+}
+
+GO_MAP_INLINE_ go_map_ctrls_
+go_map_ctrls_to_write_(const char *group)
+{
+	go_map_halves_ v = {(long long)go_map_load8_(group), 0};
+	__asm__("" : "+x"(v)); /* or a compiler makes one load of both */
+	v[1] = (long long)go_map_load8_(group + GO_MAP_SLOTS_);
+	return (go_map_ctrls_)v;
+}
+
+GO_MAP_INLINE_ go_map_match_bits_
+go_map_equal_(go_map_ctrls_ a, go_map_halves_ b)
+{
+	return (uint32_t)__builtin_ia32_pmovmskb128((go_map_ctrls_)(a == (go_map_ctrls_)b));
+}
+
+GO_MAP_INLINE_ go_map_match_bits_
+go_map_match_(go_map_ctrls_ ctrls, const char *tag)
+{
+	go_map_halves_ want;
+	memcpy(&want, __builtin_assume_aligned(tag, sizeof(want)), sizeof(want));
+	return go_map_equal_(ctrls, want);
 }
 
 GO_MAP_INLINE_ bool
-go_map_open_end_(const char *group)
+go_map_open_end_(go_map_ctrls_ ctrls)
 {
-	return go_map_zeros_(go_map_load8_(group)) != 0;
+	go_map_halves_ none = {0};
+	return go_map_equal_(ctrls, none) != 0;
+}
+#else
+enum { GO_MAP_STEP_ = 8, GO_MAP_GROUPS_SEEN_ = 1 };
+typedef uint64_t go_map_match_bits_;
+typedef uint64_t go_map_ctrls_;
+
+GO_MAP_INLINE_ uint64_t
+go_map_ctrls_of_(const char *group)
+{
+	return go_map_load8_(group);
+}
+
+GO_MAP_INLINE_ uint64_t
+go_map_ctrls_to_write_(const char *group)
+{
+	return go_map_load8_(group);
+}
+
+GO_MAP_INLINE_ uint64_t
+go_map_match_(uint64_t ctrls, const char *tag)
+{
+	return go_map_zeros_(ctrls ^ go_map_load8_(tag));
+}
+
+GO_MAP_INLINE_ bool
+go_map_open_end_(uint64_t ctrls)
+{
+	return go_map_zeros_(ctrls) != 0;
 }
 #endif
 
@@ -279,42 +331,55 @@ go_map_quiet_(const struct go_map_front_ *m)
 	return GO_MAP_LIKELY_(GO_MAP_READ_(m->writer) == NULL);
 }
 
-/* The group that a hash names, by the number of its first slot. */
+/* The group that a hash names. Where its slots are is known before the control bytes have come, and
+ * the rest of a search, where each instruction waits for the one before, is so much shorter. */
 struct go_map_group_ {
 	char *table;
-	uint64_t first;
+	uint64_t n; /* of those of the table */
+	char *slots;
 };
+
+GO_MAP_INLINE_ char *
+go_map_slots_(const struct go_map_front_ *m, const char *table, uint64_t n, size_t each)
+{
+	char *slots = (char *)(uintptr_t)table + m->slots_at + n * (GO_MAP_SLOTS_ * each);
+#ifdef __GNUC__
+	__asm__("" : "+r"(slots)); /* or a compiler adds all of it in the end */
+#endif
+	return slots;
+}
 
 /* Of a map of many tables. One that is larger than a processor's own caches has the slots asked for
  * before the control bytes have come. One that grows meanwhile, which it must not, shows its
  * directory before its size. */
-GO_MAP_INLINE_ char *
-go_map_far_table_(const struct go_map_front_ *m, uint64_t hash, uint64_t first, size_t each)
+GO_MAP_INLINE_ struct go_map_group_
+go_map_far_group_(const struct go_map_front_ *m, uint64_t hash, uint64_t n, size_t each)
 {
 	uint8_t shift = GO_MAP_READ_(m->shift);
-	char *table = GO_MAP_READ_(m->dir)[hash >> shift];
+	struct go_map_group_ g = {GO_MAP_READ_(m->dir)[hash >> shift], n, NULL};
+	g.slots = go_map_slots_(m, g.table, n, each);
 	if (shift <= GO_MAP_LARGE_) {
-		char *slots = table + m->slots_at + first * each;
-		__builtin_prefetch(slots);
-		__builtin_prefetch(slots + 64);
+		__builtin_prefetch(g.slots);
+		__builtin_prefetch(g.slots + 64);
 	}
-	return table;
+	return g;
 }
 
 GO_MAP_INLINE_ struct go_map_group_
 go_map_group_of_(const struct go_map_front_ *m, uint64_t hash, size_t each)
 {
 	uint64_t n = ((hash & UINT32_MAX) * m->homes) >> 32;
-	struct go_map_group_ g = {m->only, n * GO_MAP_SLOTS_};
+	struct go_map_group_ g = {m->only, n, NULL};
 	if (GO_MAP_EVEN_(g.table == NULL))
-		g.table = go_map_far_table_(m, hash, g.first, each);
+		return go_map_far_group_(m, hash, n, each);
+	g.slots = go_map_slots_(m, g.table, n, each);
 	return g;
 }
 
-GO_MAP_INLINE_ const char *
+GO_MAP_INLINE_ char *
 go_map_ctrl_(struct go_map_group_ g)
 {
-	return g.table + GO_MAP_HEAD_BYTES_ + g.first;
+	return g.table + GO_MAP_HEAD_BYTES_ + g.n * GO_MAP_SLOTS_;
 }
 
 /* The number of the first bit. In C a compiler extends its int by instructions of their own. */
@@ -330,12 +395,31 @@ go_map_first_bit_(go_map_match_bits_ match)
 #endif
 }
 
-/* The slot of the first match. */
+/* A slot for a key that the map does not have, in the group it belongs to or the one behind, with
+ * its tag. NULL, and nothing has changed: the library shall look, as there is none, or an entry was
+ * there before. Behind a lone group there are control bytes, but no slots. */
 GO_MAP_INLINE_ char *
-go_map_slot_(const struct go_map_front_ *m, struct go_map_group_ g, go_map_match_bits_ match,
-	     size_t each)
+go_map_take_(struct go_map_front_ *m, struct go_map_group_ g, const char *tag, size_t each)
 {
-	return g.table + m->slots_at + (g.first + go_map_first_bit_(match)) * each;
+	char *group = go_map_ctrl_(g), *slots = g.slots;
+	uint64_t ctrl = go_map_load8_(group), mask, room = go_map_unused_(ctrl);
+	if (!GO_MAP_LIKELY_(room != 0)) {
+		if (GO_MAP_GROUPS_SEEN_ == 1)
+			return NULL; /* the key may be in the group behind */
+		group += GO_MAP_SLOTS_;
+		slots += GO_MAP_SLOTS_ * each;
+		ctrl = go_map_load8_(group);
+		room = go_map_unused_(ctrl);
+		if (room == 0 || m->groups == 1)
+			return NULL;
+	}
+	mask = go_map_first_byte_(room);
+	if (!GO_MAP_LIKELY_((ctrl & mask) == 0))
+		return NULL;
+	ctrl |= go_map_load8_(tag) & mask;
+	memcpy(group, &ctrl, sizeof(ctrl));
+	m->count++;
+	return slots + (uint64_t)__builtin_ctzll(room) / GO_MAP_SLOTS_ * each;
 }
 
 /* Keys of 4 or 8 bytes. False: it is not known here, the library shall look. */
@@ -345,10 +429,10 @@ go_map_find_word_(const struct go_map_front_ *m, uint64_t key, size_t key_bytes,
 {
 	uint64_t hash = go_map_hash_word_(key, m->seed, m->factor);
 	struct go_map_group_ g = go_map_group_of_(m, hash, each);
-	const char *ctrl = go_map_ctrl_(g);
-	go_map_match_bits_ match = go_map_match_(ctrl, go_map_tag_of_(hash));
+	go_map_ctrls_ ctrls = go_map_ctrls_of_(go_map_ctrl_(g));
+	go_map_match_bits_ match = go_map_match_(ctrls, go_map_tag_of_(hash));
 	for (; GO_MAP_EVEN_(match != 0); match &= match - 1) {
-		char *slot = go_map_slot_(m, g, match, each);
+		char *slot = g.slots + go_map_first_bit_(match) * each;
 		uint64_t there = key_bytes == 4 ? go_map_load4_(slot) : go_map_load8_(slot);
 		if (GO_MAP_LIKELY_(there == key)) {
 			*elem = slot + elem_at;
@@ -356,7 +440,7 @@ go_map_find_word_(const struct go_map_front_ *m, uint64_t key, size_t key_bytes,
 		}
 	}
 	*elem = NULL;
-	return GO_MAP_LIKELY_(go_map_open_end_(ctrl));
+	return GO_MAP_LIKELY_(go_map_open_end_(ctrls));
 }
 
 GO_MAP_INLINE_ void *
@@ -408,10 +492,10 @@ go_map_find_short_(const struct go_map_front_ *m, const char *p, size_t n, size_
 	struct go_map_words_ w = go_map_words_of_(p, n);
 	uint64_t hash = go_map_hash_two_(w.a, w.b, n, m->seed, m->factor);
 	struct go_map_group_ g = go_map_group_of_(m, hash, each);
-	const char *ctrl = go_map_ctrl_(g);
-	go_map_match_bits_ match = go_map_match_(ctrl, go_map_tag_of_(hash));
+	go_map_ctrls_ ctrls = go_map_ctrls_of_(go_map_ctrl_(g));
+	go_map_match_bits_ match = go_map_match_(ctrls, go_map_tag_of_(hash));
 	for (; GO_MAP_EVEN_(match != 0); match &= match - 1) {
-		char *slot = go_map_slot_(m, g, match, each);
+		char *slot = g.slots + go_map_first_bit_(match) * each;
 		go_bytes s;
 		memcpy(&s, slot, sizeof(s));
 		if (GO_MAP_LIKELY_(s.n == n) &&
@@ -421,7 +505,7 @@ go_map_find_short_(const struct go_map_front_ *m, const char *p, size_t n, size_
 		}
 	}
 	*elem = NULL;
-	return GO_MAP_LIKELY_(go_map_open_end_(ctrl));
+	return GO_MAP_LIKELY_(go_map_open_end_(ctrls));
 }
 
 GO_MAP_INLINE_ void *

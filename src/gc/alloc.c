@@ -32,7 +32,7 @@ enum {
 };
 
 static Mutex gate = MUTEX_INIT(heapgate);
-static Mcache *shared_cache; // gate; made by start
+static ATOMIC(Mcache *) shared_cache; // gate writes; made when first wanted
 static ATOMIC_BOOL configured; // gate writes
 static ATOMIC_BOOL started;    // gate writes
 
@@ -51,7 +51,7 @@ foreign_unlock(void)
 Mcache *
 foreign_cache(void)
 {
-	return shared_cache;
+	return load_acq(&shared_cache); // order: observe <- shared_get
 }
 
 // --- the caller's cache --------------------------------------------------------------------------
@@ -95,9 +95,7 @@ start(void)
 	configure();
 	bool ok = load_rlx(&started); // order: own, under the lock
 	if (!ok) {
-		if (shared_cache == NULL)
-			shared_cache = mcache_new();
-		ok = shared_cache != NULL && (heap_ready() || heap_reserve() == 0);
+		ok = heap_ready() || heap_reserve() == 0;
 		if (ok) {
 			os_halt_files();
 			sites_start();
@@ -114,6 +112,22 @@ gc_started(void)
 	return load_acq(&started); // order: observe <- start
 }
 
+// The cache for those without a P, and the gate. NULL without memory; then not the gate either.
+static Mcache *
+shared_get(void)
+{
+	mutex_lock(&gate);
+	Mcache *c = load_rlx(&shared_cache); // order: own, under the lock
+	if (unlikely(c == NULL)) {
+		c = mcache_new();
+		if (c == NULL)
+			mutex_unlock(&gate);
+		else
+			store_rel(&shared_cache, c); // order: publish -> foreign_cache
+	}
+	return c;
+}
+
 // The cache to allocate from until cache_put; NULL without memory.
 static inline Mcache *
 cache_get(M *mp)
@@ -127,8 +141,7 @@ cache_get(M *mp)
 		pp->mcache = mcache_new();
 		return pp->mcache;
 	}
-	foreign_lock();
-	return shared_cache;
+	return shared_get();
 }
 
 static inline void
@@ -471,13 +484,15 @@ count_freed(Mcache *c, int64_t bytes)
 static bool
 free_slot(Slot s)
 {
-	M *mp = sched_m();
+	const P *pp = sched_m()->p;
 	int64_t bytes = (int64_t)slot_bytes(s);
-	Mcache *c = cache_get(mp); // and the gate, without a P
+	if (unlikely(pp == NULL))
+		foreign_lock();
 	bool was_used = heap_free(s);
 	if (was_used)
-		count_freed(c, bytes);
-	cache_put(mp);
+		count_freed(likely(pp != NULL) ? pp->mcache : foreign_cache(), bytes);
+	if (unlikely(pp == NULL))
+		foreign_unlock();
 	return was_used;
 }
 

@@ -110,7 +110,8 @@ flush_caches(void)
 	for (uint32_t i = 0; i < all.n; i++)
 		if (all.p[i]->mcache != NULL)
 			flush_cache(all.p[i]->mcache);
-	flush_cache(foreign_cache());
+	if (foreign_cache() != NULL)
+		flush_cache(foreign_cache());
 }
 
 // GODEBUG=gcwalk=1: once before the mark, when everything is known exactly, and once after it.

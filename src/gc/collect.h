@@ -5,7 +5,7 @@
 
 #include "gc/gc_impl.h"
 
-Mcache *foreign_cache(void);
+Mcache *foreign_cache(void); // NULL: there is none yet
 
 // Whether there is a heap yet.
 bool gc_started(void);

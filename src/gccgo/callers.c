@@ -460,7 +460,7 @@ typedef struct Search {
 static _Unwind_Reason_Code
 look_beyond(Search *s, uintptr_t start, const char *name)
 {
-	if (start == s->by->runner) {
+	if (start == s->by->runner[0] || start == s->by->runner[1]) {
 		s->found = !s->reflects;
 		return _URC_END_OF_STACK;
 	}

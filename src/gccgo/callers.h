@@ -12,7 +12,7 @@
 // Functions of ours, by where they begin.
 typedef struct DeferredBy {
 	uintptr_t asker;     // up to this one the stack is ours
-	uintptr_t runner;    // calls what is deferred
+	uintptr_t runner[2]; // call what is deferred
 	uintptr_t made_func; // the code of functions that reflect has made
 } DeferredBy;
 

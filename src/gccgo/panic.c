@@ -23,20 +23,9 @@
 #include <unwind.h>
 
 #include "gccgo/callers.h"
+#include "gccgo/defer.h"
 #include "gccgo/landing.h"
 #include "gccgo/personality.h"
-
-struct GoDefer {
-	GoDefer *link;
-	bool *frame;
-	GoPanic *panics;       // the newest when deferred
-	GoPanic *runs_in;      // the panic, or Goexit, that runs it
-	void (*pfn)(void *); // NULL once it has begun
-	void *arg;
-	uintptr_t ret_addr;  // behind the call in the thunk; 0: it cannot recover
-};
-enum { DEFER_ROOM = 72 };
-static_assert(sizeof(GoDefer) <= DEFER_ROOM, "compiled code makes room for it");
 
 struct GoPanic {
 	Eface value;
@@ -82,20 +71,6 @@ panic_from_core(const char *why)
 
 // --- defer ---------------------------------------------------------------------------------------
 
-static void
-push(GoDefer *d, bool *frame, void (*fn)(void *), void *arg)
-{
-	GoFace *f = goface();
-	*d = (GoDefer){
-	    .link = f->defers,
-	    .frame = frame,
-	    .panics = f->panics,
-	    .pfn = fn,
-	    .arg = arg,
-	};
-	f->defers = d;
-}
-
 GOFUNC("runtime.deferproc", void, rt_deferproc, (bool *frame, void (*fn)(void *), void *arg))
 {
 	sched_enter();
@@ -103,14 +78,15 @@ GOFUNC("runtime.deferproc", void, rt_deferproc, (bool *frame, void (*fn)(void *)
 	if (d == NULL)
 		gc_out_of_memory(sizeof(*d));
 	sched_leave();
-	push(d, frame, fn, arg);
+	godefer_push(goface(), d, frame, fn, arg);
 }
 
 GOFUNC("runtime.deferprocStack", void, rt_deferprocstack,
        (GoDefer *d, bool *frame, void (*fn)(void *), void *arg))
 {
-	push(d, frame, fn, arg);
+	godefer_push(goface(), d, frame, fn, arg);
 }
+GOREST("deferprocStack", "runtime.deferprocStack");
 
 // d has run, and is the first. It may be that its function is.
 static void
@@ -120,7 +96,7 @@ pop(GoFace *f, GoDefer *d)
 	d->link = NULL;
 }
 
-// A call that the thunk of a deferred function finds above it, see canrecover.
+// A panic's call, which the thunk of a deferred function finds above it, see canrecover.
 NOINLINE static void
 run(void (*fn)(void *), void *arg)
 {
@@ -139,14 +115,11 @@ GOFUNC("runtime.deferreturn", void, rt_deferreturn, (bool *frame))
 		void (*fn)(void *) = d->pfn;
 		d->pfn = NULL;
 		if (fn != NULL)
-			run(fn, d->arg);
-		if (sched_m() == NULL) { // the end of a call from C, on a thread that has left
-			*frame = true;
-			return;
-		}
-		f = goface();
-		pop(f, d);
+			fn(d->arg);
 		*frame = true;
+		if (unlikely(sched_m() == NULL)) // the end of a call from C: the thread has left
+			return;
+		pop(f, d);
 	}
 }
 
@@ -160,6 +133,8 @@ GOFUNC("runtime.setdeferretaddr", bool, rt_setdeferretaddr, (uintptr_t addr))
 
 // --- recover -------------------------------------------------------------------------------------
 
+bool rest_canrecover(uintptr_t ret_addr) __asm__("undergo_rest.canrecover"); // no front of it
+
 // Whether the function that compiled code asks for, which would return to ret_addr, was called by
 // the deferred function's thunk. Between the two there may be functions that the compiler has
 // made, which the addresses do not tell; then the stack does.
@@ -172,9 +147,13 @@ GOFUNC("runtime.canrecover", bool, rt_canrecover, (uintptr_t ret_addr))
 		return false;
 	if (ret_addr <= d->ret_addr && ret_addr + CALL_MOST >= d->ret_addr)
 		return true;
-	return callers_deferred(&(DeferredBy){(uintptr_t)rt_canrecover, (uintptr_t)run,
-					      (uintptr_t)gccgo_made_func});
+	return callers_deferred(&(DeferredBy){
+	    .asker = (uintptr_t)rest_canrecover,
+	    .runner = {(uintptr_t)run, (uintptr_t)rt_deferreturn},
+	    .made_func = (uintptr_t)gccgo_made_func,
+	});
 }
+GOREST("canrecover", "runtime.canrecover");
 
 GOFUNC("runtime.gorecover", Eface, rt_gorecover, (void))
 {

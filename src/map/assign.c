@@ -73,7 +73,7 @@ occupy(Map *m, const Place *at, uint64_t hash, size_t each)
 		if (m->count % GROUP_SLOTS == 0)
 			dir_advance(m);
 	}
-	at->ctrl[at->i] = (char)tag_of(hash);
+	ctrl_set(at->ctrl, at->i, tag_of(hash));
 	m->count++;
 	return nth_slot(m, at->table, at->g, at->i, each);
 }
@@ -151,23 +151,61 @@ has_tables(const MapType *t, Map *m)
 	return likely(m->count != 0) || m->tables != 0 || map_begin(t, m);
 }
 
-// Of keys that the runtime compares itself, in slots of so many bytes.
+// Of keys that the runtime compares itself, with the mark set. NULL: no memory.
 FRONT void *
-assign_sized(const MapType *t, Map *m, go_map_key kind, size_t each, Key k)
+assign_far(const MapType *t, Map *m, go_map_key kind, Key k, uint64_t hash)
 {
 	Place at;
 	Own own;
 	Apart apart = {NULL, NULL};
+	size_t each = m->slot_bytes;
+	Found found = search(t, m, kind, each, &k, &own, hash, &at);
+	if (found == FOUND_NO_MEMORY || (found == FOUND_ROOM && !apart_make(t, m, &apart)))
+		return NULL;
+	return settle(t, m, kind, each, k, hash, &at, found, &apart);
+}
+
+static NOINLINE void *
+assign_far_any(const MapType *t, Map *m, Key k, uint64_t hash)
+{
+	switch (t->key_kind) {
+	case GO_MAP_KEY_32:
+		return assign_far(t, m, GO_MAP_KEY_32, k, hash);
+	case GO_MAP_KEY_64:
+		return assign_far(t, m, GO_MAP_KEY_64, k, hash);
+	case GO_MAP_KEY_STRING:
+		return assign_far(t, m, GO_MAP_KEY_STRING, k, hash);
+	default:
+		return assign_far(t, m, GO_MAP_KEY_BYTES, k, hash);
+	}
+}
+
+// The slot of a key that is near its home, or comes there. NULL: it takes more than a step.
+FRONT char *
+assign_near(const MapType *t, Map *m, go_map_key kind, size_t each, Key k, uint64_t hash)
+{
+	uint64_t i;
+	Home home = home_of(m, hash, each);
+	Ctrls ctrls = go_map_ctrls_to_write_(go_map_ctrl_(home));
+	bool found = find_near(t, kind, each, k, hash, home, ctrls, &i);
+	char *slot = found ? home.slots + i * each
+			   : go_map_take_((Front *)(void *)m, home, go_map_tag_of_(hash), each);
+	if (likely(slot != NULL) && (!found || unlikely((t->flags & GO_MAP_KEY_RENEWED) != 0)))
+		store_key(t, kind, k, slot);
+	return slot;
+}
+
+FRONT void *
+assign_sized(const MapType *t, Map *m, go_map_key kind, Shape sh, Key k)
+{
 	void *elem = NULL;
 	G *self = writing_begin(m);
 	uint64_t hash = key_hash(t, m, kind, k);
-	Found found = has_tables(t, m) ? search(t, m, kind, each, &k, &own, hash, &at)
-				       : FOUND_NO_MEMORY;
-	if (unlikely((m->flags & (MAP_KEY_APART | MAP_ELEM_APART)) != 0) && found == FOUND_ROOM &&
-	    !apart_make(t, m, &apart))
-		found = FOUND_NO_MEMORY;
-	if (likely(found != FOUND_NO_MEMORY))
-		elem = settle(t, m, kind, each, k, hash, &at, found, &apart);
+	if (likely(has_tables(t, m))) {
+		bool apart = (m->flags & (MAP_KEY_APART | MAP_ELEM_APART)) != 0;
+		char *slot = likely(!apart) ? assign_near(t, m, kind, sh.each, k, hash) : NULL;
+		elem = likely(slot != NULL) ? slot + sh.elem_at : assign_far_any(t, m, k, hash);
+	}
 	writing_end(m, self);
 	return elem;
 }
@@ -182,13 +220,13 @@ assign_unusual(const MapType *t, Map *m, Key k)
 	}
 	switch (t->key_kind) {
 	case GO_MAP_KEY_32:
-		return assign_sized(t, m, GO_MAP_KEY_32, m->slot_bytes, k);
+		return assign_sized(t, m, GO_MAP_KEY_32, shape_of(m), k);
 	case GO_MAP_KEY_64:
-		return assign_sized(t, m, GO_MAP_KEY_64, m->slot_bytes, k);
+		return assign_sized(t, m, GO_MAP_KEY_64, shape_of(m), k);
 	case GO_MAP_KEY_STRING:
-		return assign_sized(t, m, GO_MAP_KEY_STRING, m->slot_bytes, k);
+		return assign_sized(t, m, GO_MAP_KEY_STRING, shape_of(m), k);
 	default:
-		return assign_sized(t, m, GO_MAP_KEY_BYTES, m->slot_bytes, k);
+		return assign_sized(t, m, GO_MAP_KEY_BYTES, shape_of(m), k);
 	}
 }
 
@@ -197,8 +235,8 @@ assign(const MapType *t, Map *m, go_map_key kind, Key k)
 {
 	if (unlikely(m == NULL))
 		assign_nil();
-	if (likely(m->slot_bytes == usual_bytes(kind)))
-		return assign_sized(t, m, kind, usual_bytes(kind), k);
+	if (likely(m->slot_bytes == usual_shape(kind).each))
+		return assign_sized(t, m, kind, usual_shape(kind), k);
 	return assign_unusual(t, m, k);
 }
 

@@ -31,9 +31,9 @@ vacate(Map *m, const Place *at, size_t each)
 	uint64_t ctrl = ctrl_read(at->ctrl);
 	char *slot = nth_slot(m, at->table, at->g, at->i, each);
 	if (likely(match_empty(ctrl) != 0)) {
-		at->ctrl[at->i] = CTRL_EMPTY;
+		ctrl_set(at->ctrl, at->i, CTRL_EMPTY);
 	} else {
-		at->ctrl[at->i] = CTRL_DELETED;
+		ctrl_set(at->ctrl, at->i, CTRL_DELETED);
 		head_of(at->table)->dead++;
 	}
 	if (unlikely(is_far(at->g, at->home)))
@@ -43,6 +43,38 @@ vacate(Map *m, const Place *at, size_t each)
 	m->count--;
 	if (unlikely(m->count == 0))
 		tidy_empty(m);
+}
+
+// Where a key is, that the runtime compares itself.
+static NOINLINE bool
+place_far(const MapType *t, const Map *m, Key k, uint64_t hash, Place *at)
+{
+	switch (t->key_kind) {
+	case GO_MAP_KEY_32:
+		return find_place(t, m, GO_MAP_KEY_32, m->slot_bytes, k, hash, at);
+	case GO_MAP_KEY_64:
+		return find_place(t, m, GO_MAP_KEY_64, m->slot_bytes, k, hash, at);
+	case GO_MAP_KEY_STRING:
+		return find_place(t, m, GO_MAP_KEY_STRING, m->slot_bytes, k, hash, at);
+	default:
+		return find_place(t, m, GO_MAP_KEY_BYTES, m->slot_bytes, k, hash, at);
+	}
+}
+
+FRONT bool
+place_of(const MapType *t, const Map *m, go_map_key kind, size_t each, Key k, uint64_t hash,
+	 Place *at)
+{
+	uint64_t i;
+	Home home = home_of(m, hash, each);
+	Ctrls ctrls = go_map_ctrls_to_write_(go_map_ctrl_(home));
+	if (unlikely((m->flags & MAP_KEY_APART) != 0))
+		return place_far(t, m, k, hash, at);
+	if (!find_near(t, kind, each, k, hash, home, ctrls, &i))
+		return !go_map_open_end_(ctrls) && place_far(t, m, k, hash, at);
+	uint32_t g = (uint32_t)(home.n + i / GROUP_SLOTS);
+	*at = (Place){home.table, ctrl_of(home.table, g), g, g, (uint32_t)i % GROUP_SLOTS, 0};
+	return true;
 }
 
 // Of keys that the runtime compares itself, in slots of so many bytes.
@@ -56,7 +88,7 @@ drop_sized(const MapType *t, Map *m, go_map_key kind, size_t each, Key k)
 	}
 	G *self = writing_begin(m);
 	uint64_t hash = key_hash(t, m, kind, k);
-	bool found = m->count != 0 && find_place(t, m, kind, each, k, hash, &at);
+	bool found = m->count != 0 && place_of(t, m, kind, each, k, hash, &at);
 	if (likely(found)) {
 		vacate(m, &at, each);
 		if (unlikely(m->count < m->low) && m->count % LOOK_EVERY == 0 && m->count != 0)
@@ -86,8 +118,8 @@ drop(const MapType *t, Map *m, go_map_key kind, Key k)
 {
 	if (unlikely(m == NULL))
 		return false;
-	if (likely(m->slot_bytes == usual_bytes(kind)))
-		return drop_sized(t, m, kind, usual_bytes(kind), k);
+	if (likely(m->slot_bytes == usual_shape(kind).each))
+		return drop_sized(t, m, kind, usual_shape(kind).each, k);
 	return drop_unusual(t, m, k);
 }
 

@@ -22,17 +22,26 @@ typedef struct Place {
 
 enum { NO_SLOT = GROUP_SLOTS };
 
-// How large slots are is known at compile time for maps of the usual sizes, one for each kind of
-// key: multiplying is what operations wait for most. 0: no size is usual.
-enum { USUAL_32 = 8, USUAL_64 = 16, USUAL_STRING = 24 };
+// How large slots are, and where elements are in them, is known at compile time for maps of the
+// usual sizes, one for each kind of key: multiplying is what operations wait for most.
+typedef struct Shape {
+	size_t each;
+	size_t elem_at;
+} Shape;
 
-FRONT size_t
-usual_bytes(go_map_key kind)
+FRONT Shape
+usual_shape(go_map_key kind)
 {
-	return kind == GO_MAP_KEY_32       ? USUAL_32
-	       : kind == GO_MAP_KEY_64     ? USUAL_64
-	       : kind == GO_MAP_KEY_STRING ? USUAL_STRING
-					   : 0;
+	return kind == GO_MAP_KEY_32       ? (Shape){8, 4}
+	       : kind == GO_MAP_KEY_64     ? (Shape){16, 8}
+	       : kind == GO_MAP_KEY_STRING ? (Shape){24, 16}
+					   : (Shape){0, 0}; // no size is usual
+}
+
+FRONT Shape
+shape_of(const Map *m)
+{
+	return (Shape){m->slot_bytes, m->elem_at};
 }
 
 FRONT char *
@@ -49,6 +58,36 @@ ask_for_slots(const char *slots)
 	__builtin_prefetch(slots);
 	__builtin_prefetch(slots + CACHE_LINE);
 }
+
+// --- the first step ------------------------------------------------------------------------------
+
+// Most searches end in it: in the control bytes of the key's home and of the group behind, looked
+// at together (undergo/map_front.h). What goes on begins anew, out of line, so that these need few
+// registers and no frame. Of maps whose keys do not lie apart, of kinds without functions.
+typedef struct go_map_group_ Home;
+typedef go_map_ctrls_ Ctrls; // of both groups
+
+FRONT Home
+home_of(const Map *m, uint64_t hash, size_t each)
+{
+	return go_map_group_of_(front_of(m), hash, each);
+}
+
+// The slot of a key, *i of those from the first of its home on.
+FRONT bool
+find_near(const MapType *t, go_map_key kind, size_t each, Key k, uint64_t hash, Home home,
+	  Ctrls ctrls, uint64_t *i)
+{
+	go_map_match_bits_ match = go_map_match_(ctrls, go_map_tag_of_(hash));
+	for (; GO_MAP_EVEN_(match != 0); match &= match - 1) {
+		*i = go_map_first_bit_(match);
+		if (likely(key_equal(t, kind, k, home.slots + *i * each)))
+			return true;
+	}
+	return false;
+}
+
+// --- all of it -----------------------------------------------------------------------------------
 
 // What shows whether a key's functions changed the map under a search.
 FRONT uint32_t

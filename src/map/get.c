@@ -20,124 +20,61 @@ elem_of(const Map *m, char *slot)
 
 // --- words and strings ---------------------------------------------------------------------------
 
-// The commonest search ends at the first slot with the right tag in its first group, or there is
-// none and an empty one: undergo/map_front.h, which programs have in line. The rest is out of line
-// and called last, so that this needs few registers and no frame. Elements do not lie apart, see
-// map.h.
-typedef struct Shape {
-	size_t slot_bytes;
-	size_t elem_at;
-} Shape;
-
-static const Shape usual_32 = {USUAL_32, 4}, usual_64 = {USUAL_64, 8},
-		   usual_string = {USUAL_STRING, 16};
-
-FRONT Shape
-shape_of(const Map *m)
-{
-	return (Shape){m->slot_bytes, m->elem_at};
-}
-
-static NOINLINE void *
-rest_32(const Map *m, uint32_t key)
-{
-	return elem_of(m, get(NULL, m, GO_MAP_KEY_32, (Key){.word = key}));
-}
+// Elements do not lie apart, see map.h.
+typedef void *GetRest(const Map *m, Key k);
 
 FRONT void *
-get_32(const Map *m, Shape sh, uint32_t key)
+get_near(const Map *m, go_map_key kind, Shape sh, Key k, GetRest *rest)
 {
-	void *elem;
-	bool known = go_map_find_word_(front_of(m), key, sizeof(key), sh.slot_bytes, sh.elem_at,
-				       &elem);
-	return likely(known) ? elem : rest_32(m, key);
+	uint64_t i, hash = key_hash(NULL, m, kind, k);
+	Home home = home_of(m, hash, sh.each);
+	Ctrls ctrls = go_map_ctrls_of_(go_map_ctrl_(home));
+	if (find_near(NULL, kind, sh.each, k, hash, home, ctrls, &i))
+		return home.slots + i * sh.each + sh.elem_at;
+	return likely(go_map_open_end_(ctrls)) ? NULL : rest(m, k);
 }
 
-static NOINLINE void *
-unusual_32(const Map *m, uint32_t key)
+// What is out of line: searches that go on, and maps with slots of another size.
+#define GET_RESTS(suffix, kind)                                          \
+	static NOINLINE void *rest_##suffix(const Map *m, Key k)         \
+	{                                                                \
+		return elem_of(m, get(NULL, m, kind, k));                \
+	}                                                                \
+	static NOINLINE void *unusual_##suffix(const Map *m, Key k)      \
+	{                                                                \
+		return get_near(m, kind, shape_of(m), k, rest_##suffix); \
+	}
+GET_RESTS(32, GO_MAP_KEY_32)
+GET_RESTS(64, GO_MAP_KEY_64)
+GET_RESTS(string, GO_MAP_KEY_STRING)
+
+FRONT void *
+get_fast(const Map *m, go_map_key kind, Key k, GetRest *rest, GetRest *unusual)
 {
-	return get_32(m, shape_of(m), key);
+	if (unlikely(m == NULL))
+		return NULL;
+	reading_front(m, MISUSE_READ);
+	if (unlikely(m->slot_bytes != usual_shape(kind).each))
+		return unusual(m, k);
+	return get_near(m, kind, usual_shape(kind), k, rest);
 }
 
 void *
 map_get_32(const Map *m, uint32_t key)
 {
-	if (unlikely(m == NULL))
-		return NULL;
-	reading_front(m, MISUSE_READ);
-	if (unlikely(m->slot_bytes != usual_32.slot_bytes))
-		return unusual_32(m, key);
-	return get_32(m, usual_32, key);
-}
-
-static NOINLINE void *
-rest_64(const Map *m, uint64_t key)
-{
-	return elem_of(m, get(NULL, m, GO_MAP_KEY_64, (Key){.word = key}));
-}
-
-FRONT void *
-get_64(const Map *m, Shape sh, uint64_t key)
-{
-	void *elem;
-	bool known = go_map_find_word_(front_of(m), key, sizeof(key), sh.slot_bytes, sh.elem_at,
-				       &elem);
-	return likely(known) ? elem : rest_64(m, key);
-}
-
-static NOINLINE void *
-unusual_64(const Map *m, uint64_t key)
-{
-	return get_64(m, shape_of(m), key);
+	return get_fast(m, GO_MAP_KEY_32, (Key){.word = key}, rest_32, unusual_32);
 }
 
 void *
 map_get_64(const Map *m, uint64_t key)
 {
-	if (unlikely(m == NULL))
-		return NULL;
-	reading_front(m, MISUSE_READ);
-	if (unlikely(m->slot_bytes != usual_64.slot_bytes))
-		return unusual_64(m, key);
-	return get_64(m, usual_64, key);
-}
-
-static NOINLINE void *
-rest_string(const Map *m, const char *p, size_t n)
-{
-	return elem_of(m, get(NULL, m, GO_MAP_KEY_STRING, (Key){.p = p, .n = n}));
-}
-
-FRONT void *
-get_string(const Map *m, Shape sh, const char *p, size_t n)
-{
-	uint64_t hash = hash_bytes(p, n, m->seed, m->factor);
-	struct go_map_group_ g = go_map_group_of_(front_of(m), hash, sh.slot_bytes);
-	const char *ctrl = go_map_ctrl_(g);
-	go_map_match_bits_ match = go_map_match_(ctrl, go_map_tag_of_(hash));
-	for (; likely(match != 0); match &= match - 1) {
-		char *slot = go_map_slot_(front_of(m), g, match, sh.slot_bytes);
-		if (likely(key_equal(NULL, GO_MAP_KEY_STRING, (Key){.p = p, .n = n}, slot)))
-			return slot + sh.elem_at;
-	}
-	return likely(go_map_open_end_(ctrl)) ? NULL : rest_string(m, p, n);
-}
-
-static NOINLINE void *
-unusual_string(const Map *m, const char *p, size_t n)
-{
-	return get_string(m, shape_of(m), p, n);
+	return get_fast(m, GO_MAP_KEY_64, (Key){.word = key}, rest_64, unusual_64);
 }
 
 void *
 map_get_string(const Map *m, const char *p, size_t n)
 {
-	if (unlikely(m == NULL))
-		return NULL;
-	reading_front(m, MISUSE_READ);
-	if (unlikely(m->slot_bytes != usual_string.slot_bytes))
-		return unusual_string(m, p, n);
-	return get_string(m, usual_string, p, n);
+	return get_fast(m, GO_MAP_KEY_STRING, (Key){.p = p, .n = n}, rest_string, unusual_string);
 }
 
 // --- any key -------------------------------------------------------------------------------------

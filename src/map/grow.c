@@ -54,7 +54,7 @@ put(const Move *mv, char *table, uint64_t hash)
 		if (likely(empty != 0)) {
 			uint32_t i = match_first(empty);
 			head_of(table)->dead -= ctrl[i] == CTRL_DELETED;
-			ctrl[i] = (char)tag_of(hash);
+			ctrl_set(ctrl, i, tag_of(hash));
 			head_of(table)->over += is_far(g, home);
 			return slot_in(mv->m, table, mv->slots_at, g, i);
 		}
@@ -285,8 +285,7 @@ map_begin(const MapType *t, Map *m)
 {
 	map_lay_out(t, m);
 	uint32_t bits = m->hint_bits, depth = bits > 1 ? bits : 0;
-	uint32_t least = layout_groups(m, layout_bytes(m, 1));
-	map_set_groups(m, m->hint_groups != 0 ? m->hint_groups : least);
+	map_set_groups(m, m->hint_groups != 0 ? m->hint_groups : 1);
 	if (!dir_make(m, bits > 1 ? bits : 1))
 		goto fail;
 	size_t n = (size_t)1 << depth;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Hashes of keys: 64 bits, different in each map by its seed and its factor. All bits are good but
-// for the lowest 24 of the hash of a word, which decide nothing.
+// for the lowest 24 of the hash of a word. These have little to say: bit 23 decides for one key of
+// five which of two neighbouring groups it belongs to, bit 22 for one of ten, and so on.
 //
 // A word is hashed by multiplying twice, with both halves of the first product folded together.
 // Bytes are too, up to HASH_SHORT of them, with both halves of each product; longer ones go through

@@ -172,10 +172,11 @@ next_slots(Iter *it)
 // --- an entry ------------------------------------------------------------------------------------
 
 static bool
-key_counts(const Iter *it, Key k)
+key_counts(const Iter *it, const char *key)
 {
 	const MapType *t = it->t;
-	if (key_may_be_unequal(t) && !key_equal(t, t->key_kind, k, k.p))
+	Key k = key_at(t->key_kind, key);
+	if (key_may_be_unequal(t) && !key_equal(t, t->key_kind, k, key))
 		return false;
 	uint64_t way = key_hash(t, it->m, t->key_kind, k) - it->start;
 	return way >= it->seen && (it->end == 0 || way < it->end);
@@ -211,7 +212,7 @@ meet(Iter *it, char *slot)
 		return true;
 	uint32_t changes = m->changes;
 	bool counts = ((it->flags & ITER_FILTER) == 0 ||
-		       key_counts(it, key_at(it->t->key_kind, key))) &&
+		       key_counts(it, key)) &&
 		      ((it->flags & ITER_STALE) == 0 || meet_again(it, key));
 	unchanged(m, changes, MISUSE_ITERATION);
 	return counts;

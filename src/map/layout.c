@@ -20,10 +20,11 @@ typedef struct Layout {
 
 static ATOMIC(Layout *) lists[LISTS];
 
+// align: a power of two.
 static uint32_t
 round_up(uint32_t n, uint32_t align)
 {
-	return (n + align - 1) / align * align;
+	return (n + align - 1) & ~(align - 1);
 }
 
 static uint32_t

@@ -26,10 +26,9 @@ map_alloc(void)
 // tables each is as large as the largest or a little less. A hint of more than there are addresses
 // is none, as in Go.
 static void
-take_hint(const MapType *t, Map *m, size_t hint)
+take_hint(Map *m, size_t hint)
 {
 	enum { TABLES_BITS_MOST = 40, ADDRESS_BITS = 47 };
-	map_lay_out(t, m);
 	if (hint > ((size_t)1 << ADDRESS_BITS) / (m->slot_bytes + 1U))
 		return;
 	size_t groups = hint / 4 * 5 / GROUP_SLOTS + 2, most = layout_groups_most(m);
@@ -68,9 +67,11 @@ map_new(const MapType *t, size_t hint)
 	m->factor = base_rand(&sched_m()->rand) | 1;
 	m->flags = godebug.mapcheck != 0 ? MAP_CHECKED : 0;
 	dir_none(m);
+	if (t != NULL)
+		map_lay_out(t, m);
 	if (hint <= GROUP_SLOTS)
 		return m;
-	take_hint(t, m, hint);
+	take_hint(m, hint);
 	return hint_can_be(m) && map_begin(t, m) ? m : NULL;
 }
 

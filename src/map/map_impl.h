@@ -188,6 +188,15 @@ ctrl_read(const char *ctrl)
 	return hash_read8(ctrl);
 }
 
+// Slot i of the group is now empty, deleted, or of an entry with that tag.
+static inline void
+ctrl_set(char *ctrl, uint32_t i, uint8_t to)
+{
+	uint64_t mask = (uint64_t)0xff << i * 8;
+	uint64_t w = (hash_read8(ctrl) & ~mask) | (GO_MAP_ONES_ * to & mask);
+	memcpy(ctrl, &w, sizeof(w)); // all of them, see map_front.h
+}
+
 static inline uint8_t
 tag_of(uint64_t hash)
 {
@@ -271,11 +280,13 @@ key_may_be_unequal(const MapType *t)
 	       t->key_kind == GO_MAP_KEY_DOUBLE || t->key_kind == GO_MAP_KEY_LONG_DOUBLE;
 }
 
-// A key on its way: a word, or where it lies.
+// A key on its way, in two registers: a word, or where it lies.
 typedef struct Key {
-	uint64_t word; // GO_MAP_KEY_32, GO_MAP_KEY_64
-	const char *p; // the bytes of a string; the key itself, of all others
-	size_t n;      // of a string
+	union {
+		uint64_t word; // GO_MAP_KEY_32, GO_MAP_KEY_64
+		const char *p; // the bytes of a string; the key itself, of all others
+	};
+	size_t n; // of a string
 } Key;
 
 // Where an entry's key is, given its slot.
@@ -298,7 +309,7 @@ slot_elem(const Map *m, char *slot)
 static inline Key
 key_at(go_map_key kind, const void *p)
 {
-	Key k = {0, p, 0};
+	Key k = {.p = p};
 	if (kind == GO_MAP_KEY_32) {
 		k.word = hash_read4(p);
 	} else if (kind == GO_MAP_KEY_64) {

@@ -54,7 +54,7 @@
 #endif
 
 enum {
-	CHUNK_SLOTS = 510,
+	CHUNK_SLOTS = 126, // a class has five chunks at least, mostly with little in them
 	GUARD_BUDGET = 8000, // PROT_NONE guards split mappings, of which a process has 65530
 	PEAKS = 3,           // periods a peak is remembered for
 	SCAVENGE_BATCH = 32,

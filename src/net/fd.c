@@ -87,6 +87,7 @@ fd_open(int fd, OsFdKind kind, FdOrigin origin)
 	nf->unlinks = nf->drained = nf->filled = false;
 	nf->vain = 0;
 	nf->reads = READS_UNKNOWN;
+	store_rlx(&nf->told, origin == FD_FOREIGN); // order: own
 	int err = make_known(nf, fd, origin);
 	if (err != 0) {
 		poll_close(&nf->pd);
@@ -395,6 +396,7 @@ fd_number(Handle h)
 	if (err != 0)
 		return err;
 	int fd = nf->pd.fd;
+	store_rlx(&nf->told, true); // order: hint; who changes something has it before he reads
 	fd_let_go(nf);
 	return fd;
 }

@@ -16,16 +16,21 @@
 //       vain call that it saves.
 //       A wait that ends otherwise, by its deadline or a cancellation, may have had its event, too,
 //       which nobody else is told. So who waits has forgotten before that there is nothing.
+//   I4  With TLS in the kernel (TCP_ULP) none of I3 holds: it hands on record by record, tells of
+//       records, and takes a read with room for control data for one that wants those that are no
+//       data. Who puts it over a connection needs its number. So a connection whose number was told
+//       is asked at each short read whether there is such a thing, and is never READS_COUNTED.
 #include <errno.h>
 #include <limits.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include "net/fd_impl.h"
 #include "net/file.h"
 #include "undergo/base.h"
 
-enum { VECTORS_MAX = 64, FILE_PIECE = 4 << 20 };
+enum { FILE_PIECE = 4 << 20 };
 
 // Netfd.vain: what a vain read counts, from where on the connection counts, and where it ends.
 enum { VAIN_MORE = 2, VAIN_COUNTS = 16, VAIN_MAX = 32 };
@@ -79,20 +84,36 @@ typedef struct Piece {
 	size_t n;
 } Piece;
 
+// Others hand on what they get in pieces of their own.
+static ReadsKind
+kind_of_reads(const Netfd *nf)
+{
+	bool tcp = nf->kind == OS_FD_SOCKET &&
+		   os_fd_option_get(nf->pd.fd, SOL_SOCKET, SO_PROTOCOL) == IPPROTO_TCP;
+	return tcp ? READS_DRAIN : READS_TELL_NOTHING;
+}
+
+// I4. Nothing is known of what cannot be asked.
+static NOINLINE bool
+still_bare(Netfd *nf)
+{
+	if (os_fd_option_get(nf->pd.fd, IPPROTO_TCP, TCP_ULP) == 0)
+		return true;
+	nf->reads = READS_TELL_NOTHING;
+	return false;
+}
+
 // I3. Whether it is TCP is asked at the second short read: most connections that have but one are
 // about to end.
 static bool
 short_drains(Netfd *nf)
 {
-	if (likely(nf->reads >= READS_TELL_NOTHING))
-		return nf->reads != READS_TELL_NOTHING;
-	if (nf->reads == READS_UNKNOWN)
-		nf->reads = READS_SHORT_ONCE;
-	else
-		nf->reads = os_fd_option_get(nf->pd.fd, SOL_SOCKET, SO_PROTOCOL) == IPPROTO_TCP
-				? READS_DRAIN
-				: READS_TELL_NOTHING;
-	return nf->reads == READS_DRAIN;
+	if (unlikely(nf->reads < READS_TELL_NOTHING))
+		nf->reads = (uint8_t)(nf->reads == READS_UNKNOWN ? READS_SHORT_ONCE
+							 : kind_of_reads(nf));
+	if (nf->reads <= READS_TELL_NOTHING)
+		return false;
+	return likely(!load_rlx(&nf->told)) || still_bare(nf); // order: hint, I4
 }
 
 // The last read returned what it could, and now there was nothing left.
@@ -100,16 +121,31 @@ static NOINLINE void
 note_vain(Netfd *nf)
 {
 	nf->filled = false;
+	if (nf->reads == READS_TELL_NOTHING || nf->reads == READS_UNCOUNTED)
+		return;
 	nf->vain = (uint8_t)(nf->vain + VAIN_MORE);
 	if (nf->vain < VAIN_COUNTS)
 		return;
 	nf->vain = 0;
-	bool tcp = nf->kind == OS_FD_SOCKET &&
-		   os_fd_option_get(nf->pd.fd, SOL_SOCKET, SO_PROTOCOL) == IPPROTO_TCP;
-	if (!tcp || os_fd_counts(nf->pd.fd) != 0)
+	if (nf->reads < READS_TELL_NOTHING)
+		nf->reads = (uint8_t)kind_of_reads(nf);
+	if (nf->reads != READS_DRAIN)
 		return;
+	if (load_rlx(&nf->told) || os_fd_counts(nf->pd.fd) != 0) { // order: hint, I4
+		nf->reads = READS_UNCOUNTED;
+		return;
+	}
 	nf->reads = READS_COUNTED;
 	nf->vain = VAIN_COUNTS;
+}
+
+// I4
+static inline bool
+shall_count(Netfd *nf)
+{
+	if (unlikely(load_rlx(&nf->told))) // order: hint
+		nf->reads = READS_UNCOUNTED;
+	return nf->reads == READS_COUNTED;
 }
 
 // Goes back to the shorter call when that would have told as much.
@@ -132,7 +168,7 @@ static inline int64_t
 try_read(Netfd *nf, void *v)
 {
 	Piece *p = v;
-	if (nf->reads == READS_COUNTED && p->n != 0)
+	if (nf->reads == READS_COUNTED && p->n != 0 && shall_count(nf))
 		return try_counted(nf, p);
 	int64_t n = os_fd_read(nf->pd.fd, (OsFdKind)nf->kind, p->at, p->n);
 	if (unlikely(n == -EAGAIN && nf->filled))

@@ -19,8 +19,9 @@ typedef enum ReadsKind {
 	READS_UNKNOWN,
 	READS_SHORT_ONCE,
 	READS_TELL_NOTHING,
-	READS_DRAIN,   // those that return less than they could have taken all
-	READS_COUNTED, // the same, and the kernel says so of those that return what they could
+	READS_UNCOUNTED, // those that return less than they could have taken all
+	READS_DRAIN,     // the same, and the kernel has not been asked yet to say
+	READS_COUNTED,   // so of those that return what they could: now it has been
 } ReadsKind;
 
 // A descriptor of the program's; see fd.c.
@@ -37,6 +38,7 @@ struct go_netfd {
 	bool filled;        // lock of reading: the last read returned all that it could
 	uint8_t vain;       // lock of reading: how often one of those was followed by a vain one
 	bool unlinks;       // set before publication: a listener that has made a name in the files
+	ATOMIC_BOOL told;   // set once: the program has its number, and may change what is below us
 };
 
 // slots.c. NULL: no memory. The generation is new.

@@ -70,8 +70,10 @@ void os_thread_stack(void **lo, void **hi);
 void os_thread_exit_key(void (*fn)(void *value));
 void os_thread_exit_set(void *value);
 void os_thread_name(const char *name);
-// Wake-ups as exact as the kernel can make them, for the calling thread.
-void os_thread_exact_timers(void);
+// Wake-ups as exact as the kernel can make them, for the calling thread. Returns how late they
+// could be before, for os_thread_exact_no_more; that leaves alone what somebody has set since.
+int64_t os_thread_exact_timers(void);
+void os_thread_exact_no_more(int64_t was);
 // CPU time a thread of this process has used; -1 when it is gone. Units: ns.
 int64_t os_thread_cpu_ns(int tid);
 // CPU time of all threads of the process, those that have ended too; 0 in the simulation. Units:
@@ -233,7 +235,8 @@ int os_read_file(const char *path, char *buf, size_t size);
 int os_read_file_at(const char *path, int64_t offset, char *buf, size_t size);
 
 // --- signals ----------------------------------------------------------------------------------
-// The calling thread's alternate signal stack, pre-faulted; base may be NULL to take it away.
+// The calling thread's alternate signal stack, its upper part pre-faulted; base may be NULL to take
+// it away.
 int os_signal_stack(void *base, size_t bytes);
 typedef void OsHandler(int sig, siginfo_t *info, void *ucontext);
 // Installs a handler (SA_SIGINFO|SA_ONSTACK|SA_RESTART); *before gets what was installed.

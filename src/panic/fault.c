@@ -456,6 +456,5 @@ void
 panic_init(void)
 {
 	dump_init();
-	trace_init();
 	fault_init();
 }

@@ -17,8 +17,6 @@ typedef enum TraceLevel {
 
 // --- traceback.c ------------------------------------------------------------------------------
 
-void trace_init(void);
-
 // Where a walk of the present stack begins: at what a signal interrupted, when context is set, else
 // at the return address pc of a caller.
 typedef struct TraceStart {

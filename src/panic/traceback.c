@@ -4,9 +4,15 @@
 //     chan_producer(...)
 //             prog/produce.c:17 +0x2c
 //
-// libgcc's unwinder walks, through signal frames too; libbacktrace names, with its state made at
-// the start and the debug information read at the first use. Both take memory from the kernel alone
-// and no lock of libc's allocator, so a thread that died inside malloc gets its traceback.
+// libgcc's unwinder walks, through signal frames too; libbacktrace names. Both take memory from the
+// kernel alone and no lock of libc's allocator, so a thread that died inside malloc gets its
+// traceback.
+//
+// Both set themselves up at the first use, since most programs end without one and the tables they
+// read are pages of memory, and time. That may be in a signal's handler. What the unwinder sets up
+// is some stores behind a pthread_once: only a signal that comes between these of the same thread
+// would wait for itself. Profiles see to it before they begin (sample.c); else the process is dying
+// then, and a second signal ends it.
 //
 // The first name asked for needs the loader's list of modules, and its lock, which some thread may
 // hold for ever. A dying process that waits there without computing, for some STUCK_LOOK_NS, does
@@ -56,7 +62,7 @@ typedef struct Naming {
 	const char *own;
 } Naming;
 
-static struct backtrace_state *symbols; // set by trace_init
+static ATOMIC(struct backtrace_state *) symbols; // made when first wanted
 static ATOMIC_BOOL nameless;            // a frame had no name
 static ATOMIC_BOOL loader_stuck;        // it is of no use to ask for names
 static __thread Trap *newest_trap;
@@ -360,10 +366,25 @@ find_module(Naming *nm, uintptr_t pc)
 	return module;
 }
 
+// It takes a page from the kernel and waits for nobody, so a signal's handler may be the first to
+// ask. Whose page comes second leaves it.
+struct backtrace_state *
+panic_symbols(void)
+{
+	struct backtrace_state *st = load_acq(&symbols); // order: observe <- below
+	if (likely(st != NULL))
+		return st;
+	st = backtrace_create_state(NULL, 1, no_name, NULL);
+	struct backtrace_state *none = NULL;
+	if (st != NULL && !cas_ar(&symbols, &none, st)) // order: publish -> above, observe <- here
+		st = none;
+	return st;
+}
+
 static bool
 names_to_be_had(void)
 {
-	return symbols != NULL && !load_rlx(&loader_stuck); // order: hint
+	return panic_symbols() != NULL && !load_rlx(&loader_stuck); // order: hint
 }
 
 static void
@@ -377,8 +398,8 @@ name_frame(Naming *nm, const Frame *f)
 	nm->named = false;
 	const char *module = find_module(nm, pc);
 	if (names_to_be_had()) {
-		backtrace_syminfo(symbols, pc, see_symbol, no_name, nm);
-		backtrace_pcinfo(symbols, pc, see_line, no_name, nm);
+		backtrace_syminfo(panic_symbols(), pc, see_symbol, no_name, nm);
+		backtrace_pcinfo(panic_symbols(), pc, see_line, no_name, nm);
 	}
 	if (!nm->named && nm->symbol == NULL)
 		store_rlx(&nameless, true); // order: hint
@@ -407,7 +428,7 @@ look_stuck(int sig, siginfo_t *info, void *context)
 static void
 look_first(Naming *nm)
 {
-	backtrace_pcinfo(symbols, (uintptr_t)trace_init, see_own_folder, no_name, nm);
+	backtrace_pcinfo(panic_symbols(), (uintptr_t)look_first, see_own_folder, no_name, nm);
 }
 
 // The same with limited patience.
@@ -464,9 +485,10 @@ trace_name(uintptr_t pc, bool system, NameFn *fn, void *ctx)
 {
 	NameFor to = {.fn = fn, .ctx = ctx};
 	naming_begin(&to.nm, system);
-	if (symbols != NULL) {
-		backtrace_syminfo(symbols, pc - 1, see_symbol, no_name, &to.nm);
-		backtrace_pcinfo(symbols, pc - 1, tell_line, no_name, &to);
+	struct backtrace_state *st = panic_symbols();
+	if (st != NULL) {
+		backtrace_syminfo(st, pc - 1, see_symbol, no_name, &to.nm);
+		backtrace_pcinfo(st, pc - 1, tell_line, no_name, &to);
 	}
 	if (!to.nm.named && !is_start(to.nm.symbol))
 		fn(ctx, to.nm.symbol, NULL, 0);
@@ -561,26 +583,4 @@ trace_parked(const G *gp, Walk *w)
 		w->inner[w->n++] = (Frame){.pc = first_pc(gp), .exact = true};
 	else
 		walk_safely(&(WalkFrom){.walk = w, .sp = gp->sp});
-}
-
-static _Unwind_Reason_Code
-step_once(struct _Unwind_Context *context, void *arg)
-{
-	(void)context;
-	(void)arg;
-	return _URC_END_OF_STACK;
-}
-
-struct backtrace_state *
-panic_symbols(void)
-{
-	return symbols;
-}
-
-// The unwinder sets itself up at its first use, which shall not be in a signal handler.
-void
-trace_init(void)
-{
-	symbols = backtrace_create_state(NULL, 1, no_name, NULL);
-	_Unwind_Backtrace(step_once, NULL);
 }

@@ -332,8 +332,7 @@ find_runnable(M *mp)
 	for (;;) {
 		G *gp = NULL;
 		P *pp = mp->p;
-		fence_light(); // order: dekker with lent_ends: P.m stored, then lent read
-		if (unlikely(load_rlx(&mp->lent) == LENT_OVER)) { // order: dekker with lent_ends
+		if (unlikely(load_rlx(&mp->lent) == LENT_OVER)) { // order: O1 in lent.c
 			lent_leaves(mp);
 			return NULL;
 		}

@@ -9,7 +9,7 @@
 #include "sched/fiber.h"
 #include "sched/sched_impl.h"
 
-enum { SLAB_GS = 64 };
+enum { SLAB_GS = 16 };
 #ifdef NDEBUG
 static_assert(sizeof(G) <= 216, "docs/ARCHITECTURE.md and docs/CAVEATS.md say how large it is");
 #endif

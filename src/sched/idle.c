@@ -59,6 +59,7 @@ midle_remove(M *mp)
 		sched.sleeper = NULL;
 		store_rlx(&sched.sleep_until, 0); // order: own, under sched.lock
 	}
+	locked_mind(); // it may have been the last
 }
 
 // An idle M, preferably not one that minds the timers or the descriptors: these are two at most.
@@ -92,8 +93,8 @@ p_acquire(M *mp, P *pp)
 	store_rlx(&pp->status, Prunning); // order: own
 	store_rel(&pp->m, mp);            // order: publish -> monitor, thieves
 	lease_renew(&mp->lease);
-	if (unlikely(mp->locked_g != NULL))
-		store_rlx(&pp->attention, 1); // order: own; T2 in locked.c
+	if (unlikely(mp->locked_g != NULL || load_rlx(&mp->lent) != LENT_NOT)) // order: own
+		store_rlx(&pp->attention, 1); // order: own; T2 in locked.c, H2 in lent.c
 	if (is_traced())
 		events_p_begins(mp, pp);
 }
@@ -178,8 +179,8 @@ check_dead(void)
 	uint64_t alive;
 	if (sched.n_midle + sched.n_locked_idle != sched.n_threads || sched.globq.n != 0)
 		return;
-	if (sched.n_lent_over != 0) // one may have lain down before it saw that it is to go back
-		return;
+	if (sched.n_lent_over != 0) // one may have lain down before it saw that it is to go back;
+		return;             // H5 in lent.c
 	if (load_acq(&sched.polled) != 0)       // order: observe <- sched_poll_waited
 		return;                         // the world outside may do something
 	if (load_acq(&sched.helpers_busy) != 0) // order: observe <- sched_helpers_idle

@@ -16,16 +16,27 @@
 //
 // Invariants:
 //   H1  While lent the M counts in n_threads, and not in n_foreign: check_dead sees it as ours. It
-//       stays `foreign` to who makes threads.
+//       stays `foreign` to who makes threads. While it is LENT_OVER it counts in n_lent_over, too,
+//       and check_dead waits for it, except while it is locked_idle: H3 keeps it there until its
+//       G is to run, which nobody can count on.
 //   H2  Once lent_ends has returned, the M goes to no other G without passing its scheduler, and
-//       there it leaves: it had no P and will look, or its P has the attention set.
+//       there it leaves: its P has the attention set. If it had none then, it is in its scheduler
+//       and will look, or in user code, and p_acquire sets the attention of the P that it regains.
 //   H3  A lent M leaves when no G is locked to it, or when one has ended so. Until then that G
 //       keeps the thread; so does one in the middle of a call.
 //   H4  The thread's stack below sched_run is searched for pointers all the while: it is in use.
+//   H5  Whom check_dead has sent away for n_lent_over need not ask again when that falls. Falling
+//       asleep locked_idle asks under the same lock (rest in locked.c). become_theirs raises
+//       n_foreign under the same lock, by a thread that is awake; when it sleeps or ends,
+//       foreign_sleeps or detach asks, and when it is lent again, who lies down next.
+//   H6  While lent the thread may be the sleeper, and its wake-ups are exact as those of our own.
+//       The program has its slack back afterwards, unless it has set another one meanwhile. What
+//       the program starts there, threads and processes, is as exact as from our own threads.
 // Locks:  sched.lock.
-// Order:  O1  dekker: lent_ends stores LENT_OVER, heavy fence, reads each P.m; the M stores P.m in
-//             p_acquire, light fence, reads lent in find_runnable. In user code it acquires a P
-//             under sched.lock, and so does lent_ends store LENT_OVER.
+// Order:  O1  No fence: lent_ends stores LENT_OVER under sched.lock, and then reads each P.m. The M
+//             has stored P.m when p_acquire sets the attention. So it takes the lock in m_attend
+//             before it runs a G of that P, or goes on from one G to the next, and then reads lent.
+//             Who has the lock second sees what the other one stored.
 // Tests: tests/model/lent.pml, tests/explore/x_locked.c.
 #include "sched/sched_impl.h"
 
@@ -44,7 +55,7 @@ call_to_attention(const M *mp)
 {
 	ProcSnapshot procs = procs_all();
 	for (uint32_t i = 0; i < procs.n; i++)
-		if (load_rlx(&procs.p[i]->m) == mp) // order: dekker with p_acquire, O1
+		if (load_rlx(&procs.p[i]->m) == mp) // order: under sched.lock before, O1
 			store_rel(&procs.p[i]->attention, 1); // order: publish -> m_attend
 }
 
@@ -52,8 +63,9 @@ void
 lent_ends(M *mp)
 {
 	mutex_lock(&sched.lock);
-	store_rlx(&mp->lent, LENT_OVER); // order: dekker with find_runnable, O1
-	sched.n_lent_over++;
+	store_rlx(&mp->lent, LENT_OVER); // order: under sched.lock; O1
+	if (!mp->locked_idle)
+		sched.n_lent_over++; // H1
 	bool sleeps = mp->idle || mp->lent_spoilt;
 	if (mp->idle) {
 		midle_remove(mp);
@@ -62,12 +74,10 @@ lent_ends(M *mp)
 		sched.n_locked_idle--;
 	}
 	mutex_unlock(&sched.lock);
-	if (sleeps) {
+	if (sleeps)
 		m_wake(mp);
-		return;
-	}
-	fence_heavy(); // order: dekker with p_acquire, O1
-	call_to_attention(mp);
+	else
+		call_to_attention(mp);
 }
 
 void
@@ -81,7 +91,7 @@ lent_leaves(M *mp)
 
 // To the deadlock detector it is as an idle one.
 void
-lent_spoilt(M *mp)
+lent_waits(M *mp)
 {
 	mutex_lock(&sched.lock);
 	bool over = load_rlx(&mp->lent) == LENT_OVER; // order: under sched.lock
@@ -166,12 +176,14 @@ sched_run_here(int (*fn)(void *), void *arg, ThreadLock kind)
 		locks[i] = mp->locks[i];
 		mp->locks[i] = 0;
 	}
+	int64_t slack = os_thread_exact_timers(); // H6
 	sched_main_begins(gp);
 	become_ours(mp, waiter);
 	lock_to(mp, gp, kind);
 	sched_ready(gp);
 	sched_run(mp);
 	become_theirs(mp, waiter);
+	os_thread_exact_no_more(slack);
 	for (int i = 0; i < THREAD_LOCKS; i++)
 		mp->locks[i] = locks[i];
 	sched_main_ended();

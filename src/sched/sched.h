@@ -220,11 +220,13 @@ struct M {
 	uint64_t locks[THREAD_LOCKS]; // own: by kind; not all 0: no thread is made from here
 	bool locked_ready;   // own: locked_g is to run, and in no queue
 	bool locked_idle;    // sched.lock: asleep until locked_g is to run; see locked.c
+	bool told;           // sched.lock, own when awake: woken to mind timers; see locked.c
 	ATOMIC_U32 lent;     // Lent, see lent.c; sched.lock: LENT_OVER, own the others
 	bool lent_spoilt;    // sched.lock: asleep until it is LENT_OVER
 	bool ends;           // own: its locked G has ended, and so shall the thread
 	Birth birth;         // how it is made, when another thread does it
-	M *link;             // sched.lock: idle list
+	M *link;             // sched.lock: idle list, or sched.locked_sleepers
+	M *link_back;        // sched.lock: the latter
 	M *all_next;         // set before publication
 	ATOMIC_I64 cpu_seen; // sysmon: CPU time at its last look
 	int64_t cpu_awake;   // sysmon: at this CPU time it waited for a processor

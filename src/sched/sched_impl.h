@@ -35,7 +35,7 @@ typedef struct Sched {
 	M *midle;
 	uint32_t n_midle;
 	P *pidle;
-	uint32_t n_threads;      // Ms of our own making that live, the monitor not among them
+	uint32_t n_threads;      // Ms that run goroutines: of our own making, and lent ones
 	uint32_t max_threads;    // how many there may be, the monitor among them
 	uint64_t threads_made;
 	int32_t stop_wait;       // Ps that have not stopped yet
@@ -44,6 +44,9 @@ typedef struct Sched {
 	ATOMIC(M *) all_m;       // every M ever made; all read
 	M *m_free;               // records of ended threads
 	uint32_t n_locked_idle;  // Ms with locked_idle or lent_spoilt
+	M *locked_sleepers;      // those with locked_idle
+	M *minder;               // the one that minds timers, asleep or awake; see locked.c
+	int64_t mind_until;      // asleep until then
 
 	// Read by everyone, written under sched.lock or as stated.
 	ATOMIC_U32 globq_n CACHE_ALIGNED; // length of globq
@@ -58,13 +61,12 @@ typedef struct Sched {
 	ATOMIC_U32 brisk;        // 1 while the monitor looks once a millisecond at least
 	ATOMIC_U32 brisk_wanted; // somebody wants it to; a hint
 	ATOMIC_U32 thread_wanted; // a thread could not be made; the monitor tries again
-	bool refused;             // sched.lock: that has happened
-	uint32_t n_lent_over;     // sched.lock: lent Ms that are on their way back to the program
-	uint32_t being_born;      // sched.lock: threads in births, or which the monitor now makes
+	bool refused;             // sched.lock: that has happened, and none was made since
+	uint32_t n_lent_over;     // sched.lock: Ms that are LENT_OVER and not locked_idle
 	ATOMIC_U32 dead_suspect;  // all sleep, but the kernel counts a thread we do not know
 	ATOMIC_U32 monitor_asleep;
 	ATOMIC_U32 n_run_main;    // threads that wait in go_run
-	ATOMIC_U32 n_foreign;    // attached threads
+	ATOMIC_U32 n_foreign;    // attached threads, but for those that are lent
 	ATOMIC_U32 n_foreign_parked; // of these, asleep with no deadline of their own
 	ATOMIC_U32 started;      // start.c: NOT_STARTED, STARTING, STARTED
 	ATOMIC_U64 id_gen;
@@ -108,7 +110,8 @@ void sched_wait_for_p(G *gp, void (*after)(void *)); // the running G has lost i
 // locked.c
 G *find_locked(M *mp);              // find_runnable for an M with a locked G
 void locked_hand_over(M *mp, G *gp); // mp has found the locked G of another M
-M *locked_give_vacant(P *pp); // sched.lock held; whom to wake, or NULL
+bool locked_give_vacant(P *pp, M **wake); // sched.lock held
+void locked_mind(void);             // sched.lock held: perhaps a locked M is to mind timers
 void locked_ready(G *gp);           // Grunnable
 void locked_yields(void *gp);       // after: the running G goes to the end of the queue
 void locked_lost_p(void *gp);       // after: the running G has lost its P
@@ -118,7 +121,7 @@ void m_ends(M *mp);                 // mp leaves for good. Its P goes to others
 // lent.c
 void lent_ends(M *mp);   // mp's thread shall have its own again
 void lent_leaves(M *mp); // it does. Its P goes to others
-void lent_spoilt(M *mp); // mp has no P, and a G has ended locked: nothing more runs there
+void lent_waits(M *mp);  // mp has no P, and a G has ended locked: nothing more runs there
 
 // find.c
 G *find_runnable(M *mp); // NULL: this M shall end

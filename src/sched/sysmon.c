@@ -292,6 +292,8 @@ try_threads_again(Monitor *mon, int64_t now)
 		return; // refused
 	mutex_lock(&sched.lock);
 	store_rlx(&sched.thread_wanted, 0); // order: own, under sched.lock
+	if (pp != NULL)
+		sched.refused = false; // T7 in locked.c
 	mutex_unlock(&sched.lock);
 	if (work_anywhere(sched_procs()))
 		sched_wake();
@@ -401,7 +403,7 @@ monitor_main(void *unused)
 	void *signal_stack = up_thread_starts();
 	(void)signal_stack; // for ever
 	os_thread_name("undergo-mon");
-	os_thread_exact_timers();
+	(void)os_thread_exact_timers(); // for ever
 	bool waiting = false;
 	for (;;) {
 		pause_between_looks(&mon, waiting);

@@ -93,7 +93,7 @@ thread_main(void *v)
 	M *mp = v;
 	settle(mp);
 	os_thread_name("undergo");
-	os_thread_exact_timers();
+	(void)os_thread_exact_timers(); // for ever
 	os_signal_mask_as_started();
 	P *pp = mp->next_p;
 	mp->next_p = NULL;
@@ -111,7 +111,7 @@ m_ends(M *mp)
 	if (mp->p != NULL)
 		p_hand_off(p_release(mp));
 	if (load_rlx(&mp->lent) != LENT_NOT) { // order: own
-		lent_spoilt(mp);
+		lent_waits(mp);
 		return;
 	}
 	mutex_lock(&sched.lock);
@@ -141,7 +141,6 @@ birth_ask(Birth *b)
 	Birth *first = load_rlx(&sched.births); // order: own, under sched.lock
 	b->next = first;
 	store_rlx(&sched.births, b); // order: published by monitor_hurry's fence
-	sched.being_born++;
 	monitor_wake();
 	mutex_unlock(&sched.lock);
 	monitor_hurry();
@@ -157,15 +156,17 @@ births_take(void)
 	return all;
 }
 
+static void unborn(M *mp);
+
+// While thread_wanted is set only the monitor asks for another.  T7 in locked.c
 static void
-birth_over(void)
+thread_made(void)
 {
 	mutex_lock(&sched.lock);
-	sched.being_born--;
+	if (load_rlx(&sched.thread_wanted) == 0) // order: under sched.lock
+		sched.refused = false;
 	mutex_unlock(&sched.lock);
 }
-
-static void unborn(M *mp);
 
 void
 births_serve(void)
@@ -183,7 +184,8 @@ births_serve(void)
 		} else if (err != 0) {
 			unborn(mp);
 		}
-		birth_over();
+		if (err == 0)
+			thread_made();
 	}
 }
 
@@ -240,6 +242,7 @@ sched_set_max_threads(uint32_t n)
 static COLD void
 do_without(P *pp, bool spinning)
 {
+	bool given = false;
 	M *to = NULL;
 	p_empty(pp);
 	mutex_lock(&sched.lock);
@@ -249,10 +252,11 @@ do_without(P *pp, bool spinning)
 	store_rlx(&sched.thread_wanted, 1);    // order: hint, under sched.lock
 	if (load_rlx(&sched.stopping) != 0)    // order: own, under sched.lock
 		world_p_stopped(pp);
-	else if ((to = locked_give_vacant(pp)) == NULL)
+	else if (!(given = locked_give_vacant(pp, &to)))
 		pidle_put(pp);
-	if (to == NULL)
+	if (!given)
 		p_run_safe_point(pp); // nobody else would
+	locked_mind();
 	monitor_wake();
 	mutex_unlock(&sched.lock);
 	if (to != NULL)
@@ -278,6 +282,7 @@ thread_new(P *pp, bool spinning, StartFn *start, bool waits)
 	mutex_lock(&sched.lock);
 	uint32_t limit = sched.max_threads;
 	bool room = sched.n_threads + 1 < limit; // the monitor is one too
+	bool refused = sched.refused;
 	sched.n_threads++;
 	sched.threads_made++;
 	mutex_unlock(&sched.lock);
@@ -293,8 +298,11 @@ thread_new(P *pp, bool spinning, StartFn *start, bool waits)
 			birth_ask(&mp->birth);
 			return true; // or it will idle
 		}
-		if (start_clean(thread_main, mp, start) == 0)
+		if (start_clean(thread_main, mp, start) == 0) {
+			if (refused)
+				thread_made();
 			return true;
+		}
 		unborn(mp);
 		return false;
 	}

@@ -177,11 +177,12 @@ thread_wait(Wait *w, WaitReason why, void (*after)(void *), void *arg)
 	if (opened) {
 		if (w->deadline == GO_NEVER)
 			foreign_sleeps(gp);
-		if (!note_sleep(&gp->note, w->deadline)) {
+		M *mp = sched_m();
+		if (!m_rest(mp, &gp->note, w->deadline)) {
 			seen = CLAIM_OPEN;
 			// order: claim; who was faster is about to ring
 			if (!cas_ar(&gp->claim, &seen, CLAIM_DEADLINE))
-				note_sleep(&gp->note, INT64_MAX);
+				m_rest(mp, &gp->note, INT64_MAX);
 		}
 	}
 	store_rlx(&gp->counted, 0);          // order: own, its waker is done

@@ -133,19 +133,26 @@ can_say_end(const go_tls *t)
 }
 
 // OpenSSL says no end while it has half a message of the other side's (io.c, I2): the rest of it is
-// waited for, by whoever reads. Locks: lock, given up while it goes out.
+// waited for, by whoever reads. When that makes no sense the other side is told so, by an alert.
+// Locks: lock, given up while it goes out.
 static void
 say_end(go_tls *t)
 {
+	bool whole = true;
 	if (!can_say_end(t))
 		return;
-	go_set_read_deadline(t->fd, go_in(HALF_PATIENCE));
-	if (!tls_whole(t) || !can_say_end(t))
-		return;
-	t->ended = true;
-	ERR_clear_error();
-	if (SSL_shutdown(t->ssl) < 0)
+	if (SSL_in_init(t->ssl)) {
+		go_set_read_deadline(t->fd, go_in(HALF_PATIENCE));
+		whole = tls_whole(t);
+	}
+	if (whole && can_say_end(t)) {
+		t->ended = true;
 		ERR_clear_error();
+		if (SSL_shutdown(t->ssl) < 0)
+			ERR_clear_error();
+	}
+	if (t->out.n == 0)
+		return;
 	go_set_write_deadline(t->fd, go_in(CLOSE_PATIENCE));
 	(void)tls_flush(t, TLS_SOMEBODY_SENDS);
 }

@@ -355,7 +355,9 @@ go_tls_close_write(go_tls *t)
 	if (err == 0) {
 		ERR_clear_error();
 		t->ended = true;
-		err = SSL_shutdown(t->ssl) < 0 ? tls_failed(t) : tls_flush(t, TLS_MUST_GO_OUT);
+		err = SSL_shutdown(t->ssl) < 0 ? tls_failed(t) : 0;
+		int sent = tls_flush(t, TLS_MUST_GO_OUT);
+		err = err != 0 ? err : sent;
 	} else if (t->ended && err == GO_ERRNO(EPIPE)) {
 		err = 0;
 	}

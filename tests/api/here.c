@@ -4,6 +4,7 @@
 //
 // A test runs on the first thread of its process, so that is the calling thread in most of them.
 #include <pthread.h>
+#include <sys/prctl.h>
 
 #include "goroutines.h"
 
@@ -307,6 +308,27 @@ test_here_keeps_locks_of_the_thread(void)
 	expect_eq(go_run_here(take_turns, NULL), tid_now());
 	go_unlock_os_thread();
 	expect_eq(go_run_here(take_turns, NULL), tid_now());
+}
+
+// Wake-ups are exact while goroutines run there. What the program sets meanwhile stays.
+static int
+slack_is_small(void *set)
+{
+	expect_eq(prctl(PR_GET_TIMERSLACK), 1);
+	if (set != NULL)
+		expect_eq(prctl(PR_SET_TIMERSLACK, 70000UL), 0);
+	return 0;
+}
+
+void
+test_here_sleeps_exactly(void)
+{
+	static int yes;
+	expect_eq(prctl(PR_SET_TIMERSLACK, 60000UL), 0);
+	expect_eq(go_run_here(slack_is_small, NULL), 0);
+	expect_eq(prctl(PR_GET_TIMERSLACK), 60000);
+	expect_eq(go_run_here(slack_is_small, &yes), 0);
+	expect_eq(prctl(PR_GET_TIMERSLACK), 70000);
 }
 
 // --- the heap -----------------------------------------------------------------------------------

@@ -10,6 +10,7 @@
 #include <sys/uio.h>
 
 #include "api/net.h"
+#include "held_port.h"
 
 // --- talking ------------------------------------------------------------------------------------
 
@@ -76,7 +77,8 @@ GO_TEST(net_echo, 2)
 	char path[64];
 	echo_over("tcp", "127.0.0.1:0");
 	echo_over("tcp4", "localhost:0");
-	echo_over("unix", "@undergo-net-echo");
+	snprintf(path, sizeof(path), "@undergo-net-%d", getpid());
+	echo_over("unix", path);
 	snprintf(path, sizeof(path), "/tmp/undergo-net-%d", getpid());
 	echo_over("unix", path);
 	expect(access(path, F_OK) != 0); // it has gone with the listener
@@ -466,7 +468,9 @@ GO_TEST(net_refused, 2)
 	go_fd l = listen_here("tcp", at, sizeof(at));
 	expect_eq(go_listen("tcp", at), GO_ERRNO(EADDRINUSE));
 	go_close(l);
+	int held = hold_port(at, sizeof(at));
 	expect_eq(go_dial("tcp", at, go_in(10 * GO_SEC)), GO_ERRNO(ECONNREFUSED));
+	close(held);
 	expect_str(go_strerror(GO_ERRNO(ECONNREFUSED)), "Connection refused");
 }
 

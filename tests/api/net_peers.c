@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Sockets when descriptors run out, programs are started, peers end badly, and reads are short.
 #include <fcntl.h>
+#include <linux/tls.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
@@ -297,6 +298,23 @@ GO_TEST(net_short_read_at_urgent, 0)
 	expect_eq(go_close(b), 0);
 }
 
+// The number of a connection that has been accepted. The library is not asked, as it remembers whom
+// it has told: src/net/io.c, I4.
+static int
+find_number(go_fd accepted)
+{
+	struct sockaddr_in want, is;
+	socklen_t bytes = sizeof(want);
+	expect_eq(go_local_address(accepted, (struct sockaddr *)&want, &bytes), 0);
+	for (int fd = 0; fd < 256; fd++) {
+		bytes = sizeof(is);
+		if (getsockname(fd, (struct sockaddr *)&is, &bytes) == 0 &&
+		    is.sin_family == AF_INET && is.sin_port == want.sin_port)
+			return fd;
+	}
+	return -1;
+}
+
 // The same of a reader whose reads have been full each time, until the kernel is asked to say what
 // is left: READS_COUNTED. Then as many bytes as it asks for are the last, or half of what there is.
 static void
@@ -312,7 +330,7 @@ full_reads_at_first(go_fd from, go_fd to)
 		until(go_read(to, buf, sizeof(buf)) == sizeof(buf));
 	}
 	go_set_read_deadline(to, GO_NEVER);
-	expect_eq(getsockopt(go_fd_number(to), IPPROTO_TCP, TCP_INQ, &counts, &bytes), 0);
+	expect_eq(getsockopt(find_number(to), IPPROTO_TCP, TCP_INQ, &counts, &bytes), 0);
 	expect_eq(counts, 1);
 }
 
@@ -361,6 +379,70 @@ GO_TEST(net_full_read_at_urgent, 0)
 		expect_eq(go_write(a, "abc", 3), 3);
 		expect_eq(go_read(b, buf, sizeof(buf)), 3);
 	}
+	expect_eq(go_close(a), 0);
+	expect_eq(go_close(b), 0);
+}
+
+static bool
+put_tls_over(int fd, int side)
+{
+	struct tls12_crypto_info_aes_gcm_128 keys = {
+	    .info = {TLS_1_2_VERSION, TLS_CIPHER_AES_GCM_128}};
+	return setsockopt(fd, IPPROTO_TCP, TCP_ULP, "tls", sizeof("tls")) == 0 &&
+	       setsockopt(fd, SOL_TLS, side, &keys, sizeof(keys)) == 0;
+}
+
+// One record, whose type is in control data, or wanted there.
+typedef ssize_t MessageCall(int fd, struct msghdr *m, int flags);
+
+static ssize_t
+record(MessageCall *call, int fd, unsigned char *type, char *data, size_t n)
+{
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(1)];
+	} told = {.head = {CMSG_LEN(1), SOL_TLS, TLS_SET_RECORD_TYPE}};
+	struct iovec v = {data, n};
+	struct msghdr m = {.msg_iov = &v,
+			   .msg_iovlen = 1,
+			   .msg_control = &told,
+			   .msg_controllen = CMSG_LEN(1)};
+	*CMSG_DATA(&told.head) = *type;
+	ssize_t done = call(fd, &m, 0);
+	*type = *CMSG_DATA(&told.head);
+	return done;
+}
+
+static ssize_t
+send_message(int fd, struct msghdr *m, int flags)
+{
+	return sendmsg(fd, m, flags);
+}
+
+// TLS in the kernel: a read ends before a record that is no data, and what is behind it came long
+// ago.
+GO_TEST(net_short_read_in_ktls, 0)
+{
+	go_fd a, b;
+	char buf[64];
+	unsigned char alert = 21, type = alert;
+	connected(&a, &b);
+	short_reads_at_first(a, b);
+	if (!put_tls_over(go_fd_number(a), TLS_TX) || !put_tls_over(go_fd_number(b), TLS_RX))
+		skip("no TLS in this kernel");
+	expect_eq(go_write(a, "one", 3), 3);
+	expect_eq(record(send_message, go_fd_number(a), &type, "\1\0", 2), 2);
+	expect_eq(go_write(a, "two", 3), 3);
+	go_sleep(2 * GO_MSEC);
+	go_set_read_deadline(b, go_in(10 * GO_SEC));
+	expect_eq(go_read(b, buf, sizeof(buf)), 3);
+	expect(memcmp(buf, "one", 3) == 0);
+	expect_eq(go_read(b, buf, sizeof(buf)), GO_ERRNO(EIO));
+	type = 0;
+	expect_eq(record(recvmsg, go_fd_number(b), &type, buf, sizeof(buf)), 2);
+	expect_eq(type, alert);
+	expect_eq(go_read(b, buf, sizeof(buf)), 3);
+	expect(memcmp(buf, "two", 3) == 0);
 	expect_eq(go_close(a), 0);
 	expect_eq(go_close(b), 0);
 }

@@ -75,5 +75,6 @@ void *arch_switch(void **save, void *load, void *arg);
 void arch_start(void **save, void *stack_hi, void (*entry)(void *arg));
 void arch_resume(void *load);
 void arch_enter(void *stack_hi, void (*entry)(void *arg));
+const char *arch_refuses(void);
 
 #endif

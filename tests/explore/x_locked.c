@@ -9,248 +9,9 @@
 // woken, on its own M with a P, nobody else has had it, and no work lies beside an idle P.
 //
 // Or thread 0 is an M that the program has lent (src/sched/lent.c), and thread 1 ends that: the M
-// has left, and after it was told has not gone from one G to the next past the scheduler.
-#include "explore_arch.h"
-
-#include "explore_lock.h"
-
-#include "sched/find.c"
-#include "sched/idle.c"
-#include "sched/lease.c"
-#include "sched/lent.c"
-#include "sched/locked.c"
-#include "sched/queue.c"
-#include "sched/runq.c"
-#include "sched/sysmon.c"
-#include "sched/thread.c"
-#define announce note_announce // lease.c has one, too
-#include "sync/note.c"
-#undef announce
-
-#include <string.h>
-
-enum { PS = 2, MS = 8, GS = 6, THREADS = 7, LOCKED = 0, WAKER = 1, MONITOR = 2 };
-
-Sched sched;
-ATOMIC_U32 sched_n_procs;
-static P ps[PS];
-static P *const all_ps[PS] = {&ps[0], &ps[1]};
-static M ms[MS];
-static G gs[GS]; // gs[0] is locked to ms[LOCKED]
-static int taken[GS];
-static uint32_t n_made, n_ps;
-static int n_threads, runs, ended;
-static ATOMIC_U32 parked; // the locked G has: it can be woken
-
-// --- what lies around the code under test -------------------------------------------------------
-
-ProcSnapshot
-sched_procs(void)
-{
-	return (ProcSnapshot){n_ps, all_ps};
-}
-
-ProcSnapshot
-procs_all(void)
-{
-	return sched_procs();
-}
-
-void
-p_run_safe_point(P *pp)
-{
-	(void)pp;
-}
-
-void
-world_p_stopped(P *pp)
-{
-	(void)pp;
-	explore_fail("nobody stops the world here");
-}
-
-int64_t
-up_timers_run(P *pp, int64_t now)
-{
-	(void)pp;
-	(void)now;
-	return INT64_MAX;
-}
-
-// Nobody waits for a descriptor.
-bool
-poll_now(void)
-{
-	return false;
-}
-
-static M *given[THREADS];
-static ATOMIC_U32 born[THREADS];
-
-int
-os_thread_start(void (*fn)(void *), void *arg)
-{
-	(void)fn;
-	M *me = sched_m();
-	EXPLORE_CHECK(me == NULL || me->locks[LOCK_EXTERNAL] == 0, "a locked M makes a thread");
-	for (int i = MONITOR + 1; i < n_threads; i++)
-		if (given[i] == NULL) {
-			given[i] = arg;
-			store_rel(&born[i], 1);
-			explore_futex_wake(&born[i], 1);
-			return 0;
-		}
-	return -EAGAIN;
-}
-
-static bool in_use[MS]; // from the beginning
-static int next_m;
-
-void *
-os_alloc(size_t bytes)
-{
-	(void)bytes;
-	while (next_m < MS && in_use[next_m])
-		next_m++;
-	EXPLORE_CHECK(next_m < MS, "too few Ms");
-	explore_plain_write(&ms[next_m].id);
-	return &ms[next_m++];
-}
-
-// --- Ms -----------------------------------------------------------------------------------------
-
-// What sched_run does, with goroutines that are numbers.
-static void
-run(M *mp)
-{
-	for (G *gp; (gp = find_runnable(mp)) != NULL;) {
-		if (mp->spinning)
-			stop_spinning(mp);
-		EXPLORE_CHECK(mp->p != NULL && EXPLORE_RAW(&mp->p->m) == mp,
-			      "an M runs without its P");
-		if (gp->locked) {
-			locked_hand_over(mp, gp);
-			continue;
-		}
-		taken[gp - gs]++;
-		EXPLORE_CHECK(taken[gp - gs] == 1, "a G was taken twice");
-	}
-}
-
-static void
-look_for_work(int id)
-{
-	explore_may_sleep(true);
-	while (load_acq(&born[id]) == 0)
-		(void)explore_futex_wait(&born[id], 0, false);
-	M *mp = given[id];
-	explore_words.m = mp;
-	P *pp = mp->next_p;
-	mp->next_p = NULL;
-	if (pp != NULL)
-		p_acquire(mp, pp);
-	run(mp);
-}
-
-static void
-monitor(void)
-{
-	explore_may_sleep(true);
-	for (;;) {
-		monitor_pause(INT64_MAX);
-		births_serve();
-	}
-}
-
-// The locked M is in its scheduler and waits until its G may run.
-static void
-run_locked(void)
-{
-	M *mp = &ms[LOCKED];
-	G *gp = find_locked(mp);
-	EXPLORE_CHECK(gp == &gs[0], "not its own G");
-	EXPLORE_CHECK(mp->p != NULL && EXPLORE_RAW(&mp->p->m) == mp, "it runs without a P");
-	EXPLORE_CHECK(EXPLORE_RAW(&mp->p->attention) != 0, "no attention"); // T2
-	PLAIN_WRITE(runs, runs + 1);
-}
-
-static void
-park(void)
-{
-	store_rel(&parked, 1);
-	explore_futex_wake(&parked, 1);
-	run_locked();
-}
-
-static void
-wake(void)
-{
-	explore_may_sleep(true);
-	while (load_acq(&parked) == 0)
-		(void)explore_futex_wait(&parked, 0, false);
-	store_rlx(&parked, 0);
-	locked_ready(&gs[0]);
-}
-
-// --- set-up -------------------------------------------------------------------------------------
-
-static void
-begin(uint32_t procs, int with_threads)
-{
-	n_threads = with_threads;
-	explore_thread_local(&explore_words, sizeof(explore_words));
-	memset(&sched, 0, sizeof(sched));
-	sched.max_threads = MAX_THREADS;
-	memset(&sched_n_procs, 0, sizeof(sched_n_procs));
-	memset(ps, 0, sizeof(ps));
-	memset(ms, 0, sizeof(ms));
-	memset(gs, 0, sizeof(gs));
-	memset(taken, 0, sizeof(taken));
-	memset(given, 0, sizeof(given));
-	memset(born, 0, sizeof(born));
-	memset(&parked, 0, sizeof(parked));
-	memset(in_use, 0, sizeof(in_use));
-	next_m = MONITOR + 1;
-	runs = ended = 0;
-	n_made = 1;
-	n_ps = procs;
-	store_rlx(&sched_n_procs, procs);
-	sched.n_threads = 100; // check_dead has nothing to say
-	for (uint32_t i = 0; i < procs; i++) {
-		ps[i].id = i;
-		store_rlx(&ps[i].timer_when, INT64_MAX);
-		store_rlx(&ps[i].tick, 1);
-	}
-	for (int i = 0; i < MS; i++) {
-		ms[i].id = (uint64_t)i;
-		ms[i].rand = base_mix((uint64_t)i + 1);
-		store_rlx(&ms[i].lease.inrt, 1);
-	}
-	M *mp = &ms[LOCKED];
-	store_rlx(&mp->tid, 1);
-	mp->locked_g = &gs[0];
-	mp->locks[LOCK_EXTERNAL] = 1;
-	gs[0].locked = true;
-	store_rlx(&gs[0].m, mp);
-	p_acquire(mp, &ps[0]);
-}
-
-static G *
-make(void)
-{
-	return &gs[n_made++];
-}
-
-static void
-looks(int i, int p)
-{
-	in_use[i] = true;
-	ms[i].p = &ps[p];
-	store_rlx(&ps[p].m, &ms[i]);
-	store_rlx(&ps[p].status, Prunning);
-	given[i] = &ms[i];
-	store_rlx(&born[i], 1);
-}
+// has left, and after it was told has not gone from one G to the next past the scheduler. And
+// check_dead tells of a deadlock when there is one.
+#include "explore_locked.h"
 
 // Thread 3 looks for work with the other P.
 static void
@@ -276,15 +37,6 @@ init_one(void)
 {
 	begin(1, 5);
 	p_put_tail(&ps[0], make());
-}
-
-static void
-others(int id)
-{
-	if (id == MONITOR)
-		monitor();
-	else
-		look_for_work(id);
 }
 
 static void
@@ -448,6 +200,32 @@ take(G *gp)
 	EXPLORE_CHECK(++taken[gp - gs] == 1, "a G was taken twice");
 }
 
+// What switch.c does: the G is off its stack. Whether it goes on, by and by, is for who takes it.
+void
+sched_wait_for_p(G *gp, void (*after)(void *))
+{
+	sched_m()->curg = NULL;
+	after(gp);
+}
+
+static bool blocks; // the first G does, for a while, in user code
+
+// Its first G is in user code, where the P may be taken, and readies another one afterwards. False:
+// it has no P, and waits for one.
+static bool
+be_outside(M *mp, G *gp)
+{
+	mp->curg = gp;
+	sched_leave();
+	(void)sched_enter();
+	if (mp->curg == NULL) {
+		taken[gp - gs] = 0;
+		return false;
+	}
+	p_put_next(mp->p, make());
+	return true;
+}
+
 // As run, with the switches from one G to the next that pass the scheduler by.
 static void
 run_lent(M *mp)
@@ -457,6 +235,11 @@ run_lent(M *mp)
 			stop_spinning(mp);
 		do {
 			take(gp);
+			if (PLAIN_READ(blocks)) {
+				PLAIN_WRITE(blocks, false);
+				if (!be_outside(mp, gp))
+					break;
+			}
 			bool was_told = load_acq(&told) != 0;
 			gp = load_rlx(&mp->p->attention) == 0 ? p_take(mp->p) : NULL;
 			EXPLORE_CHECK(!(was_told && gp != NULL), "it goes on though it is over");
@@ -481,6 +264,120 @@ lent(int id)
 		store_rel(&told, 1);
 	} else {
 		others(id);
+	}
+}
+
+// The monitor takes the P of a G in user code; there is another one.
+static void
+init_lent_outside(void)
+{
+	begin(2, 5);
+	become_lent();
+	blocks = true;
+	given[MONITOR + 1] = &ms[LOCKED]; // it is no M
+	p_put_tail(&ps[0], make());
+	pidle_put(&ps[1]);
+}
+
+static void
+lent_outside(int id)
+{
+	if (id == MONITOR + 1)
+		(void)retake(&ps[0], &ms[LOCKED]);
+	else
+		lent(id);
+}
+
+// --- a lent M, and whether all are dead ---------------------------------------------------------
+
+// Thread 3 has the M of the main goroutine, which ends.
+static void
+init_lent_dead(void)
+{
+	begin(2, 5);
+	left = 0;
+	sched.n_threads = 2;
+	store_rlx(&sched.n_run_main, 1);
+	looks(3, 1);
+}
+
+// A G that is locked to the thread keeps it.
+static void
+init_kept(void)
+{
+	init_lent_dead();
+	store_rlx(&ms[LOCKED].lent, LENT);
+}
+
+static void
+init_not_kept(void)
+{
+	init_lent_dead();
+	become_lent();
+}
+
+static void
+end_main(int id)
+{
+	explore_may_sleep(true);
+	explore_words.m = &ms[id];
+	lent_ends(&ms[LOCKED]);
+	run(&ms[id]);
+}
+
+static void
+return_to_program(M *mp)
+{
+	while (find_runnable(mp) != NULL)
+		explore_fail("there is nothing to run");
+	become_theirs(mp, &gs[2]);
+	PLAIN_WRITE(left, 1);
+}
+
+// The thread goes on, and waits for ever.
+static void
+not_kept(int id)
+{
+	if (id == LOCKED) {
+		explore_words.m = &ms[LOCKED];
+		return_to_program(&ms[LOCKED]);
+		EXPLORE_CHECK(load_rlx(&sched.dead_suspect) == 0, "dead, while it goes back");
+		foreign_parks(&gs[2]);
+		foreign_sleeps(&gs[2]);
+	} else if (id == MONITOR + 1) {
+		end_main(id);
+	} else if (id != WAKER) {
+		others(id);
+	}
+}
+
+// It keeps it for ever.
+static void
+kept(int id)
+{
+	explore_may_sleep(id == LOCKED);
+	if (id == LOCKED) {
+		explore_words.m = &ms[LOCKED];
+		run_locked();
+	} else {
+		not_kept(id);
+	}
+}
+
+// Until it is woken.
+static void
+kept_for_now(int id)
+{
+	if (id == LOCKED) {
+		explore_words.m = &ms[LOCKED];
+		park();
+		ms[LOCKED].locked_g = NULL;
+		ms[LOCKED].locks[LOCK_EXTERNAL] = 0;
+		return_to_program(&ms[LOCKED]);
+	} else if (id == WAKER) {
+		wake();
+	} else {
+		not_kept(id);
 	}
 }
 
@@ -535,6 +432,29 @@ final_twice(void)
 }
 
 static void
+final_kept(void)
+{
+	EXPLORE_CHECK(ms[LOCKED].locked_idle, "it does not sleep");
+	EXPLORE_CHECK(load_rlx(&sched.dead_suspect) != 0, "nobody tells of the deadlock");
+}
+
+static void
+final_not_kept(void)
+{
+	EXPLORE_CHECK(left == 1, "the lent M did not leave");
+	EXPLORE_CHECK(sched.n_lent_over == 0, "it counts as on its way");
+	EXPLORE_CHECK(load_rlx(&sched.dead_suspect) != 0, "nobody tells of the deadlock");
+}
+
+static void
+final_kept_for_now(void)
+{
+	EXPLORE_CHECK(left == 1, "the lent M did not leave");
+	EXPLORE_CHECK(sched.n_lent_over == 0, "it counts as on its way");
+	EXPLORE_CHECK(load_rlx(&sched.n_foreign) == 1, "whose it is");
+}
+
+static void
 final_lent(void)
 {
 	books(0);
@@ -582,6 +502,26 @@ static const struct ExploreTest tests[] = {
      .init = init_spoilt,
      .thread = lent,
      .final = final_lent},
+    {.name = "lent, in user code",
+     .threads = 5,
+     .init = init_lent_outside,
+     .thread = lent_outside,
+     .final = final_lent},
+    {.name = "lent, and kept",
+     .threads = 5,
+     .init = init_kept,
+     .thread = kept,
+     .final = final_kept},
+    {.name = "lent, and not kept",
+     .threads = 5,
+     .init = init_not_kept,
+     .thread = not_kept,
+     .final = final_not_kept},
+    {.name = "lent, and kept for now",
+     .threads = 5,
+     .init = init_kept,
+     .thread = kept_for_now,
+     .final = final_kept_for_now},
     {0},
 };
 

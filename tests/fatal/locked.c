@@ -705,9 +705,48 @@ DEATH(locked_deadlock_unlocked_here)
 	go_run_here(end_here_beside_another, NULL);
 }
 
+// One that is locked to the thread keeps it for ever: the main goroutine has ended, and waits in
+// vain.
+static void
+keep_thread(void *kept)
+{
+	go_lock_os_thread();
+	if (tid_now() == getpid()) {
+		atomic_store((atomic_bool *)kept, true);
+		go_chan_recv(go_chan_new(0, 0), NULL, GO_NEVER);
+	}
+	go_unlock_os_thread();
+}
+
+static int
+end_elsewhere(void *unused)
+{
+	static atomic_bool kept;
+	(void)unused;
+	go_unlock_os_thread();
+	while (!atomic_load(&kept)) {
+		expect_eq(go_spawn(keep_thread, &kept), 0);
+		go_yield();
+		go_sleep(10 * GO_USEC);
+	}
+	go_sleep(GO_MSEC); // mostly until it sleeps
+	return 0;
+}
+
+DEATH(locked_deadlock_kept_here)
+{
+	go_gomaxprocs(2);
+	go_run_here(end_elsewhere, NULL);
+}
+
 void
 test_locked_deadlock_here(void)
 {
+	expect_death(locked_deadlock_kept_here, .status = 2, .env = "GOTRACEBACK=all",
+		     .err = "fatal error: all goroutines are asleep - deadlock!\n",
+		     .err_has = {" [go_run, thread]:\n",
+				 " [chan receive, locked to thread]:\n"},
+		     .limit_ms = 20000);
 	expect_death(locked_deadlock_here, .status = 2, .env = "GOTRACEBACK=all",
 		     .err = "fatal error: all goroutines are asleep - deadlock!\n",
 		     .err_has = {"goroutine 1 [chan receive, locked to thread]:\n",

@@ -4,30 +4,33 @@
  *
  * Modelled: the lent M; the main goroutine, which ends on another M and asks for the thread; a waker
  * with a P, who hands it to the lent M whenever that lies idle; the monitor, who takes the P from a
- * goroutine in user code once. The M runs one goroutine after the other, each until it returns, for
- * ever unless its P wants attention, or until it ends locked to the thread, which spoils that. The
- * M's stores to P.m go through a store buffer of one place: they reach memory at any later moment, or
- * when the M takes the lock, or when the heavy fence of lent_ends interrupts it. Everything else is
- * sequentially consistent; weaker processors are the schedule explorer's (tests/explore/x_locked.c).
+ * goroutine in user code once, which then has another, and goes on. The M runs one goroutine after
+ * the other, each until it returns, for ever unless its P wants attention, or until it ends locked to
+ * the thread, which spoils that. The M's stores to P.m go through a store buffer of one place: they
+ * reach memory at any later moment, or when the M takes the lock. Everything else is sequentially
+ * consistent; weaker processors are the schedule explorer's (tests/explore/x_locked.c).
  * Atomic blocks with several steps are critical sections of sched.lock, or one read-modify-write.
  *
  * lent_ends: locked: LENT_OVER; out of the idle list, or out of its sleep when spoilt, and then
- *            woken. Else heavy fence, and attention for its P if it has one.
- * M:         stores P.m, light fence, reads lent; LENT_OVER: leaves. Attention: once more. No work:
- *            locked: gives up the P; locked: lies down; reads lent, and sleeps unless LENT_OVER.
+ *            woken. Else attention for its P if it has one.
+ * M:         stores P.m, with attention, reads lent; LENT_OVER: leaves. Attention: takes the lock,
+ *            and once more. No work: locked: gives up the P; locked: lies down; reads lent, and sleeps
+ *            unless LENT_OVER.
  *            A goroutine has ended locked: gives up the P; locked: reads lent, and sleeps spoilt.
+ *            It is in user code, and has lost its P: locked: has another, which wants attention.
  *
  * Invariant: when nothing moves any more, the M has left, and it counts neither as idle nor as spoilt.
  * A P that was given to it is with it or has been given on: who leaves has none.
  *
- * Broken: NO_HEAVY     lent_ends does not make the M's store of P.m visible
- * Broken: LOOK_FIRST   the M reads lent before it stores P.m
  * Broken: NO_ATTENTION lent_ends leaves an M that runs to itself
  * Broken: NO_WAKE      it leaves one that sleeps to itself
  * Broken: WAKE_FIRST   it looks whether the M sleeps before it stores LENT_OVER
  * Broken: NO_REST_LOOK the M lies down without a look at lent
  * Broken: NO_OUT       a woken M stays in the idle list: a P may be handed to one that has left
  * Broken: SPOILT_BLIND a spoilt M sleeps without a look at lent
+ * Broken: BLIND        the P that the M is handed wants no attention
+ * Broken: REGAIN_BLIND the P that user code regains wants no attention
+ * Broken: NO_LOCK      who heeds the attention takes no lock
  */
 bool over;      /* lent is LENT_OVER */
 bool idle;      /* the M is in the idle list: sched.lock */
@@ -63,42 +66,49 @@ end:	do
 
 active proctype M()
 {
-	bool has_p = true, seen, revoked;
-	store_pm(true);
+	bool has_p = true, revoked;
+	atomic { pm = true; attention = true };
 
 look:
-	/* light fence */
-	atomic {
-#ifndef LOOK_FIRST
-		seen = over;
-#endif
-		if
-		:: seen -> goto leave
-		:: else
-		fi
-	};
+	if
+	:: over -> goto leave
+	:: else
+	fi;
 	if
 	:: !has_p -> goto lie_down
-	:: atomic { has_p && attention -> attention = false }; goto look
+	:: atomic { has_p && attention -> attention = false }; goto attend
 	:: has_p && !attention
 	fi;
 	if
-	:: goto runs
-	:: atomic { flush(); pm = false; has_p = false; waiting = true }; goto lie_down
+	:: true -> goto runs
+	:: true -> atomic { flush(); pm = false; has_p = false; waiting = true }; goto lie_down
 	fi;
 
 runs:
 	if
 	:: true -> goto look
 	:: true ->
-end_runs:	atomic { attention -> attention = false }; goto look
-	:: !revoked -> /* the P is lost; in user code another is had under sched.lock */
+end_runs:	atomic { attention -> attention = false }; goto attend
+	:: !revoked -> /* the P is lost, and its attention is another's */
 		revoked = true;
-		store_pm(false);
-		atomic { flush(); pm = true };
-		goto look
+		atomic { flush(); pm = false; attention = false };
+		atomic {
+			pm = true;
+#ifdef REGAIN_BLIND
+			attention = false
+#else
+			attention = true
+#endif
+		};
+		goto runs
 	:: true -> goto ends
 	fi;
+
+attend:
+#ifndef NO_LOCK
+	atomic { flush() };
+#endif
+	goto look;
 
 lie_down:
 	atomic { flush(); idle = true };
@@ -119,17 +129,14 @@ end_sleep:
 	if
 	:: next_p -> next_p = false;
 		has_p = true;
-#ifdef LOOK_FIRST
-		seen = over;
-#endif
 		store_pm(true);
+#ifndef BLIND
+		attention = true;
+#endif
 		goto look
 	:: else
 	fi;
 look_again:
-#ifdef LOOK_FIRST
-	seen = over;
-#endif
 	goto look;
 
 ends:
@@ -182,9 +189,6 @@ active proctype lent_ends()
 		token = true
 #endif
 	:: else ->
-#ifndef NO_HEAVY
-		atomic { flush() };
-#endif
 #ifndef NO_ATTENTION
 		if
 		:: pm -> attention = true

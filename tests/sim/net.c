@@ -50,12 +50,14 @@ static int
 talk(void *unused)
 {
 	static Pair pairs[PAIRS];
+	char at[32];
 	(void)unused;
 	go_gomaxprocs(3);
-	go_fd l = go_listen("unix", "@undergo-sim-net");
+	snprintf(at, sizeof(at), "@undergo-sim-net-%d", getpid());
+	go_fd l = go_listen("unix", at);
 	expect(l > 0);
 	for (int i = 0; i < PAIRS; i++) {
-		pairs[i].a = go_dial("unix", "@undergo-sim-net", GO_NEVER);
+		pairs[i].a = go_dial("unix", at, GO_NEVER);
 		pairs[i].b = go_accept(l);
 		expect(pairs[i].a > 0 && pairs[i].b > 0);
 		go_wg_add(&all, 2);

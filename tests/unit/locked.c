@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Locked goroutines from inside: the program's locks and the runtime's count for themselves, a P
-// that comes back to one asks for the scheduler, and a thread that ends with its goroutine asks the
-// system for no memory.
+// that comes back to one asks for the scheduler, a thread that ends with its goroutine asks the
+// system for no memory, and where threads are refused one of them minds timers. And a thread that
+// was lent is given back.
+#include <pthread.h>
+
 #include "goroutines.h"
 #include "os/os.h"
 #include "sched/sched_impl.h"
@@ -163,4 +166,261 @@ test_locked_end_asks_for_nothing(void)
 	expect(os_fault_plan("")); // counts
 	go_gomaxprocs(2);
 	expect_eq(go_run(end_twice, NULL), 0);
+}
+
+// --- timers, where threads are refused ----------------------------------------------------------
+
+static atomic_bool over;
+static Count in_c;
+
+static void
+block_until_over(void *unused)
+{
+	(void)unused;
+	count_add(&in_c);
+	while (!atomic_load(&over))
+		block_thread_for(GO_MSEC);
+}
+
+static bool
+idle_ms(uint32_t n)
+{
+	mutex_lock(&sched.lock);
+	bool so = sched.n_midle == n && load_rlx(&sched.n_spinning) == 0; // order: count
+	mutex_unlock(&sched.lock);
+	return so;
+}
+
+// From here on no thread is to be had, and of those there are n idle.
+static void
+refuse_threads(uint32_t n)
+{
+	expect(os_fault_plan("thread_try:*:EAGAIN"));
+	while (!idle_ms(n)) {
+		go_stats st;
+		go_stats_read(&st);
+		if (st.threads_idle > (int)n) {
+			long before = count_of(&in_c);
+			expect_eq(go_spawn(block_until_over, NULL), 0);
+			until(count_of(&in_c) > before);
+		}
+		go_sleep(GO_MSEC);
+	}
+}
+
+static uint64_t
+looks(void)
+{
+	return os_fault_count("futex_wait");
+}
+
+// One more idle thread than n, at least.
+static void
+make_idle_thread(void)
+{
+	expect_eq(go_spawn(hold_thread, NULL), 0);
+	until(count_of(&arrived) != 0);
+}
+
+static atomic_bool turn;
+
+static void
+yield_and_block(void *unused)
+{
+	(void)unused;
+	count_add(&in_c);
+	while (!atomic_load(&turn))
+		block_thread_for(GO_MSEC);
+	go_yield();
+	while (!atomic_load(&over))
+		block_thread_for(GO_MSEC);
+}
+
+static void *
+let_them_yield(void *unused)
+{
+	block_thread_for(20 * GO_MSEC); // till the locked one sleeps
+	atomic_store(&turn, true);
+	return unused;
+}
+
+// Its own timer lies on a P that is not the first to be had: others have been given back later.
+GO_TEST(locked_minds_timers_of_all, 8)
+{
+	enum { BLOCKERS = 5 };
+	pthread_t t;
+	go_lock_os_thread();
+	for (int i = 0; i < BLOCKERS; i++)
+		expect_eq(go_spawn(yield_and_block, NULL), 0);
+	until(count_of(&in_c) == BLOCKERS);
+	refuse_threads(0);
+	uint64_t before = looks();
+	expect_eq(pthread_create(&t, NULL, let_them_yield, NULL), 0);
+	go_sleep(60 * GO_MSEC);
+	for (int i = 0; i < 5; i++)
+		go_sleep(10 * GO_MSEC);
+	expect_eq(pthread_join(t, NULL), 0);
+	expect(looks() - before < 5000); // the monitor's, too; many more if it does nothing else
+	atomic_store(&over, true);
+}
+
+static void
+compute_until_over(void *unused)
+{
+	(void)unused;
+	count_add(&in_c);
+	while (!atomic_load_explicit(&over, memory_order_relaxed))
+		;
+}
+
+static void
+sleep_till_over(void *unused)
+{
+	(void)unused;
+	go_lock_os_thread();
+	while (!atomic_load(&over))
+		go_sleep(GO_MSEC);
+	count_add(&arrived);
+}
+
+static void *
+end_it(void *unused)
+{
+	block_thread_for(200 * GO_MSEC); // of looks
+	atomic_store(&over, true);
+	return unused;
+}
+
+// Timers are due, and no P is to be had for them.
+GO_TEST(locked_minds_timers_in_vain, 1)
+{
+	enum { SLEEPERS = 3 };
+	pthread_t t;
+	go_lock_os_thread();
+	for (int i = 0; i < SLEEPERS; i++)
+		expect_eq(go_spawn(sleep_till_over, NULL), 0);
+	go_sleep(5 * GO_MSEC); // for their threads to be made
+	refuse_threads(0);
+	expect_eq(go_spawn(compute_until_over, NULL), 0);
+	uint64_t before = looks();
+	expect_eq(pthread_create(&t, NULL, end_it, NULL), 0);
+	until(atomic_load(&over));
+	expect(looks() - before < 5000);
+	expect(os_fault_plan(""));
+	until(count_of(&arrived) >= SLEEPERS);
+	expect_eq(pthread_join(t, NULL), 0);
+}
+
+static void *
+block_another(void *unused)
+{
+	block_thread_for(20 * GO_MSEC); // till the locked one sleeps
+	expect_eq(go_spawn(block_until_over, NULL), 0);
+	return unused;
+}
+
+// It has gone to sleep while another thread was there to mind timers, which then was not.
+GO_TEST(locked_minds_timers_later, 4)
+{
+	pthread_t t;
+	go_lock_os_thread();
+	make_idle_thread();
+	refuse_threads(1);
+	expect_eq(pthread_create(&t, NULL, block_another, NULL), 0);
+	go_sleep(60 * GO_MSEC);
+	atomic_store(&over, true);
+	expect_eq(pthread_join(t, NULL), 0);
+}
+
+static bool
+are_refused(void)
+{
+	mutex_lock(&sched.lock);
+	bool refused = sched.refused;
+	mutex_unlock(&sched.lock);
+	return refused;
+}
+
+// When threads are to be had again, locked ones need not mind timers.
+GO_TEST(locked_minds_timers_no_more, 4)
+{
+	go_lock_os_thread();
+	make_idle_thread();
+	refuse_threads(0);
+	expect_eq(go_spawn(block_until_over, NULL), 0);
+	until(are_refused());
+	expect(os_fault_plan(""));
+	until(!are_refused());
+	atomic_store(&over, true);
+}
+
+// --- a lent thread is given back ----------------------------------------------------------------
+
+static atomic_bool has_lost_p, has_talked;
+
+static M *
+first_thread(void)
+{
+	M *mp = sched_ms();
+	while (load_acq(&mp->tid) != getpid()) // order: observe <- settle
+		mp = mp->all_next;
+	return mp;
+}
+
+// It is in user code on the first thread, and has lost its P, when the main goroutine ends. From
+// then on it talks with another one, and their switches need no scheduler.
+static void
+lose_p_and_talk(void *chan)
+{
+	static atomic_bool begun;
+	go_chan **c = chan;
+	if (tid_now() != getpid() || atomic_exchange(&begun, true))
+		return;
+	M *mp = first_thread();
+	while (load_acq(&mp->lease.state) != LEASE_REVOKED) // order: observe <- lease_revoke
+		block_thread_for(GO_MSEC);
+	atomic_store(&has_lost_p, true);
+	while (load_acq(&mp->lent) != LENT_OVER) // order: observe <- lent_ends
+		block_thread_for(GO_MSEC);
+	expect_eq(go_spawn(send_back, chan), 0);
+	for (long i = 0, v = 0; i < 100; i++) {
+		expect_eq(go_chan_send(c[0], &v, GO_NEVER), 0);
+		expect_eq(go_chan_recv(c[1], &v, GO_NEVER), 0);
+		expect(tid_now() != getpid());
+	}
+	go_chan_close(c[0]);
+	atomic_store(&has_talked, true);
+}
+
+static int
+end_beside(void *chan)
+{
+	go_unlock_os_thread();
+	while (!atomic_load(&has_lost_p)) {
+		expect_eq(go_spawn(lose_p_and_talk, chan), 0);
+		go_yield();
+		go_sleep(10 * GO_USEC);
+	}
+	return 0;
+}
+
+static void
+leave_who_talks(int procs)
+{
+	go_chan *c[2] = {go_chan_new(sizeof(long), 0), go_chan_new(sizeof(long), 0)};
+	go_gomaxprocs(procs);
+	expect_eq(go_run_here(end_beside, c), 0);
+	until(atomic_load(&has_talked));
+}
+
+void
+test_here_leaves_who_talks_on_one_p(void)
+{
+	leave_who_talks(1);
+}
+
+void
+test_here_leaves_who_talks_on_four_ps(void)
+{
+	leave_who_talks(4);
 }

@@ -9,7 +9,7 @@
 #include "map_kinds.h"
 
 enum { LONGEST = 300, BITS = 64 };
-enum { WORD_BITS = 24 }; // of the hash of a word the lowest, which no map takes anything from
+enum { WORD_BITS = 24 }; // of the hash of a word the lowest, which are less good: map/hash.h
 enum { MAPS = 16, KEYS = 96, MOST = 100 }; // see expect_avalanche
 
 typedef uint64_t HashFn(const char *p, size_t n, uint64_t seed);

@@ -54,7 +54,8 @@ GO_TEST(map_no_memory, 1)
 			most = f > most ? f : most;
 		}
 		expect_ids(kind, m, ids);
-		expect(failed > 5 && most >= (ids >= 4000 ? 2 : 1));
+		bool many = ids >= 4000; // fewer where tests are slow
+		expect(failed > (many ? 5 : 2) && most >= (many ? 2 : 1));
 		for (uint32_t n = ids - 1; n > 0; n--) { // shrinking waits for memory
 			AnyKey k;
 			kind->make(&k, n);

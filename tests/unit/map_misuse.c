@@ -92,7 +92,7 @@ del_call(const MapType *t, uint32_t key)
 static void
 new_call(const MapType *t, uint32_t n)
 {
-	Map *m = map_new(t, 0);
+	Map *m = map_new(NULL, 0);
 	for (uint32_t i = 0; i < n; i++)
 		(void)map_assign(t, m, &i);
 	map = m;
@@ -129,7 +129,7 @@ static const Pair pair = {1, 2, 3};
 MARKED(marked_put_32, Halves, NEW(m, 1), (void)go_map_at(m, 1))
 MARKED(marked_put_64, Words, NEW(m, 1), (void)go_map_at(m, 2))
 MARKED(marked_put_unusual, Unusual, NEW(m, 1), (void)go_map_at(m, 2))
-MARKED(marked_put_first, Unusual, EMPTY(m), (void)go_map_at(m, 2))
+MARKED(marked_put_first, Unusual, m.map = map = map_new(NULL, 0), (void)go_map_at(m, 2))
 MARKED(marked_put_text, Texts, NEW(m, SOME), (void)go_map_at(m, SOME))
 MARKED(marked_put_bytes, Pairs, NEW(m, pair), (void)go_map_at(m, pair))
 MARKED(marked_del_32, Halves, NEW(m, 1), go_map_del(m, 1))
@@ -173,77 +173,182 @@ test_map_misuse_mark(void)
 // --- a mark that comes while a key's hash is asked for -------------------------------------------
 
 static int
-meet_a_mark(void *use)
+meet_a_mark(uint32_t entries, void (*use)(const MapType *t, uint32_t key))
 {
-	new_call(&calls, 5);
+	new_call(&calls, entries);
 	marks = true;
-	((void (*)(const MapType *, uint32_t))(uintptr_t)use)(&calls, 3);
+	use(&calls, 3);
 	return 0;
+}
+
+static int
+put_by_hash(void *unused)
+{
+	(void)unused;
+	return meet_a_mark(5, put_call);
+}
+
+static int
+put_first_by_hash(void *unused)
+{
+	(void)unused;
+	return meet_a_mark(0, put_call);
+}
+
+static int
+del_by_hash(void *unused)
+{
+	(void)unused;
+	return meet_a_mark(5, del_call);
 }
 
 DEATH(marked_by_hash_put)
 {
-	(void)go_run(meet_a_mark, (void *)(uintptr_t)put_call);
+	(void)go_run(put_by_hash, NULL);
+}
+
+DEATH(marked_by_hash_put_first)
+{
+	(void)go_run(put_first_by_hash, NULL);
 }
 
 DEATH(marked_by_hash_del)
 {
-	(void)go_run(meet_a_mark, (void *)(uintptr_t)del_call);
+	(void)go_run(del_by_hash, NULL);
 }
 
 void
 test_map_misuse_mark_meanwhile(void)
 {
 	expect_death(marked_by_hash_put, .status = 2, .err = WRITES);
+	expect_death(marked_by_hash_put_first, .status = 2, .err = WRITES);
 	expect_death(marked_by_hash_del, .status = 2, .err = WRITES);
 }
 
 // --- a mark that is another one in the end -------------------------------------------------------
+
+static uint8_t spared; // maps with such a flag
 
 // Runs when the writer lets others run, with its mark set, and at no other time: there is one P.
 static void
 take_mark(void *unused)
 {
 	(void)unused;
-	while (!is_marked())
+	while (!is_marked() || (map->flags & spared) != 0)
 		go_yield();
 	mark();
+}
+
+static void
+check_map(Map *m)
+{
+	m->flags |= MAP_CHECKED;
+	map = m;
+}
+
+// Each lets others run now and then.
+static void
+try_put(void)
+{
+	static Words m;
+	if (m.map == NULL)
+		(void)go_map_init(m, 0);
+	check_map(m.map);
+	(void)go_map_at(m, 1);
+}
+
+static void
+try_put_first(void)
+{
+	Unusual m = {map_new(NULL, 0)};
+	check_map(m.map);
+	spared = MAP_LAID_OUT;
+	(void)go_map_at(m, 1);
+}
+
+static void
+try_del(void)
+{
+	static Words m;
+	if (m.map == NULL) {
+		NEW(m, 1);
+	}
+	check_map(m.map);
+	go_map_del(m, 2);
+}
+
+static void
+try_clear(void)
+{
+	static Words m;
+	if (m.map == NULL) {
+		NEW(m, 1);
+	}
+	check_map(m.map);
+	go_map_clear(m);
+}
+
+static void
+try_put_call(void)
+{
+	if (map == NULL)
+		new_call(&calls, 5);
+	check_map(map);
+	put_call(&calls, 3);
+}
+
+static void
+try_put_call_first(void)
+{
+	new_call(&calls, 0);
+	check_map(map);
+	spared = MAP_LAID_OUT;
+	put_call(&calls, 3);
+}
+
+static void
+try_del_call(void)
+{
+	new_call(&calls, 5);
+	check_map(map);
+	del_call(&calls, 3);
 }
 
 static int
 lose_mark(void *use)
 {
-	Words m;
-	NEW(m, 1);
-	map->flags |= MAP_CHECKED;
 	(void)go_spawn(take_mark, NULL);
-	for (int i = 0; i < 2000; i++) {
-		if (use != NULL)
-			go_map_del(m, 2);
-		else
-			(void)go_map_at(m, 1);
-	}
+	for (int i = 0; i < 2000; i++)
+		((void (*)(void))(uintptr_t)use)();
 	store_rlx(&map->writer, NULL); // order: own
 	return 0;
 }
 
-DEATH(mark_lost_in_put)
-{
-	setenv("GOMAXPROCS", "1", 1);
-	(void)go_run(lose_mark, NULL);
-}
+#define MARK_LOST(name)                                               \
+	DEATH(mark_lost_in_##name)                                    \
+	{                                                             \
+		setenv("GOMAXPROCS", "1", 1);                         \
+		(void)go_run(lose_mark, (void *)(uintptr_t)try_##name); \
+	}
 
-DEATH(mark_lost_in_del)
-{
-	setenv("GOMAXPROCS", "1", 1);
-	(void)go_run(lose_mark, &map);
-}
+MARK_LOST(put)
+MARK_LOST(put_first)
+MARK_LOST(del)
+MARK_LOST(clear)
+MARK_LOST(put_call)
+MARK_LOST(put_call_first)
+MARK_LOST(del_call)
 
 void
 test_map_misuse_mark_lost(void)
 {
 	expect_death(mark_lost_in_put, .status = 2, .err = WRITES);
+	expect_death(mark_lost_in_put_first, .status = 2, .err = WRITES);
 	expect_death(mark_lost_in_del, .status = 2, .err = WRITES);
+	expect_death(mark_lost_in_clear, .status = 2, .err = WRITES);
+	expect_death(mark_lost_in_put_call, .status = 2, .err = WRITES);
+	expect_death(mark_lost_in_put_call_first, .status = 2, .err = WRITES);
+	expect_death(mark_lost_in_del_call, .status = 2, .err = WRITES);
 }
 
 // --- a change while the map asks for memory ------------------------------------------------------

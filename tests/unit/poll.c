@@ -412,6 +412,63 @@ GO_TEST(poll_event_then_cancel, 1)
 	read_after(BY_CANCEL);
 }
 
+// A socket that is not TCP is asked once what it is, however many of its reads are followed by one
+// in vain.
+GO_TEST(poll_vain_not_tcp, 1)
+{
+	int fds[2];
+	char buf[8] = {0};
+	expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	go_fd fd = go_adopt(fds[0]);
+	expect(fd > 0);
+	go_set_read_deadline(fd, GO_POLL);
+	for (int i = 0; i < 41; i++) {
+		expect_eq(write(fds[1], buf, sizeof(buf)), sizeof(buf));
+		expect_eq(go_read(fd, buf, sizeof(buf)), sizeof(buf));
+		expect_eq(go_read(fd, buf, sizeof(buf)), GO_EAGAIN);
+	}
+	const Netfd *nf = slot_at((uint32_t)fd);
+	expect_eq(nf->reads, READS_TELL_NOTHING);
+	expect_eq(nf->vain, 0); // it does not even count any more
+}
+
+static void
+full_and_vain(go_fd from, go_fd to)
+{
+	char buf[64] = {0};
+	expect_eq(go_write(from, buf, sizeof(buf)), sizeof(buf));
+	until(go_read(to, buf, sizeof(buf)) == sizeof(buf));
+	expect_eq(go_read(to, buf, sizeof(buf)), GO_EAGAIN);
+}
+
+// Full reads are told to count, until the program has the number of the connection: it may have put
+// something over it that counts otherwise. Nothing else changes.
+GO_TEST(poll_number_told, 1)
+{
+	char at[64], buf[64];
+	go_fd listener = go_listen("tcp", "127.0.0.1:0");
+	expect(go_local_text(listener, at, sizeof(at)) > 0);
+	go_fd writer = go_dial("tcp", at, GO_NEVER), fd = go_accept(listener);
+	expect(writer > 0 && fd > 0);
+	const Netfd *nf = slot_at((uint32_t)fd);
+	go_set_read_deadline(fd, GO_POLL);
+	for (int i = 0; i < 20; i++)
+		full_and_vain(writer, fd);
+	expect_eq(nf->reads, READS_COUNTED);
+	expect(go_fd_number(fd) >= 0);
+	for (int i = 0; i < 20; i++)
+		full_and_vain(writer, fd);
+	expect_eq(nf->reads, READS_UNCOUNTED);
+	expect_eq(go_write(writer, "abc", 3), 3);
+	until(go_read(fd, buf, sizeof(buf)) == 3);
+	expect(nf->drained);
+	expect_eq(go_close(writer), 0);
+	go_set_read_deadline(fd, GO_NEVER);
+	expect_eq(go_read(fd, buf, sizeof(buf)), 0);
+	expect_eq(go_close(fd), 0);
+	expect_eq(go_close(listener), 0);
+}
+
 // --- generations --------------------------------------------------------------------------------
 
 // What the poller says of a descriptor after it was closed is not taken for the next one's, which

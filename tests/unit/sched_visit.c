@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // sched_for_each_p calls its function once for each P, whatever their goroutines do; the scan bit
-// is never granted on a goroutine that runs.
+// is never granted on a goroutine that runs; a thread of the program rests while it waits.
 #include <pthread.h>
 
 #include "goroutines.h"
@@ -216,4 +216,37 @@ GO_TEST(sched_scan_never_of_running, 3)
 	}
 	atomic_store(&stop, true);
 	until(count_of(&ended) == SCANNED);
+}
+
+// --- threads of the program ---------------------------------------------------------------------
+
+static atomic_int waiter;
+
+static void *
+wait_with_deadline(void *chan)
+{
+	expect_eq(go_chan_recv(chan, NULL, GO_POLL), GO_EAGAIN); // we are known now
+	atomic_store(&waiter, tid_now());
+	expect_eq(go_chan_recv(chan, NULL, go_now() + 3600 * GO_SEC), GO_ECLOSED);
+	return NULL;
+}
+
+static bool
+rests(int tid)
+{
+	for (M *mp = sched_ms(); mp != NULL; mp = mp->all_next)
+		if (load_acq(&mp->tid) == tid)
+			return load_acq(&mp->resting) != 0;
+	return false;
+}
+
+// So that a collection need not stop it with a signal.
+GO_TEST(sched_thread_with_deadline_rests, 2)
+{
+	pthread_t t;
+	go_chan *c = go_chan_new(0, 0);
+	expect_eq(pthread_create(&t, NULL, wait_with_deadline, c), 0);
+	until(atomic_load(&waiter) != 0 && rests(atomic_load(&waiter)));
+	go_chan_close(c);
+	expect_eq(pthread_join(t, NULL), 0);
 }

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sys/auxv.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
@@ -26,19 +27,30 @@ populate(char *from, size_t bytes)
 	return syscall3(SYS_madvise, first, n, POPULATE_WRITE) == 0;
 }
 
-// Each page is made present first: a handler that runs out of memory on its stack cannot say so.
+// Of the pages that handlers use first each is made present now: a handler that runs out of memory
+// on its stack cannot say so. Further down is what looking up names needs, with memory of its own.
+static void
+make_present(char *base, size_t bytes)
+{
+	enum { HANDLERS_BYTES = 12 << 10 };
+	size_t top = getauxval(AT_MINSIGSTKSZ) + HANDLERS_BYTES;
+	if (top > bytes)
+		top = bytes;
+	volatile char *p = base + bytes - top;
+	p[0] = p[0];
+	p[top - 1] = p[top - 1];
+	if (!populate(base + bytes - top, top))
+		for (size_t at = 0; at < top; at += os_page_bytes())
+			p[at] = p[at];
+}
+
 int
 sys_signal_stack(void *base, size_t bytes)
 {
 	stack_t st = {.ss_flags = SS_DISABLE};
 	if (base != NULL) {
 		st = (stack_t){.ss_sp = base, .ss_size = bytes};
-		volatile char *p = base;
-		p[0] = p[0];
-		p[bytes - 1] = p[bytes - 1];
-		if (!populate(base, bytes))
-			for (size_t at = 0; at < bytes; at += os_page_bytes())
-				p[at] = p[at];
+		make_present(base, bytes);
 	}
 	return (int)syscall2(SYS_sigaltstack, &st, NULL);
 }

@@ -143,10 +143,21 @@ os_thread_name(const char *name)
 	syscall2(SYS_prctl, PR_SET_NAME, name);
 }
 
-void
+enum { EXACT_NS = 1 }; // 0 would be the thread's default
+
+int64_t
 os_thread_exact_timers(void)
 {
-	syscall2(SYS_prctl, PR_SET_TIMERSLACK, 1);
+	int64_t was = syscall2(SYS_prctl, PR_GET_TIMERSLACK, 0);
+	syscall2(SYS_prctl, PR_SET_TIMERSLACK, EXACT_NS);
+	return was;
+}
+
+void
+os_thread_exact_no_more(int64_t was)
+{
+	if (was > 0 && syscall2(SYS_prctl, PR_GET_TIMERSLACK, 0) == EXACT_NS)
+		syscall2(SYS_prctl, PR_SET_TIMERSLACK, was);
 }
 
 int64_t

@@ -108,6 +108,9 @@ func main() {
 	s, isString := raised().(string)
 	fmt.Println(s, isString, sharesThread())
 	C.raises_on_thread()
+	for i := 0; i < 1000 && runtime.NumGoroutine() > before; i++ {
+		time.Sleep(time.Millisecond) // the last one of sharesThread has sent, and is to end
+	}
 	fmt.Println(runtime.NumGoroutine() - before)
 
 	fmt.Println(C.jumps(100, 1000))
