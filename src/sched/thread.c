@@ -257,6 +257,7 @@ do_without(P *pp, bool spinning)
 	if (!given)
 		p_run_safe_point(pp); // nobody else would
 	locked_mind();
+	check_dead(); // who fell asleep meanwhile has counted the thread that was not to be
 	monitor_wake();
 	mutex_unlock(&sched.lock);
 	if (to != NULL)

@@ -4,7 +4,9 @@
 // Invariants, while the lock is held:
 //   N1  A signal is enabled while a registration that is not stopping has it.
 //   N2  A registration that is stopping still gets what comes: until all that came while the signal
-//       was enabled has been delivered.
+//       was enabled has been delivered. Whoever finds that first ends it for all who stop the same
+//       channel or context, as he may free that now. The others began before he was through, so
+//       nothing is owed to them that has not come.
 // Locks:  lock, rank signal; under it those of contexts, timers and channels.
 #include "signal/signal.h"
 
@@ -18,11 +20,15 @@ struct NotifyReg {
 	NotifyReg *next;
 };
 
-enum { ATTACH_AGAIN_NS = 10000000 };
+enum { RECEIVER_NONE, RECEIVER_BEGINS, RECEIVER_THERE };
+enum {
+	ATTACH_AGAIN_NS = 10000000,
+	BEGINS_LOOK_NS = 50000,
+};
 
 static Mutex lock = MUTEX_INIT(signal);
 static NotifyReg *regs;          // lock
-static ATOMIC_U32 started; // 1 once the receiver has been asked for
+static ATOMIC_U32 receiver; // RECEIVER_...
 
 // --- delivering ---------------------------------------------------------------------------------
 
@@ -67,13 +73,16 @@ receiver_main(void *unused)
 int
 notify_start(void)
 {
-	uint32_t none = 0;
-	if (!cas_rlx(&started, &none, 1)) // order: claim, no data rides on it
-		return 0;
-	if (sched_thread_start(receiver_main, NULL) == 0)
-		return 0;
-	store_rlx(&started, 0); // order: release, no data rides on it
-	return GO_ENOMEM;
+	uint32_t is = RECEIVER_NONE;
+	while (!cas_rlx(&receiver, &is, RECEIVER_BEGINS)) { // order: claim, no data rides on it
+		if (is == RECEIVER_THERE)
+			return 0;
+		is = RECEIVER_NONE;
+		os_sleep(BEGINS_LOOK_NS); // another one starts it, or fails to
+	}
+	int err = sched_thread_start(receiver_main, NULL);
+	store_rlx(&receiver, err == 0 ? RECEIVER_THERE : RECEIVER_NONE); // order: release, as above
+	return err == 0 ? 0 : GO_ENOMEM;
 }
 
 // --- registering --------------------------------------------------------------------------------
@@ -223,6 +232,9 @@ void
 notify_stop_end(NotifyReg *r)
 {
 	mutex_lock(&lock);
+	for (NotifyReg *other = regs; other != NULL; other = other->next)
+		if (other->stoppers != 0 && other->c == r->c && other->ctx == r->ctx)
+			other->sigs = 0; // N2
 	bool last = --r->stoppers == 0;
 	if (last)
 		unlink_reg(r);

@@ -348,6 +348,37 @@ GO_TEST(signal_stop_twice_at_once, 4)
 	}
 }
 
+// The first who has stopped it closes it, while signals go on coming to another one.
+static atomic_bool closed;
+
+static void
+stop_and_close(void *c)
+{
+	go_signal_stop(c);
+	if (!atomic_exchange(&closed, true))
+		go_chan_close(c);
+	go_wg_done(&both_stop);
+}
+
+GO_TEST(signal_stop_and_close, 4)
+{
+	go_chan *other = go_chan_new(sizeof(int), 1);
+	expect_eq(go_signal_notify(other, SIGUSR1), 0);
+	for (long i = test_scale(3000); i > 0; i--) {
+		go_chan *c = go_chan_new(sizeof(int), 4);
+		expect_eq(go_signal_notify(c, SIGUSR1), 0);
+		atomic_store(&closed, false);
+		go_wg_add(&both_stop, 2);
+		go_spawn(stop_and_close, c);
+		go_spawn(stop_and_close, c);
+		while (!atomic_load(&closed))
+			raise(SIGUSR1);
+		expect_eq(go_wg_wait(&both_stop, GO_NEVER), 0);
+		go_chan_free(c);
+	}
+	go_signal_stop(other);
+}
+
 // --- fork ---------------------------------------------------------------------------------------
 
 // A child has the effects of the beginning, before it calls exec too.
