@@ -12,6 +12,7 @@ enum { BYTES = 32 << 20, EARLY = BYTES / 8, LATE = BYTES / 8 * 7 };
 static _Atomic uintptr_t looked_at; // complement of where the object lies; 0: nowhere yet
 static atomic_bool over;
 static Count inside, outside; // how often zeroing was seen, by where who does it was
+static atomic_long rounds; // begun: each frees the object and makes it anew
 static G *allocates;
 
 static bool
@@ -21,16 +22,24 @@ is_zero(size_t at)
 	return *(const volatile char *)(p + at) == 0;
 }
 
+// Before an object is freed nothing of it is zero.
+static bool
+is_being_zeroed(void)
+{
+	return is_zero(EARLY) && !is_zero(LATE);
+}
+
 static void *
 look_on(void *unused)
 {
 	(void)unused;
 	while (!atomic_load(&over)) {
-		if (atomic_load(&looked_at) == 0 || !is_zero(EARLY) || is_zero(LATE))
+		long round = atomic_load(&rounds);
+		if (atomic_load(&looked_at) == 0 || !is_being_zeroed())
 			continue;
 		const M *mp = load_acq(&allocates->m);                // order: hint
 		bool in = mp != NULL && load_acq(&mp->lease.inrt) != 0; // order: hint
-		if (!is_zero(LATE))
+		if (is_being_zeroed() && atomic_load(&rounds) == round) // all the while
 			count_add(in ? &inside : &outside);
 	}
 	return NULL;
@@ -51,6 +60,7 @@ allocate_until_seen(void *(*allocate)(size_t n))
 			expect_eq(p[at], 0);
 		memset(p, 1, BYTES);
 		atomic_store(&looked_at, ~(uintptr_t)p);
+		atomic_fetch_add(&rounds, 1);
 		go_free(p);
 	}
 	atomic_store(&over, true);
