@@ -145,6 +145,10 @@ set_read_deadline(Conn *c)
 	int64_t when = this_second()->now + (c->begun ? REQUEST_S : IDLE_S) * GO_SEC;
 	if (when != c->read_deadline)
 		go_set_read_deadline(c->stream.fd, when);
+	if (when != c->read_deadline && c->stream.tls != NULL) { // TLS writes as it reads, too
+		c->write_deadline = when + ANSWER_S * GO_SEC;
+		go_set_write_deadline(c->stream.fd, c->write_deadline);
+	}
 	c->read_deadline = when;
 	c->timed = c->begun;
 }
