@@ -367,7 +367,7 @@ kept(int id)
 
 // Until it is woken.
 static void
-kept_for_now(int id)
+kept_until_woken(int id)
 {
 	if (id == LOCKED) {
 		explore_words.m = &ms[LOCKED];
@@ -448,7 +448,7 @@ final_not_kept(void)
 }
 
 static void
-final_kept_for_now(void)
+final_kept_until_woken(void)
 {
 	EXPLORE_CHECK(left == 1, "the lent M did not leave");
 	EXPLORE_CHECK(sched.n_lent_over == 0, "it counts as on its way");
@@ -518,11 +518,11 @@ static const struct ExploreTest tests[] = {
      .init = init_not_kept,
      .thread = not_kept,
      .final = final_not_kept},
-    {.name = "lent, and kept for now",
+    {.name = "lent, and kept until it is woken",
      .threads = 5,
      .init = init_kept,
-     .thread = kept_for_now,
-     .final = final_kept_for_now},
+     .thread = kept_until_woken,
+     .final = final_kept_until_woken},
     {0},
 };
 
