@@ -60,6 +60,8 @@ texts_put(texts m, const char *p, size_t n, uint64_t value)
 
 #define texts_get(m, p, n) go_map_find(m, ((go_bytes){p, n}))
 
+#define NUMS_COLLECT(on) go_set_gc_percent((on) ? 100 : -1)
+
 #include "../map_rows.h"
 
 const struct bench_entry *const our_map_rows = map_rows;

@@ -57,15 +57,17 @@ enum {
 	GO_MAP_SLOTS_ = 8,       /* of a group */
 	GO_MAP_FULL_ = 2,        /* control bytes from this on: tags of eight bits of a hash */
 	GO_MAP_TAG_AT_ = 32,      /* where these bits begin */
-	GO_MAP_LARGE_ = 64 - 7,  /* the shift of maps with so many tables, or a smaller one */
 	GO_MAP_NEAR_BYTES_ = 128 /* keys and elements of more lie elsewhere */
 };
+
+/* For a table's address: there are so many that some are in no cache. */
+#define GO_MAP_MANY_ ((char *)1)
 
 /* The first line of a map, and a little of the second. */
 struct go_map_front_ {
 	size_t count;
 	const void *writer; /* who changes the map now */
-	char *only;         /* its table, when there is one; NULL: choose among */
+	char *only;         /* its table, when there is one; NULL, GO_MAP_MANY_: choose among */
 	char *const *dir;   /* these, by the top bits of the hash */
 	uint64_t seed;      /* of hashes, */
 	uint64_t factor;    /* both random */
@@ -339,40 +341,34 @@ struct go_map_group_ {
 	char *slots;
 };
 
+/* Of a map of many tables. One that grows meanwhile, which it must not, shows its directory before
+ * its size. */
 GO_MAP_INLINE_ char *
-go_map_slots_(const struct go_map_front_ *m, const char *table, uint64_t n, size_t each)
-{
-	char *slots = (char *)(uintptr_t)table + m->slots_at + n * (GO_MAP_SLOTS_ * each);
-#ifdef __GNUC__
-	__asm__("" : "+r"(slots)); /* or a compiler adds all of it in the end */
-#endif
-	return slots;
-}
-
-/* Of a map of many tables. One that is larger than a processor's own caches has the slots asked for
- * before the control bytes have come. One that grows meanwhile, which it must not, shows its
- * directory before its size. */
-GO_MAP_INLINE_ struct go_map_group_
-go_map_far_group_(const struct go_map_front_ *m, uint64_t hash, uint64_t n, size_t each)
+go_map_chosen_(const struct go_map_front_ *m, uint64_t hash)
 {
 	uint8_t shift = GO_MAP_READ_(m->shift);
-	struct go_map_group_ g = {GO_MAP_READ_(m->dir)[hash >> shift], n, NULL};
-	g.slots = go_map_slots_(m, g.table, n, each);
-	if (shift <= GO_MAP_LARGE_) {
-		__builtin_prefetch(g.slots);
-		__builtin_prefetch(g.slots + 64);
-	}
-	return g;
+	return GO_MAP_READ_(m->dir)[hash >> shift];
 }
 
+/* A map that is larger than a processor's own caches has the slots asked for before the control
+ * bytes have come. */
 GO_MAP_INLINE_ struct go_map_group_
 go_map_group_of_(const struct go_map_front_ *m, uint64_t hash, size_t each)
 {
 	uint64_t n = ((hash & UINT32_MAX) * m->homes) >> 32;
+	uint64_t at = m->slots_at + n * (GO_MAP_SLOTS_ * each);
 	struct go_map_group_ g = {m->only, n, NULL};
-	if (GO_MAP_EVEN_(g.table == NULL))
-		return go_map_far_group_(m, hash, n, each);
-	g.slots = go_map_slots_(m, g.table, n, each);
+	if (GO_MAP_EVEN_(g.table == NULL)) {
+		g.table = go_map_chosen_(m, hash);
+	} else if (g.table == GO_MAP_MANY_) {
+		g.table = go_map_chosen_(m, hash);
+		__builtin_prefetch(g.table + at);
+		__builtin_prefetch(g.table + at + 64);
+	}
+	g.slots = g.table + at;
+#ifdef __GNUC__
+	__asm__("" : "+r"(g.slots)); /* or a compiler adds all of it in the end */
+#endif
 	return g;
 }
 

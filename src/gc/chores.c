@@ -4,9 +4,10 @@
 // The monitor has the clock (up_monitor_looks). It gives memory back itself, some pages at a time
 // and with pauses of nine times as long, and looks each second at what the heap was like lately
 // (goal.c says what to keep). When nothing has changed for some seconds it stops looking, until
-// pages become free again. Whatever else is due it tells a goroutine of the runtime's own, which
-// begins with the first managed object: so a program that has none has no chores, and one that has
-// become idle is awake for a moment every two minutes.
+// pages become free again. It also puts memory behind the pages that a growing heap hands out next.
+// Whatever else is due it tells a goroutine of the runtime's own, which begins with the first
+// managed object: so a program that has none has no chores, and one that has become idle is awake
+// for a moment every two minutes.
 //
 // Invariants:
 //   H1  next is the earliest of force_at and scavenge_at, which change under the lock alone. Who
@@ -19,6 +20,7 @@
 #include "gc/limit.h"
 #include "gc/pace.h"
 #include "gc/service.h"
+#include "mem/mem_up.h"
 #include "sched/sched.h"
 #include "sched/sched_up.h"
 
@@ -168,6 +170,25 @@ scavenge(int64_t now)
 	return then < chores.look_at || then == INT64_MAX ? then : chores.look_at;
 }
 
+// --- memory ahead of use -------------------------------------------------------------------------
+
+void
+up_pages_wanted(void)
+{
+	sched_monitor_hurry();
+}
+
+// Not beyond the memory limit. Where that is near, what is wanted stays so.
+static void
+populate(void)
+{
+	HeapCounts c;
+	heap_counts(&c);
+	int64_t left = room() - (int64_t)(c.in_use + c.free);
+	if (left > 0)
+		heap_populate((size_t)left);
+}
+
 // --- the goroutine -------------------------------------------------------------------------------
 
 static bool
@@ -221,6 +242,8 @@ chores_begin(void)
 int64_t
 up_monitor_looks(int64_t now)
 {
+	if (unlikely(heap_pages_wanted()))
+		populate();
 	int64_t next = load_rlx(&chores.next); // order: hint
 	if (likely(now < next))
 		return next;

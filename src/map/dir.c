@@ -142,4 +142,5 @@ dir_halve(Map *m)
 		m->deepest += head_of(table)->depth == bits;
 	}
 	publish(m, dir, bits);
+	m->only = only_table(m);
 }

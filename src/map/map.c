@@ -184,7 +184,7 @@ map_clone(const MapType *t, const Map *from)
 	if (!dir_make(m, dir_bits(from)) || !copy_tables(t, m, from->dir))
 		return NULL;
 	m->tables = from->tables;
-	m->only = m->tables == 1 ? m->dir[0] : NULL;
+	m->only = only_table(m);
 	m->deepest = from->deepest;
 	reading(from, MISUSE_CLONE);
 	return m;

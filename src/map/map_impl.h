@@ -76,7 +76,7 @@ struct go_map {
 	// What a search needs.
 	size_t count;       // known to: gccgo
 	ATOMIC(G *) writer; // who changes the map now; see misuse.h
-	char *only;         // the table, when there is one; else NULL
+	char *only;         // what only_table says: for look-ups
 	char **dir;         // a table for each value of the top bits of a hash
 	uint64_t seed;
 	uint64_t factor;
@@ -171,6 +171,17 @@ static inline uint32_t
 over_most(uint32_t groups)
 {
 	return groups / 4 + 1;
+}
+
+// The table, when there is one. Else how to choose one: of a few, or of so many that some are in no
+// cache.
+static inline char *
+only_table(const Map *m)
+{
+	enum { MANY_BITS = 7 };
+	if (m->tables == 1)
+		return m->dir[0];
+	return dir_bits(m) < MANY_BITS ? NULL : GO_MAP_MANY_;
 }
 
 // --- groups --------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ map_changed(Map *m)
 {
 	bool smallest = m->tables == 1 && m->groups == 1;
 	m->low = smallest ? 0 : m->tables * m->groups * GROUP_SLOTS / 8;
-	m->only = m->tables == 1 ? m->dir[0] : NULL;
+	m->only = only_table(m);
 	m->epoch++;
 	m->changes++;
 }

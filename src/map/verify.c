@@ -64,7 +64,7 @@ map_verify(const MapType *t, const Map *m)
 		deepest += depth == bits;
 	}
 	check(live == m->count, "map: count");
-	check(m->only == (tables == 1 ? m->dir[0] : NULL), "map: the only table");
+	check(m->only == only_table(m), "map: the only table");
 	check(tables == m->tables, "map: number of tables");
 	check(deepest == m->deepest, "map: deepest tables");
 }

@@ -129,6 +129,22 @@ heap_commit(size_t from, size_t to)
 	return os_commit(base + from * chunk_bytes, (to - from) * chunk_bytes) == 0;
 }
 
+int
+heap_make_present(size_t page, size_t n)
+{
+	size_t os_page = os_page_bytes();
+	for (int i = 0; i < ARRAY_TYPES; i++) {
+		size_t entry = arrays[i].entry_bytes / CHUNK_PAGES;
+		uintptr_t lo = (uintptr_t)arrays[i].at + page * entry;
+		uintptr_t hi = round_up(lo + n * entry, os_page);
+		lo &= ~(uintptr_t)(os_page - 1);
+		int err = os_populate((void *)lo, hi - lo);
+		if (err != 0)
+			return err;
+	}
+	return os_populate(heap_page_addr(page), n * HEAP_PAGE);
+}
+
 void
 heap_forget(size_t chunk)
 {

@@ -374,6 +374,13 @@ bool span_swept(const Mspan *s);
 // Gives free pages back to the system, about as many bytes; returns how many.
 size_t heap_scavenge(size_t bytes);
 
+// Puts memory behind the pages that growing regions will hand out next, at most so many bytes, so
+// that who touches them first need not wait for the kernel to clear them. One caller at a time: the
+// monitor. Takes as long as that.  Locks: takes heappages.
+void heap_populate(size_t room);
+// Whether any are wanted.
+bool heap_pages_wanted(void);
+
 // The numbers as they are about now.  Locks: none.
 typedef struct HeapCounts {
 	uint64_t reserved;  // bytes of address space committed

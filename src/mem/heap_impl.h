@@ -17,6 +17,7 @@ enum {
 typedef struct Chunk {
 	uint64_t used[CHUNK_WORDS];
 	uint64_t released[CHUNK_WORDS]; // no memory behind it: reads as zero
+	uint64_t fresh[CHUNK_WORDS];    // memory made present ahead of use: zero as well
 	uint16_t lead;                  // free pages at the beginning
 	uint16_t trail;                 // and at the end
 	uint16_t longest;               // run of free pages within
@@ -25,6 +26,8 @@ typedef struct Chunk {
 
 // Makes chunks [from, to) of the heap usable, with all that is known about their pages.
 bool heap_commit(size_t from, size_t to);
+// Puts memory behind committed pages, and what is known about them. 0, or an error of the system.
+int heap_make_present(size_t page, size_t n);
 // Gives back what is known about a chunk without a page in use: all of it reads as zero from now
 // on, which is what is true of such pages.
 void heap_forget(size_t chunk);

@@ -9,4 +9,8 @@
 // the time this returns; specials of the others are gone. Answered by gc.  Locks: none held.
 void up_sweep_specials(Mspan *s);
 
+// Heap pages are wanted ahead of their use: heap_populate shall be called soon, by a thread of the
+// runtime's own. Answered by gc. Takes no lock.  Locks: any.
+void up_pages_wanted(void);
+
 #endif

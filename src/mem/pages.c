@@ -2,26 +2,34 @@
 // Pages of the heap: runs of them are found first-fit by address, so that the high end empties.
 //
 // A region grows by committing chunks at its end. Free pages keep their memory until heap_scavenge
-// gives it back; such pages are `released`, and read as zero when they are used again.
+// gives it back; such pages are `released`, and read as zero when they are used again. While a
+// region grows, the next ones get memory ahead of their use and are `fresh`: zero, too.
 //
 // Invariants, while the lock is held:
 //   P1  lead, trail and longest of each committed chunk describe its used bits.
 //   P2  Chunks below a region's `search` have no free page.
-//   P3  released is set only where used is clear, but for the page of P4.
+//   P3  released is set only where used is clear, but for the page of P4; fresh only where both
+//       are.
 //   P4  The heap's first page is never handed out: heap.base is a word that points there, and would
 //       keep alive for ever what lies in it.
 //   P5  Chunks from a region's `scavenge` on have no page to give back.
 // Locks:  pages_lock, rank heappages, for all here. Memory goes back to the system under it, at
-//         most SCAVENGE_PAGES at a time.
+//         most SCAVENGE_PAGES at a time; it comes without it.
 #include <string.h>
 
 #include "mem/gcprog.h"
 #include "mem/heap_impl.h"
+#include "mem/mem_up.h"
 
 enum {
 	GROW_CHUNKS = 16, // 64 MiB at a time, when the system allows
 	SCAVENGE_PAGES = 256,
 	HALF_PAGES = CHUNK_PAGES / 2, // a huge page
+	HALF_WORDS = CHUNK_WORDS / 2,
+	HALF_BYTES = HALF_PAGES * HEAP_PAGE,
+	AHEAD_MOST = 2,  // halves ahead of use: some milliseconds of allocating
+	AHEAD_PART = 8,  // and one for so many that a region has come to: little stays little
+	AHEAD_FROM = CHUNK_PAGES / 8 * 7, // one for less, from here on
 };
 
 typedef struct PageRegion {
@@ -30,6 +38,8 @@ typedef struct PageRegion {
 	size_t end;       // one past its last chunk
 	size_t search;    // P2
 	size_t scavenge;  // P5
+	size_t ahead;     // the half chunk from which on memory is wanted ahead of use
+	size_t ahead_n;   // so many of them
 	bool large;       // more than its first chunk has been used
 } PageRegion;
 
@@ -43,6 +53,8 @@ static ATOMIC_U64 pages_committed;
 static ATOMIC_U64 pages_peak;     // the most that were in use since heap_take_peak
 static ATOMIC_U64 pages_most;     // so much of the arrays is touched, about
 static ATOMIC_U64 pages_max = ATOMIC_INIT(UINT64_MAX); // in use, hard
+static ATOMIC_BOOL pages_wanted;  // some region's ahead_n is new; heap_populate clears it
+static ATOMIC_BOOL populate_fails; // the kernel cannot, or has no memory to spare
 
 void
 pages_init(void)
@@ -56,6 +68,16 @@ pages_init(void)
 			.search = i * chunks,
 			.scavenge = i * chunks,
 		};
+}
+
+static PageRegion *
+region_of(size_t page)
+{
+	size_t chunk = page / CHUNK_PAGES;
+	PageRegion *r = regions;
+	while (chunk >= r->end)
+		r++;
+	return r;
 }
 
 // --- bits of a chunk -----------------------------------------------------------------------------
@@ -113,26 +135,33 @@ mask_of(uint32_t from, uint32_t n)
 	return (n >= 64 ? ~(uint64_t)0 : ((uint64_t)1 << n) - 1) << from;
 }
 
-// Sets or clears the used bits of a run; returns how many of its pages were released. Those are no
-// longer.
-static size_t
+typedef struct Untouched {
+	size_t released, fresh; // pages
+} Untouched;
+
+// Sets or clears the used bits of a run; returns how many of its pages were released and fresh.
+// Those are no longer.
+static Untouched
 set_used(size_t page, size_t n, bool used)
 {
-	size_t released = 0;
+	Untouched was = {0, 0};
 	for (size_t end = page + n; page < end;) {
 		Chunk *c = &heap_chunk_table[page / CHUNK_PAGES];
 		uint32_t in_chunk = (uint32_t)(page % CHUNK_PAGES), bit = in_chunk % 64;
 		size_t take = 64 - bit < end - page ? 64 - bit : end - page;
 		uint64_t mask = mask_of(bit, (uint32_t)take);
 		uint64_t *u = &c->used[in_chunk / 64], *r = &c->released[in_chunk / 64];
+		uint64_t *f = &c->fresh[in_chunk / 64];
 		*u = used ? *u | mask : *u & ~mask;
-		released += (size_t)__builtin_popcountll(*r & mask);
+		was.released += (size_t)__builtin_popcountll(*r & mask);
+		was.fresh += (size_t)__builtin_popcountll(*f & mask);
 		*r &= ~mask;
+		*f &= ~mask;
 		page += take;
 		if (page == end || page % CHUNK_PAGES == 0)
 			summarize(c);
 	}
-	return released;
+	return was;
 }
 
 // --- finding -------------------------------------------------------------------------------------
@@ -247,8 +276,8 @@ advise_half(size_t chunk, uint32_t half)
 {
 	Chunk *c = &heap_chunk_table[chunk];
 	uint64_t any = 0, all = ~(uint64_t)0;
-	const uint64_t *released = c->released + half * (CHUNK_WORDS / 2);
-	for (int i = 0; i < CHUNK_WORDS / 2; i++) {
+	const uint64_t *released = c->released + half * HALF_WORDS;
+	for (int i = 0; i < HALF_WORDS; i++) {
 		any |= released[i];
 		all &= released[i];
 	}
@@ -258,9 +287,9 @@ advise_half(size_t chunk, uint32_t half)
 	c->in_parts[half] = in_parts;
 	char *at = heap_page_addr(chunk * CHUNK_PAGES + half * HALF_PAGES);
 	if (in_parts)
-		os_no_huge_pages(at, HALF_PAGES * HEAP_PAGE);
+		os_no_huge_pages(at, HALF_BYTES);
 	else
-		os_huge_pages(at, HALF_PAGES * HEAP_PAGE);
+		os_huge_pages(at, HALF_BYTES);
 }
 
 // Pages that had been given back are in use.
@@ -272,32 +301,130 @@ took_back(size_t page, size_t npages)
 			advise_half(at / 2, at % 2);
 }
 
+// --- ahead of use --------------------------------------------------------------------------------
+//
+// Who touches a page first waits for the kernel to clear it: a tenth of a millisecond for a huge
+// page, and ten of these where a hypervisor has to find the memory. So whoever takes such pages in
+// a region that grows has those behind them made present by another thread, meanwhile.
+
+static bool
+half_is_released(size_t half)
+{
+	const uint64_t *released =
+	    heap_chunk_table[half / 2].released + half % 2 * HALF_WORDS;
+	for (int i = 0; i < HALF_WORDS; i++)
+		if (~released[i] != 0)
+			return false;
+	return true;
+}
+
+// Pages below `end` have been taken that nobody had touched. True: heap_populate is to be called,
+// and nobody has said so yet.
+static bool
+look_ahead(PageRegion *r, size_t end)
+{
+	size_t next = (end + HALF_PAGES - 1) / HALF_PAGES;
+	size_t n = (next - 2 * r->first) / AHEAD_PART;
+	n = n > AHEAD_MOST ? AHEAD_MOST : n < 1 ? 1 : n;
+	if (end < r->first * CHUNK_PAGES + AHEAD_FROM || next + n > 2 * r->end ||
+	    load_rlx(&populate_fails)) // order: hint
+		return false;
+	if (next + n <= 2 * r->committed && !half_is_released(next + n - 1))
+		return false;
+	r->ahead = next;
+	r->ahead_n = n;
+	bool known = load_rlx(&pages_wanted); // order: own, under the lock
+	store_rlx(&pages_wanted, true);       // order: hint
+	return !known;
+}
+
+bool
+heap_pages_wanted(void)
+{
+	return load_rlx(&pages_wanted); // order: hint
+}
+
+// The next half chunk of r that is wanted and has no memory; SIZE_MAX: none.  Locks: pages_lock.
+static size_t
+next_ahead(PageRegion *r)
+{
+	for (; r->ahead_n > 0; r->ahead_n--) {
+		size_t half = r->ahead++;
+		if (half / 2 >= r->committed && !grow(r, HALF_PAGES)) {
+			store_rlx(&populate_fails, true); // order: hint
+			return SIZE_MAX;
+		}
+		if (half_is_released(half)) {
+			r->ahead_n--;
+			return half;
+		}
+	}
+	return SIZE_MAX;
+}
+
+// The half chunk has memory, where nobody has taken it since. What was taken and given back to the
+// system in between is called fresh, too: it is zero.
+static void
+mark_fresh(size_t half)
+{
+	Chunk *c = &heap_chunk_table[half / 2];
+	uint64_t n = 0;
+	for (size_t i = half % 2 * HALF_WORDS; i < (half % 2 + 1) * HALF_WORDS; i++) {
+		n += (uint64_t)__builtin_popcountll(c->released[i]);
+		c->fresh[i] |= c->released[i];
+		c->released[i] = 0;
+	}
+	own_add(&pages_released, -n);
+	PageRegion *r = region_of(half * HALF_PAGES);
+	if (half / 2 >= r->scavenge)
+		r->scavenge = half / 2 + 1; // P5
+}
+
+void
+heap_populate(size_t room)
+{
+	mutex_lock(&pages_lock);
+	store_rlx(&pages_wanted, false); // order: own, under the lock
+	for (int k = 0; k < REGION_COUNT; k++) {
+		size_t half;
+		while (room >= HALF_BYTES && (half = next_ahead(&regions[k])) != SIZE_MAX) {
+			mutex_unlock(&pages_lock); // others need pages
+			int err = heap_make_present(half * HALF_PAGES, HALF_PAGES);
+			mutex_lock(&pages_lock);
+			if (err != 0) {
+				store_rlx(&populate_fails, true); // order: hint
+				break;
+			}
+			mark_fresh(half);
+			room -= HALF_BYTES;
+		}
+	}
+	mutex_unlock(&pages_lock);
+}
+
+// --- taking and freeing --------------------------------------------------------------------------
+
 PageRun
 pages_alloc(size_t npages, size_t align, Region region)
 {
 	mutex_lock(&pages_lock);
 	size_t page = find_anywhere(npages, align, region);
 	PageRun run = {page, page != SIZE_MAX, false};
+	bool wants = false;
 	if (run.ok) {
-		size_t released = set_used(page, npages, true);
+		Untouched was = set_used(page, npages, true);
 		count_used(npages);
-		own_add(&pages_released, -(uint64_t)released);
-		if (released != 0)
+		own_add(&pages_released, -(uint64_t)was.released);
+		if (was.released != 0)
 			took_back(page, npages);
-		run.zeroed = released == npages;
+		if (was.released + was.fresh != 0)
+			wants = look_ahead(region_of(page), page + npages);
+		run.zeroed = was.released + was.fresh == npages;
 	}
 	mutex_unlock(&pages_lock);
+	if (unlikely(wants))
+		up_pages_wanted();
 	return run;
-}
-
-static PageRegion *
-region_of(size_t page)
-{
-	size_t chunk = page / CHUNK_PAGES;
-	PageRegion *r = regions;
-	while (chunk >= r->end)
-		r++;
-	return r;
 }
 
 void
@@ -347,8 +474,10 @@ release_some(size_t chunk)
 	char *at = heap_page_addr(chunk * CHUNK_PAGES + from);
 	if (os_decommit(at, (size_t)(end - from) * HEAP_PAGE) != 0)
 		return 0;
-	for (uint32_t i = from; i < end; i++)
+	for (uint32_t i = from; i < end; i++) {
 		c->released[i / 64] |= (uint64_t)1 << (i % 64);
+		c->fresh[i / 64] &= ~((uint64_t)1 << (i % 64));
+	}
 	own_add(&pages_released, end - from);
 	advise_half(chunk, from / HALF_PAGES);
 	if ((end - 1) / HALF_PAGES != from / HALF_PAGES)
@@ -420,7 +549,24 @@ pages_let_go(void)
 	mutex_unlock(&pages_lock);
 }
 
-// P2.
+// P3, and that they are zero, of which the first word is a sample.
+static void
+verify_fresh(size_t chunk, WrongFn *wrong)
+{
+	const Chunk *c = &heap_chunk_table[chunk];
+	for (size_t i = 0; i < CHUNK_PAGES; i++) {
+		uint64_t bit = (uint64_t)1 << i % 64;
+		if ((c->fresh[i / 64] & bit) == 0)
+			continue;
+		const uint64_t *at = (void *)heap_page_addr(chunk * CHUNK_PAGES + i);
+		if (((c->used[i / 64] | c->released[i / 64]) & bit) != 0)
+			wrong("a fresh page is in use, or released", (uintptr_t)at, 1, 0);
+		else if (*at != 0)
+			wrong("a fresh page is not zero", (uintptr_t)at, *at, 0);
+	}
+}
+
+// P2, P3.
 void
 pages_verify(WrongFn *wrong)
 {
@@ -429,6 +575,8 @@ pages_verify(WrongFn *wrong)
 			if (heap_chunk_table[i].longest != 0)
 				wrong("a free page below where the search begins",
 				      (uintptr_t)heap_page_addr(i * CHUNK_PAGES), 1, 0);
+	for (size_t i = 0; i < heap_chunks(); i++)
+		verify_fresh(chunk_number(i), wrong);
 }
 
 void

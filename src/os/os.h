@@ -44,6 +44,9 @@ size_t os_resident(const void *p, size_t bytes);
 int os_no_huge_pages(void *p, size_t bytes);
 // Huge pages where the system has some: memory that will be used all over, in no order.
 int os_huge_pages(void *p, size_t bytes);
+// Puts memory behind the pages, zeroed, as if each had been written to; those that have some keep
+// what is in them. -EINVAL where the kernel cannot (Linux before 5.14).
+int os_populate(void *p, size_t bytes);
 size_t os_page_bytes(void);
 uint64_t os_address_limit(void); // bytes of address space, by ulimit -v; UINT64_MAX: any
 // Small memory for the runtime's own records, zeroed; NULL when refused. From libc's malloc.

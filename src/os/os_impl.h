@@ -40,6 +40,7 @@ int sys_protect_none(void *p, size_t bytes);
 int sys_decommit(void *p, size_t bytes);
 int sys_no_huge_pages(void *p, size_t bytes);
 int sys_huge_pages(void *p, size_t bytes);
+int sys_populate(void *p, size_t bytes);
 void *sys_alloc(size_t bytes);
 
 int sys_thread_start(void (*fn)(void *arg), void *arg);

@@ -159,6 +159,13 @@ os_huge_pages(void *p, size_t bytes)
 	return err != 0 ? err : sys_huge_pages(p, bytes);
 }
 
+int
+os_populate(void *p, size_t bytes)
+{
+	int err = fault(FAULT_populate);
+	return err != 0 ? err : sys_populate(p, bytes);
+}
+
 void *
 os_alloc(size_t bytes)
 {

@@ -256,7 +256,6 @@ void g_thread_done(G *gp);
 // sysmon.c
 int monitor_start(void);
 void monitor_wake(void);     // from a sleep without work; sched.lock held
-void monitor_hurry(void);    // from a pause between looks
 
 // Work was put where others find it: sched_wake, if somebody is idle.
 static inline void

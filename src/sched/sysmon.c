@@ -83,9 +83,8 @@ all_idle(uint64_t *ticks)
 	return true;
 }
 
-// Ends a pause, not a sleep without work.  Locks: none.  Stack: any.
 void
-monitor_hurry(void)
+sched_monitor_hurry(void)
 {
 	fence_seq(); // order: dekker with monitor_pause: births stored, then monitor_pauses read
 	if (load_rlx(&sched.monitor_pauses) != 0 && // order: dekker with monitor_pause
@@ -97,8 +96,8 @@ static void
 monitor_pause(int64_t ns)
 {
 	note_clear(&sched.pause_note);
-	store_rel(&sched.monitor_pauses, 1); // order: publish -> monitor_hurry: the note is clear
-	fence_seq(); // order: dekker with monitor_hurry: monitor_pauses stored, then births read
+	store_rel(&sched.monitor_pauses, 1); // order: publish -> sched_monitor_hurry
+	fence_seq(); // order: dekker with sched_monitor_hurry: pauses stored, then births read
 	if (load_rlx(&sched.births) == NULL &&
 	    note_sleep(&sched.pause_note, base_deadline(os_nanotime(), ns)))
 		return;

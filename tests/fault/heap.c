@@ -316,6 +316,7 @@ test_fault_heap_harmless(void)
 	each_call("decommit", "ENOMEM", MUST_SUCCEED, MUST_SUCCEED, FOR_GOOD_TOO);
 	each_call("unmap", "ENOMEM", MUST_SUCCEED, MUST_SUCCEED, FOR_GOOD_TOO);
 	each_call("huge_pages", "EINVAL", MUST_SUCCEED, MUST_SUCCEED, FOR_GOOD_TOO);
+	each_call("populate", "ENOMEM", MUST_SUCCEED, MUST_SUCCEED, FOR_GOOD_TOO);
 	each_call("read_file", "ENOENT", MUST_SUCCEED, MUST_SUCCEED, FOR_GOOD_TOO);
 	each_call("thread_cpu", "ESRCH", MUST_SUCCEED, MUST_SUCCEED, FOR_GOOD_TOO);
 }

@@ -184,6 +184,13 @@ sys_huge_pages(void *p, size_t bytes)
 	return advise(p, bytes, MADV_HUGEPAGE);
 }
 
+int
+sys_populate(void *p, size_t bytes)
+{
+	enum { POPULATE_WRITE = 23 }; // from Linux 5.14 on
+	return advise(p, bytes, POPULATE_WRITE);
+}
+
 void *
 sys_alloc(size_t bytes)
 {

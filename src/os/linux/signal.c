@@ -16,15 +16,14 @@
 
 enum { WRITE_PATIENCE_S = 1 };
 
-// The kernel makes the whole pages present at once, from Linux 5.14 on.
+// The whole pages, at once.
 static bool
 populate(char *from, size_t bytes)
 {
-	enum { POPULATE_WRITE = 23 };
 	size_t page = os_page_bytes();
 	char *first = from + (-(uintptr_t)from & (page - 1));
 	size_t n = (size_t)(from + bytes - first) & ~(page - 1);
-	return syscall3(SYS_madvise, first, n, POPULATE_WRITE) == 0;
+	return sys_populate(first, n) == 0;
 }
 
 // Of the pages that handlers use first each is made present now: a handler that runs out of memory
