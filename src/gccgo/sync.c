@@ -194,9 +194,12 @@ enum { SPIN_TIMES = 4, SPIN_PAUSES = 30 };
 
 GOFUNC("sync.runtime__canSpin", bool, rt_canspin, (Int i))
 {
-	M *mp = sched_m();
-	return i < SPIN_TIMES && sched_procs().n > 1 && mp->p != NULL &&
-	       load_rlx(&mp->p->next) == NULL; // order: hint
+	if (i >= SPIN_TIMES)
+		return false;
+	sched_enter();
+	bool helps = sched_spin_helps();
+	sched_leave();
+	return helps;
 }
 
 GOFUNC("sync.runtime__doSpin", void, rt_dospin, (void))
