@@ -418,7 +418,21 @@ go_map_take_(struct go_map_front_ *m, struct go_map_group_ g, const char *tag, s
 	return slots + (uint64_t)__builtin_ctzll(room) / GO_MAP_SLOTS_ * each;
 }
 
-/* Keys of 4 or 8 bytes. False: it is not known here, the library shall look. */
+/* The slot, of those that match, with a key of 4 or 8 bytes; NULL: none. */
+GO_MAP_INLINE_ char *
+go_map_slot_of_word_(struct go_map_group_ g, go_map_match_bits_ match, uint64_t key,
+		     size_t key_bytes, size_t each)
+{
+	for (; GO_MAP_EVEN_(match != 0); match &= match - 1) {
+		char *slot = g.slots + go_map_first_bit_(match) * each;
+		uint64_t there = key_bytes == 4 ? go_map_load4_(slot) : go_map_load8_(slot);
+		if (GO_MAP_LIKELY_(there == key))
+			return slot;
+	}
+	return NULL;
+}
+
+/* False: it is not known here, the library shall look. */
 GO_MAP_INLINE_ bool
 go_map_find_word_(const struct go_map_front_ *m, uint64_t key, size_t key_bytes, size_t each,
 		  size_t elem_at, void **elem)
@@ -427,16 +441,9 @@ go_map_find_word_(const struct go_map_front_ *m, uint64_t key, size_t key_bytes,
 	struct go_map_group_ g = go_map_group_of_(m, hash, each);
 	go_map_ctrls_ ctrls = go_map_ctrls_of_(go_map_ctrl_(g));
 	go_map_match_bits_ match = go_map_match_(ctrls, go_map_tag_of_(hash));
-	for (; GO_MAP_EVEN_(match != 0); match &= match - 1) {
-		char *slot = g.slots + go_map_first_bit_(match) * each;
-		uint64_t there = key_bytes == 4 ? go_map_load4_(slot) : go_map_load8_(slot);
-		if (GO_MAP_LIKELY_(there == key)) {
-			*elem = slot + elem_at;
-			return true;
-		}
-	}
-	*elem = NULL;
-	return GO_MAP_LIKELY_(go_map_open_end_(ctrls));
+	char *slot = go_map_slot_of_word_(g, match, key, key_bytes, each);
+	*elem = slot != NULL ? slot + elem_at : NULL;
+	return slot != NULL || GO_MAP_LIKELY_(go_map_open_end_(ctrls));
 }
 
 GO_MAP_INLINE_ void *
@@ -480,7 +487,23 @@ go_map_short_equal_(struct go_map_words_ w, const char *p, const char *q, size_t
 	return ((v.a ^ w.a) | (v.b ^ w.b)) == 0;
 }
 
-/* A text of at most 16 bytes. False: it is not known here. */
+/* The slot, of those that match, with a text of at most 16 bytes, which are in w; NULL: none. */
+GO_MAP_INLINE_ char *
+go_map_slot_of_short_(struct go_map_group_ g, go_map_match_bits_ match, struct go_map_words_ w,
+		      const char *p, size_t n, size_t each)
+{
+	for (; GO_MAP_EVEN_(match != 0); match &= match - 1) {
+		char *slot = g.slots + go_map_first_bit_(match) * each;
+		go_bytes s;
+		memcpy(&s, slot, sizeof(s));
+		if (GO_MAP_LIKELY_(s.n == n) &&
+		    GO_MAP_LIKELY_(go_map_short_equal_(w, p, (const char *)s.p, n)))
+			return slot;
+	}
+	return NULL;
+}
+
+/* False: it is not known here. */
 GO_MAP_INLINE_ bool
 go_map_find_short_(const struct go_map_front_ *m, const char *p, size_t n, size_t each,
 		   size_t elem_at, void **elem)
@@ -490,18 +513,9 @@ go_map_find_short_(const struct go_map_front_ *m, const char *p, size_t n, size_
 	struct go_map_group_ g = go_map_group_of_(m, hash, each);
 	go_map_ctrls_ ctrls = go_map_ctrls_of_(go_map_ctrl_(g));
 	go_map_match_bits_ match = go_map_match_(ctrls, go_map_tag_of_(hash));
-	for (; GO_MAP_EVEN_(match != 0); match &= match - 1) {
-		char *slot = g.slots + go_map_first_bit_(match) * each;
-		go_bytes s;
-		memcpy(&s, slot, sizeof(s));
-		if (GO_MAP_LIKELY_(s.n == n) &&
-		    GO_MAP_LIKELY_(go_map_short_equal_(w, p, (const char *)s.p, n))) {
-			*elem = slot + elem_at;
-			return true;
-		}
-	}
-	*elem = NULL;
-	return GO_MAP_LIKELY_(go_map_open_end_(ctrls));
+	char *slot = go_map_slot_of_short_(g, match, w, p, n, each);
+	*elem = slot != NULL ? slot + elem_at : NULL;
+	return slot != NULL || GO_MAP_LIKELY_(go_map_open_end_(ctrls));
 }
 
 GO_MAP_INLINE_ void *

@@ -85,23 +85,13 @@ set_slow(go_mutex *m, uint32_t s)
 
 // --- locking ----------------------------------------------------------------------------------
 
-// Spinning can help: the holder may be running, and nobody waits for this processor.
-static bool
-may_spin(void)
-{
-	if (os_simulated || sched_procs().n < 2)
-		return false;
-	P *pp = sched_m()->p;
-	return pp == NULL || (load_rlx(&pp->next) == NULL && runq_empty(&pp->runq)); // order: hint
-}
-
 static bool
 spin(go_mutex *m)
 {
 	for (int i = 0; i < SPINS; i++) {
 		if (load_rlx(held_of(m)) == 0 && gmutex_try_lock(m)) // order: hint
 			return true;
-		if ((slow_of(m) & STARVING) != 0 || !may_spin())
+		if ((slow_of(m) & STARVING) != 0 || !sched_spin_helps())
 			return false;
 		for (int j = 0; j < SPIN_PAUSES; j++)
 			arch_pause();

@@ -18,11 +18,14 @@ acquire(uint32_t *addr, bool lifo, int64_t since)
 	blocking_end(begun);
 }
 
+// sync.Pool's first use unlocks when it is pinned already, and stays so.
 static void
 release(uint32_t *addr, bool handoff, Int skip)
 {
-	sched_enter();
-	int64_t waited = sema_release(addr, handoff);
+	bool pinned = sched_enter()->pinned;
+	int64_t waited = sema_release(addr, handoff && !pinned);
+	if (unlikely(pinned))
+		return;
 	sched_leave();
 	if (unlikely(waited != 0))
 		contention_end(waited, skip > 0 ? (size_t)skip : 0);
@@ -174,7 +177,8 @@ GOFUNC("sync.runtime__notifyListCheck", void, rt_notifycheck, (uintptr_t bytes))
 // --- pinning and spinning ------------------------------------------------------------------------
 
 // Inside the runtime a goroutine keeps its P. What the packages do meanwhile calls nothing of ours
-// but the allocator and __morestack, which leave a pinned goroutine inside.
+// but the allocator, __morestack and the release of a semaphore, which leave a pinned goroutine
+// inside.
 GOFUNC("sync.runtime__procPin", Int, rt_procpin, (void))
 {
 	sched_enter()->pinned = true;
@@ -194,9 +198,12 @@ enum { SPIN_TIMES = 4, SPIN_PAUSES = 30 };
 
 GOFUNC("sync.runtime__canSpin", bool, rt_canspin, (Int i))
 {
-	M *mp = sched_m();
-	return i < SPIN_TIMES && sched_procs().n > 1 && mp->p != NULL &&
-	       load_rlx(&mp->p->next) == NULL; // order: hint
+	if (i >= SPIN_TIMES)
+		return false;
+	sched_enter();
+	bool helps = sched_spin_helps();
+	sched_leave();
+	return helps;
 }
 
 GOFUNC("sync.runtime__doSpin", void, rt_dospin, (void))

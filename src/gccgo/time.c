@@ -11,6 +11,8 @@
 //       none. Under the lock that belongs to the object's address.
 //   T2  A record is given back when it is neither set nor has fired and not been queued yet.
 //   T3  What the runner is to call is copied from the object when the timer fires and is queued.
+//   T4  A record whose timer is in a heap is its object's while that heap is locked: it is given
+//       back when it has been taken out, under that lock. To set anew what is set needs no other.
 // Locks:  lock_of(obj), rank leaf; runner_lock, rank leaf, never both.
 #include <time.h>
 
@@ -256,7 +258,6 @@ set(Obj *obj, int64_t when, const Change *ch)
 	Record *fresh;
 	Mutex *m = lock_of(obj);
 	Record *r = lock_record(obj, m, &fresh);
-	obj->when = when;
 	bool was = timer_set(&r->timer, when < 0 ? 0 : when, ch != NULL ? change : NULL,
 			     (int64_t)(uintptr_t)ch);
 	mutex_unlock(m);
@@ -271,8 +272,24 @@ GOFUNC("time.startTimer", void, rt_starttimer, (Obj *obj))
 	set(obj, obj->when, NULL);
 }
 
+// Whether the timer is that of a record for obj.
+static bool
+is_of(const Timer *t, const void *obj)
+{
+	return t->fire == fire && container_of(t, const Record, timer)->obj == obj;
+}
+
+// What is set already, T4; else as for any other.
 GOFUNC("time.resetTimer", bool, rt_resettimer, (Obj *obj, int64_t when))
 {
+	Record *r = load_rlx(&obj->record); // order: hint, timer_move_here looks itself
+	if (likely(r != NULL)) {
+		sched_enter();
+		bool moved = timer_move_here(&r->timer, when < 0 ? 0 : when, is_of, obj);
+		sched_leave();
+		if (likely(moved))
+			return true;
+	}
 	return set(obj, when, NULL);
 }
 

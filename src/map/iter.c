@@ -19,11 +19,10 @@
 //       of those beyond only the ones of the table at hand may have been.
 #include "map/find.h"
 
-enum {
-	ITER_STALE = 1,  // the map has replaced the table
-	ITER_FILTER = 2, // some hashes of the table do not count
-	GROUPS_MOST = (1 << 30) - 1,
-};
+// Iter.groups: how many the table has; and on top of that
+static const uint32_t ITER_GROUPS = (UINT32_C(1) << 30) - 1;
+static const uint32_t ITER_STALE = UINT32_C(1) << 30;  // the map has replaced the table
+static const uint32_t ITER_FILTER = UINT32_C(1) << 31; // some hashes of the table do not count
 
 // What is in a MapIter.
 typedef struct Iter {
@@ -41,12 +40,11 @@ typedef struct Iter {
 	uint32_t epoch;    // of the map when it was last compared
 	uint32_t clears;   // of the map when it began
 	uint32_t left;     // slots of the table to come after those, full or not
-	uint32_t groups : 30; // of the table
-	uint32_t flags : 2;
+	uint32_t groups;   // of the table, and flags: one word, since a load waits for a store to
+			   // a part of what it loads
 } Iter;
 static_assert(sizeof(Iter) <= sizeof(MapIter), "what compiled Go code leaves room for");
-static_assert(offsetof(Iter, left) + sizeof(uint32_t) ==
-		      offsetof(struct go_map_iter_front_, groups_and_flags),
+static_assert(offsetof(Iter, groups) == offsetof(struct go_map_iter_front_, groups_and_flags),
 	      "programs have it elsewhere");
 
 #define FRONT_STEPS_BY(field) \
@@ -104,12 +102,18 @@ ask_ahead(const Iter *it, uint32_t from)
 		__builtin_prefetch(ahead + i * CACHE_LINE);
 }
 
+static inline uint32_t
+slots_of(const Iter *it)
+{
+	return (it->groups & ITER_GROUPS) * GROUP_SLOTS;
+}
+
 // The next slots, from this one on.
 static inline void
 take_slots(Iter *it, uint32_t from)
 {
 	uint32_t base = from / GROUP_SLOTS * GROUP_SLOTS;
-	uint32_t end = least(base + SLOTS, least(it->groups * GROUP_SLOTS, from + it->left));
+	uint32_t end = least(base + SLOTS, least(slots_of(it), from + it->left));
 	uint64_t bits = 0;
 	for (uint32_t i = base; i < end; i += GROUP_SLOTS)
 		bits |= full_bits(ctrl_read(ctrl_of(it->table, i / GROUP_SLOTS))) << (i - base);
@@ -134,14 +138,12 @@ enter_table(Iter *it, char *table, uint64_t chance)
 	uint64_t wide = depth != 0 ? (uint64_t)1 << (SEED_BITS - depth) : 0; // 0: the circle
 	uint64_t from = at & (0 - wide);
 	uint64_t in = it->start - from; // the beginning, seen from where the table's hashes begin
-	it->flags = 0;
-	if (from != at || (in != 0 && in - 1 < wide - 1))
-		it->flags = ITER_FILTER;
+	bool filter = from != at || (in != 0 && in - 1 < wide - 1);
 	it->end = from + wide - it->start;
 	if (it->end <= it->seen)
 		it->end = 0;
 	it->table = table;
-	it->groups = m->groups & GROUPS_MOST;
+	it->groups = (m->groups & ITER_GROUPS) | (filter ? ITER_FILTER : 0);
 	it->left = m->groups * GROUP_SLOTS;
 	it->slots_at = m->slots_at;
 	it->epoch = m->epoch;
@@ -164,7 +166,7 @@ next_slots(Iter *it)
 {
 	if (it->left == 0)
 		return next_table(it);
-	uint32_t all = it->groups * GROUP_SLOTS, from = least(it->base + SLOTS, all);
+	uint32_t all = slots_of(it), from = least(it->base + SLOTS, all);
 	take_slots(it, from == all ? 0 : from);
 	return true;
 }
@@ -208,12 +210,12 @@ meet(Iter *it, char *slot)
 	const char *key = slot_key(m, it->t->key_kind, slot);
 	it->key = key;
 	it->elem = slot_elem(m, slot);
-	if (likely(it->flags == 0))
+	if (likely((it->groups & ~ITER_GROUPS) == 0))
 		return true;
 	uint32_t changes = m->changes;
-	bool counts = ((it->flags & ITER_FILTER) == 0 ||
+	bool counts = ((it->groups & ITER_FILTER) == 0 ||
 		       key_counts(it, key)) &&
-		      ((it->flags & ITER_STALE) == 0 || meet_again(it, key));
+		      ((it->groups & ITER_STALE) == 0 || meet_again(it, key));
 	unchanged(m, changes, MISUSE_ITERATION);
 	return counts;
 }
@@ -227,7 +229,7 @@ compare(Iter *it)
 		return false;
 	it->epoch = m->epoch;
 	if (table_of(m, it->start + it->seen) != it->table)
-		it->flags |= ITER_STALE;
+		it->groups |= ITER_STALE;
 	return true;
 }
 

@@ -166,6 +166,17 @@ may_spin(void)
 	return 2 * load_rlx(&sched.n_spinning) < busy;                       // order: hint
 }
 
+// Those idle and those spinning hold no lock of the program's.
+bool
+sched_spin_helps(void)
+{
+	P *pp = sched_m()->p;
+	uint32_t busy = load_rlx(&sched_n_procs) - load_rlx(&sched.n_pidle); // order: hint
+	uint32_t here = pp != NULL ? 1 : 0;
+	return !os_simulated && busy > load_rlx(&sched.n_spinning) + here && // order: hint
+	       (pp == NULL || !p_has_work(pp));
+}
+
 // --- looking at home --------------------------------------------------------------------------
 
 // Somebody wants us in the scheduler: the world stops, or a safe-point function waits.

@@ -367,6 +367,11 @@ void sched_ready(G *gp);
 void sched_ready_list(GList *l);
 void sched_put_list(GList *l); // the same, but the caller wakes who shall help to run them
 
+// Whether who waits for a lock of the program's may look again for a moment before it parks: its
+// holder may be running on another P, and nobody waits for this one.
+// Stack: any, inside the runtime.
+bool sched_spin_helps(void);
+
 void sched_gosched(void);
 NORETURN void sched_exit(void);
 

@@ -39,7 +39,7 @@ static void
 put(TimerHeap *h, uint32_t i, TimerEntry e)
 {
 	h->entry[i] = e;
-	e.t->index = i;
+	store_rlx(&e.t->index, i); // order: own, under the lock; a hint to heap_has
 }
 
 // Puts e where i is or above, so that H1 holds on the way up.
@@ -110,7 +110,7 @@ resize(TimerHeap *h, uint32_t cap)
 static void
 spill(TimerHeap *h, TimerEntry e)
 {
-	e.t->index = SPILLED;
+	store_rlx(&e.t->index, SPILLED); // order: the same
 	e.t->next = h->spill;
 	h->spill = e.t;
 	h->n_spill++;
@@ -174,21 +174,27 @@ remove_at(TimerHeap *h, uint32_t i)
 		(void)resize(h, h->cap / 2);
 }
 
-static void
-check_place(const TimerHeap *h, const Timer *t)
+static uint32_t
+index_of(const Timer *t)
 {
-	check(t->index < h->n && h->entry[t->index].t == t, "timer heap: wrong place");
+	return load_rlx(&t->index); // order: own, under the lock
+}
+
+static uint32_t
+checked_place(const TimerHeap *h, const Timer *t)
+{
+	check(heap_has(h, t), "timer heap: wrong place");
+	return index_of(t);
 }
 
 void
 heap_remove(TimerHeap *h, Timer *t)
 {
-	if (unlikely(t->index == SPILLED)) {
+	if (unlikely(index_of(t) == SPILLED)) {
 		spill_unlink(h, t);
 		return;
 	}
-	check_place(h, t);
-	remove_at(h, t->index);
+	remove_at(h, checked_place(h, t));
 }
 
 void
@@ -205,9 +211,8 @@ heap_move(TimerHeap *h, Timer *t, int64_t when)
 		heap_push(h, t, when);
 		return;
 	}
-	check_place(h, t);
 	t->when = when;
-	sift(h, t->index, (TimerEntry){when, t});
+	sift(h, checked_place(h, t), (TimerEntry){when, t});
 }
 
 void
@@ -218,10 +223,10 @@ heap_verify(const TimerHeap *h)
 	for (uint32_t i = 0; i < h->n; i++) {
 		const TimerEntry *e = &h->entry[i];
 		check(i == 0 || e->when >= h->entry[(i - 1) / 4].when, "timer heap: H1 is broken");
-		check(e->t->index == i && e->t->when == e->when, "timer heap: H2 is broken");
+		check(index_of(e->t) == i && e->t->when == e->when, "timer heap: H2 is broken");
 	}
 	for (const Timer *t = h->spill; t != NULL; t = t->next, spilled++) {
-		check(h->n == h->cap && t->index == SPILLED, "timer heap: H3 is broken");
+		check(h->n == h->cap && index_of(t) == SPILLED, "timer heap: H3 is broken");
 		check(t->when >= h->entry[0].when, "timer heap: the spill has the earliest");
 	}
 	check(spilled == h->n_spill, "timer heap: the spill is miscounted");

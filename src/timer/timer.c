@@ -204,6 +204,27 @@ timer_set(Timer *t, int64_t when, TimerHook *hook, int64_t arg)
 	return was_set;
 }
 
+bool
+timer_move_here(Timer *t, int64_t when, TimerMine *mine, const void *arg)
+{
+	M *mp = sched_m();
+	Timers *ts = mp->p != NULL ? mp->p->timers : NULL;
+	if (ts == NULL || load_rlx(&t->ts) != ts) // order: hint, the heap decides
+		return false;
+	mutex_lock(&ts->lock);
+	bool found = heap_has(&ts->heap, t) && mine(t, arg);
+	bool earliest = false;
+	if (likely(found)) {
+		when = timely(when);
+		heap_move(&ts->heap, t, when);
+		earliest = publish(ts);
+	}
+	mutex_unlock(&ts->lock);
+	if (earliest)
+		sched_timer_moved(when);
+	return found;
+}
+
 // --- firing -----------------------------------------------------------------------------------
 
 // Fires the earliest timer if it is due. False: it is not, or it wants a G first (then *wants_g).

@@ -46,7 +46,7 @@ struct Timer {
 	TimerFire *fire;     // set before publication
 	int64_t when;        // ts->lock
 	Timer *next;         // ts->lock: list of those beyond the heap
-	uint32_t index;      // ts->lock: place in the heap
+	ATOMIC_U32 index;    // ts->lock writes: place in the heap; a hint to timer_move_here
 };
 
 // An object before anyone else can see it.
@@ -72,6 +72,12 @@ bool timer_stop(Timer *t);
 // before the new one counts.
 typedef void TimerHook(Timer *t, int64_t arg);
 bool timer_set(Timer *t, int64_t when, TimerHook *hook, int64_t arg);
+// The same, true, where it is one step: t is set, in the heap of this P, and the caller's, as mine
+// says under the lock. Else nothing was done. t may be no more, and its memory somebody else's: it
+// is a timer if the heap says so.
+// Locks: takes timers.  Blocks: no.  Inside the runtime.
+typedef bool TimerMine(const Timer *t, const void *arg);
+bool timer_move_here(Timer *t, int64_t when, TimerMine *mine, const void *arg);
 // timer_stop with such a hook. When the timer was not set the hook runs without a lock.
 bool timer_stop_with(Timer *t, TimerHook *hook);
 

@@ -48,6 +48,14 @@ void heap_remove_first(TimerHeap *h); // without a look at the timer
 void heap_move(TimerHeap *h, Timer *t, int64_t when);
 void heap_verify(const TimerHeap *h);
 
+// Whether t, which may be no timer, has a place in the array.
+static inline bool
+heap_has(const TimerHeap *h, const Timer *t)
+{
+	uint32_t i = load_rlx(&t->index); // order: hint, the entry decides
+	return i < h->n && h->entry[i].t == t;
+}
+
 // The earliest; t is NULL when there is none.
 static inline TimerEntry
 heap_first(const TimerHeap *h)

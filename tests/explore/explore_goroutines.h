@@ -110,10 +110,10 @@ sched_gosched(void)
 	explore_yield();
 }
 
-ProcSnapshot
-sched_procs(void)
+bool
+sched_spin_helps(void)
 {
-	return (ProcSnapshot){1, NULL}; // no spinning
+	return false;
 }
 
 // --- deadlines --------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
 // Proves that a goroutine that is pinned to its processor, as in sync.Pool, keeps it to itself
-// though it allocates and calls deeply while others collect.
+// though it allocates and calls deeply while others collect, and though it unlocks a mutex that
+// others wait for, as sync.Pool does when it is used for the first time.
 
 package main
 
@@ -28,12 +29,15 @@ var pinned [most]struct {
 }
 
 var over, moved int32
+var lock sync.Mutex
 var sink [8]*[9]int
 
 func work(id int) {
 	for atomic.LoadInt32(&over) == 0 {
+		lock.Lock()
 		p := procPin()
 		pinned[p].n++
+		lock.Unlock()
 		for i := 0; i < 20; i++ {
 			sink[id] = new([9]int)
 		}

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Running and moving timers, seen from inside: what is due fires at most FIRE_AT_ONCE in a row,
 // what is posted runs after the unlock, a function without memory for its goroutine is tried again,
-// moved timers can be stopped where they went, and who yields all the time delays no sleeper.
+// moved timers can be stopped where they went, who yields all the time delays no sleeper, and what
+// is no timer any more is not set.
+#include <string.h>
+
 #include "harness.h"
 #include "os/os.h"
 #include "timer/timer_impl.h"
@@ -86,6 +89,47 @@ void
 test_timer_run_in_batches(void)
 {
 	expect_eq(go_run(run_in_batches, NULL), 0);
+}
+
+static bool
+is_named(const Timer *t, const void *name)
+{
+	(void)t;
+	return name != NULL;
+}
+
+static int
+move_here(void *arg)
+{
+	(void)arg;
+	sched_enter();
+	Timer *t = &timers[0], *far = &timers[1], gone;
+	P *there = lone_p();
+	int64_t later = os_nanotime() + 3600 * GO_SEC;
+	timer_init(t, count_fire);
+	timer_init(far, count_fire);
+	expect(!timer_move_here(t, 1, is_named, t));
+	timer_add(t, later);
+	put_on(there, far, later);
+	memcpy(&gone, t, sizeof(gone));
+	expect(!timer_move_here(&gone, 1, is_named, t)); // it only looks like one
+	expect(!timer_move_here(far, 1, is_named, far));
+	expect(!timer_move_here(t, 1, is_named, NULL));
+	expect_eq(t->when, later);
+	expect(timer_move_here(t, INT64_MAX, is_named, t));
+	expect_eq(t->when, INT64_MAX - 1);
+	timer_verify(sched_m()->p);
+	expect(timer_stop(t));
+	expect(!timer_move_here(t, 1, is_named, t));
+	expect_eq(load_rlx(&fired), 0);
+	sched_leave();
+	return 0;
+}
+
+void
+test_timer_moves_what_is_one(void)
+{
+	expect_eq(go_run(move_here, NULL), 0);
 }
 
 static int

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Maps with keys that are words or short texts: looking up, assigning to an entry that there is,
-// and the next entry of a group. The way is that of undergo/map_front.h, which C programs have in
-// line.
+// Maps with keys that are words or short texts: looking up, assigning to an entry that there is or
+// that finds room in its group, and the next entry of a group. The way is that of
+// undergo/map_front.h, which C programs have in line.
 //
 // Where a map is not as its type makes one expect, is being changed, or the key is not where most
 // are, the rest is called, which begins anew.
@@ -137,8 +137,8 @@ GETS("str", str, String, get_text(t, m, key, &elem))
 
 // --- assigning -----------------------------------------------------------------------------------
 
-// Who writes leaves its mark, as in map/misuse.h, although it may find no entry. What meets another
-// one's asks, and the rest dies of it.
+// Who writes leaves its mark, as in map/misuse.h, although it may change nothing. Who meets that of
+// another one asks, and the rest dies of it.
 
 PART bool
 writable(const Front *f, const MapGoType *t)
@@ -156,30 +156,55 @@ unmark(Map *m, const void *self)
 	return true;
 }
 
+// The slot for a new key in its group; NULL: the rest shall look. A map without entries may have
+// no tables.
+PART char *
+new_slot(const MapGoType *t, Front *f, struct go_map_group_ g, uint64_t hash)
+{
+	if (unlikely(f->count == 0))
+		return NULL;
+	return go_map_take_(f, g, go_map_tag_of_(hash), front_slot_bytes(t));
+}
+
 PART void *
 assign_word(const MapGoType *t, Map *m, uint64_t key, size_t bytes)
 {
-	void *elem;
-	if (!writable(front_of(m), t))
+	Front *f = front_of(m);
+	if (!writable(f, t))
 		return NULL;
 	const void *self = sched_g();
 	store_rlx(mark_of(m), self); // order: hint
-	Look l = look_word(t, front_of(m), key, bytes, &elem);
-	return unmark(m, self) && likely(l == LOOK_FOUND) ? elem : NULL;
+	uint64_t hash = go_map_hash_word_(key, f->seed, f->factor);
+	struct go_map_group_ g = go_map_group_of_(f, hash, front_slot_bytes(t));
+	go_map_ctrls_ ctrls = go_map_ctrls_to_write_(go_map_ctrl_(g));
+	go_map_match_bits_ match = go_map_match_(ctrls, go_map_tag_of_(hash));
+	char *slot = go_map_slot_of_word_(g, match, key, bytes, front_slot_bytes(t));
+	if (slot == NULL && likely((slot = new_slot(t, f, g, hash)) != NULL))
+		memcpy(slot, &key, bytes);
+	return unmark(m, self) && likely(slot != NULL) ? slot + elem_at(t) : NULL;
 }
 
 PART void *
 assign_text(const MapGoType *t, Map *m, String key)
 {
-	void *elem;
-	if (unlikely(key.n > TEXT_MOST) || !writable(front_of(m), t))
+	Front *f = front_of(m);
+	if (unlikely(key.n > TEXT_MOST) || !writable(f, t))
 		return NULL;
 	const void *self = sched_g();
 	store_rlx(mark_of(m), self); // order: hint
-	Look l = look_text(t, front_of(m), key, &elem);
-	if (likely(l == LOOK_FOUND) && (t->flags & MAPTYPE_KEY_RENEWED) != 0)
-		memcpy((char *)elem - elem_at(t), &key, sizeof(key));
-	return unmark(m, self) && likely(l == LOOK_FOUND) ? elem : NULL;
+	size_t n = (size_t)key.n;
+	struct go_map_words_ w = go_map_words_of_(key.p, n);
+	uint64_t hash = go_map_hash_two_(w.a, w.b, n, f->seed, f->factor);
+	struct go_map_group_ g = go_map_group_of_(f, hash, front_slot_bytes(t));
+	go_map_ctrls_ ctrls = go_map_ctrls_to_write_(go_map_ctrl_(g));
+	go_map_match_bits_ match = go_map_match_(ctrls, go_map_tag_of_(hash));
+	char *slot = go_map_slot_of_short_(g, match, w, key.p, n, front_slot_bytes(t));
+	bool found = slot != NULL;
+	if (!found)
+		slot = new_slot(t, f, g, hash);
+	if (likely(slot != NULL) && (!found || (t->flags & MAPTYPE_KEY_RENEWED) != 0))
+		memcpy(slot, &key, sizeof(key));
+	return unmark(m, self) && likely(slot != NULL) ? slot + elem_at(t) : NULL;
 }
 
 #define ASSIGN(suffix, name, KeyType, assign)                                                     \
