@@ -17,6 +17,7 @@
 
 #include "base/base.h"
 #include "gc/gc.h"
+#include "panic/fault.h"
 #include "sched/sched.h"
 
 #if !defined(__x86_64__)
@@ -295,8 +296,7 @@ typedef struct GoFace {
 	StackBelow *leaving; // stacks to give back at the end
 	bool in_c;            // it is in a C function; a fault there is no panic
 	uint32_t callbacks;   // of a thread of C: calls of Go code that are under way
-	uintptr_t fault_addr; // of the last fault that became a panic
-	int fault_signal;
+	Fault fault;          // the last that became a panic; sig 0: all panics since are over
 } GoFace;
 
 static inline GoFace *

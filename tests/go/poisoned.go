@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// GODEBUG=stackpoison=1 leaves alone what is alive, of goroutines too that lose their processor while
-// they come back from a stack that they had put upon another.
+// GODEBUG=stackpoison=1 leaves alone what is alive, also of goroutines that lose their processor
+// while they come back from a stack that they had put upon another.
 
 package main
 
