@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The stack of Go code: Callers, and the names of functions.
 //
-// The compiler's symbols are encoded: _1 stands for a slash and so on. The debug information has
-// Go's names, except for what the compiler has made.
+// The compiler's symbols are encoded (symbol.c). The debug information has Go's names, except for
+// what the compiler has made.
 #include "gccgo/callers.h"
 
 #include <backtrace.h>
@@ -10,6 +10,7 @@
 
 #include "gccgo/gccgo.h"
 #include "gccgo/inlined.h"
+#include "gccgo/symbol.h"
 #include "panic/panic.h"
 
 extern const char morestack_returns[] __asm__("gccgo_morestack_returns");
@@ -90,18 +91,6 @@ innermost_at(uintptr_t pc)
 	return in;
 }
 
-// A piece of a function of C, by what gcc adds to its name; or one of Go that is called so.
-static bool
-may_be_piece(const char *symbol)
-{
-	static const char *const added[] = {"cold", "part.", "constprop.", "isra.", "lto_priv."};
-	const char *dot = strchr(symbol, '.');
-	for (size_t i = 0; dot != NULL && i < countof(added); i++)
-		if (strncmp(dot + 1, added[i], strlen(added[i])) == 0)
-			return true;
-	return false;
-}
-
 // Go's names have a dot. Functions of C between the program and where its goroutines begin are
 // ours, but for those that the program has called through cgo, which nobody shows either.
 static bool
@@ -113,7 +102,7 @@ is_hidden(const char *symbol, uintptr_t pc)
 		return true;
 	if (is_made(symbol))
 		return innermost_at(pc).made;
-	return may_be_piece(symbol) && !innermost_at(pc).go;
+	return symbol_may_be_piece(symbol) && !innermost_at(pc).go;
 }
 
 // --- how many functions are at an address --------------------------------------------------------
@@ -347,30 +336,12 @@ typedef struct Naming {
 	bool go; // the symbol is a name of Go; what is inlined there and is C, is a front
 } Naming;
 
-// The value of an escape of one character behind an underscore, see the compiler's go_encode_id;
-// NUL: it is none.
-static char
-unescaped(char c)
-{
-	static const char from[] = "_0123456789abc", to[] = "_./*,{}[]()\" ;";
-	const char *at = c != '\0' ? strchr(from, c) : NULL;
-	return at != NULL ? to[at - from] : '\0';
-}
-
 // Go's name of what the linker knows by this one. C's stay as they are.
 static String
 decoded(const char *name)
 {
-	if (strchr(name, '.') == NULL || may_be_piece(name))
-		return string_c(name);
-	size_t n = 0, bytes = strlen(name);
-	char *to = go_make_bytes(bytes + 1);
-	for (size_t i = 0; i < bytes; i++) {
-		char c = name[i] == '_' ? unescaped(name[i + 1]) : '\0';
-		to[n++] = c != '\0' ? c : name[i];
-		i += c != '\0';
-	}
-	return (String){to, (Int)n};
+	char *to = go_make_bytes(strlen(name) + 1);
+	return (String){to, (Int)symbol_to_go(to, name)};
 }
 
 // The debug information has the linker's name of functions that others can call, else Go's.

@@ -336,6 +336,8 @@ void type_lists_register(Int n, void *lists);
 String string_of(const char *text, size_t n); // a copy
 String string_c(const char *text);
 char *string_to_c(String s);                  // a copy that ends with NUL
+enum { RUNE_BYTES = 4 };
+size_t string_put_rune(char to[RUNE_BYTES], int64_t rune); // in UTF-8; how many bytes
 
 // hash.c
 uintptr_t hash_of_type(const Type *t, const void *p, uintptr_t seed);
