@@ -32,14 +32,6 @@ ends_with(const char *s, const char *end)
 	return n >= m && memcmp(s + n - m, end, m) == 0;
 }
 
-// A function that the compiler has made: a thunk or a stub, or the body of one that recovers.
-static bool
-is_made(const char *symbol)
-{
-	const char *thunk = strstr(symbol, "..thunk");
-	return thunk != NULL || ends_with(symbol, "..stub") || ends_with(symbol, "..r");
-}
-
 static void
 see_name(void *data, uintptr_t pc, const char *name, uintptr_t value, uintptr_t bytes)
 {
@@ -77,7 +69,7 @@ see_innermost(void *data, uintptr_t pc, const char *file, int line, const char *
 	(void)pc;
 	(void)line;
 	in->go = file != NULL && !is_c(file);
-	in->made = function == NULL || is_made(function);
+	in->made = function == NULL || symbol_is_made(function);
 	return in->go;
 }
 
@@ -100,7 +92,7 @@ is_hidden(const char *symbol, uintptr_t pc)
 		return false;
 	if (strchr(symbol, '.') == NULL || strcmp(symbol, "runtime.deferreturn") == 0)
 		return true;
-	if (is_made(symbol))
+	if (symbol_is_made(symbol))
 		return innermost_at(pc).made;
 	return symbol_may_be_piece(symbol) && !innermost_at(pc).go;
 }
@@ -120,7 +112,7 @@ count_function(void *data, uintptr_t pc, const char *file, int line, const char 
 	Depth *d = data;
 	(void)pc;
 	(void)line;
-	if (file != NULL && !(d->go && is_c(file)) && !(function != NULL && is_made(function)))
+	if (file != NULL && !(d->go && is_c(file)) && !(function != NULL && symbol_is_made(function)))
 		d->n++;
 	return 0;
 }
@@ -279,7 +271,7 @@ callers_running(uintptr_t *pcs, size_t n)
 	Walk w = {.pcs = pcs};
 	for (size_t i = 0; i < n && pcs[i] > 1; i++) {
 		const char *symbol = symbol_of(pcs[i] - 1);
-		bool made = symbol != NULL && is_made(symbol) && innermost_at(pcs[i] - 1).made;
+		bool made = symbol != NULL && symbol_is_made(symbol) && innermost_at(pcs[i] - 1).made;
 		if (!is_twice(&w, pcs[i]) && !made)
 			pcs[w.n++] = pcs[i];
 		if (is_outermost(symbol))
@@ -377,7 +369,7 @@ see_line(void *data, uintptr_t pc, const char *file, int line, const char *funct
 	if (file == NULL)
 		return 0;
 	bool ours = nm->go && is_c(file);
-	bool quiet = ours || (function != NULL && is_made(function));
+	bool quiet = ours || (function != NULL && symbol_is_made(function));
 	if (nm->nth < 0) {
 		f->more = !quiet;
 		return f->more;
@@ -439,7 +431,7 @@ look_beyond(Search *s, uintptr_t start, const char *name)
 		s->reflects = false;
 	else if (strncmp(name, "reflect.", 8) == 0 || strcmp(name, "runtime.reflectcall") == 0)
 		s->reflects = true;
-	else if (!is_made(name) && strchr(name, '.') != NULL)
+	else if (!symbol_is_made(name) && strchr(name, '.') != NULL)
 		return _URC_END_OF_STACK;
 	return _URC_NO_REASON;
 }
@@ -458,7 +450,7 @@ look(struct _Unwind_Context *context, void *v)
 		return _URC_END_OF_STACK;
 	if (s->function)
 		return look_beyond(s, start, name);
-	s->function = !is_made(name);
+	s->function = !symbol_is_made(name);
 	return _URC_NO_REASON;
 }
 

@@ -8,15 +8,39 @@
 #include "gccgo/gccgo.h"
 #include "panic/panic.h"
 
+// Whether at is the dot of what gcc adds to the name of a copy or a piece of a function.
+static bool
+is_added(const char *at)
+{
+	static const char *const added[] = {".cold", ".part.", ".constprop.", ".isra.",
+					    ".lto_priv."};
+	for (size_t i = 0; i < countof(added); i++)
+		if (strncmp(at, added[i], strlen(added[i])) == 0)
+			return true;
+	return false;
+}
+
 bool
 symbol_may_be_piece(const char *symbol)
 {
-	static const char *const added[] = {"cold", "part.", "constprop.", "isra.", "lto_priv."};
 	const char *dot = strchr(symbol, '.');
-	for (size_t i = 0; dot != NULL && i < countof(added); i++)
-		if (strncmp(dot + 1, added[i], strlen(added[i])) == 0)
+	return dot != NULL && is_added(dot);
+}
+
+static bool
+ends_with(const char *symbol, const char *end)
+{
+	for (const char *at = symbol; (at = strstr(at, end)) != NULL; at++)
+		if (at[strlen(end)] == '\0' || is_added(at + strlen(end)))
 			return true;
 	return false;
+}
+
+bool
+symbol_is_made(const char *symbol)
+{
+	return strstr(symbol, "..thunk") != NULL || ends_with(symbol, "..stub") ||
+	       ends_with(symbol, "..r");
 }
 
 // What n digits say; -1: they are none.

@@ -8,6 +8,8 @@
 
 // A piece of a function of C, by what gcc adds to its name; or one of Go that is called so.
 bool symbol_may_be_piece(const char *symbol);
+// A function that the compiler has made: a thunk or a stub, or the body of one that recovers.
+bool symbol_is_made(const char *symbol);
 // Writes Go's name of a symbol, C's as they are, with NUL behind it; how long it is. It is never
 // longer than the symbol.
 size_t symbol_to_go(char *to, const char *symbol);
