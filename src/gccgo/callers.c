@@ -112,7 +112,8 @@ count_function(void *data, uintptr_t pc, const char *file, int line, const char 
 	Depth *d = data;
 	(void)pc;
 	(void)line;
-	if (file != NULL && !(d->go && is_c(file)) && !(function != NULL && symbol_is_made(function)))
+	bool made = function != NULL && symbol_is_made(function);
+	if (file != NULL && !(d->go && is_c(file)) && !made)
 		d->n++;
 	return 0;
 }
@@ -271,7 +272,8 @@ callers_running(uintptr_t *pcs, size_t n)
 	Walk w = {.pcs = pcs};
 	for (size_t i = 0; i < n && pcs[i] > 1; i++) {
 		const char *symbol = symbol_of(pcs[i] - 1);
-		bool made = symbol != NULL && symbol_is_made(symbol) && innermost_at(pcs[i] - 1).made;
+		bool made = symbol != NULL && symbol_is_made(symbol) &&
+			    innermost_at(pcs[i] - 1).made;
 		if (!is_twice(&w, pcs[i]) && !made)
 			pcs[w.n++] = pcs[i];
 		if (is_outermost(symbol))
