@@ -16,7 +16,7 @@
 // needs no library at run time. CC names another compiler, CFLAGS are flags for it. Go is compiled
 // by gccgo 12, or what GCCGO names, with the flags in GOFLAGS, and so is C that belongs to a Go
 // program. Go files that import "C", and folders, which are packages or modules, are for gccgo's go
-// command, or what GOTOOL names.
+// command, or what GOTOOL names. That one gets the words of GOFLAGS that are its own: -tags=x.
 //
 // A Go program is linked with -flto, so that GCC inlines parts of the runtime into it (the folder
 // go/front beside libgobegin.a); with --apart it is not.
@@ -25,11 +25,14 @@
 // job control and the exit status are the program's own, and nothing is left behind however it
 // ends.
 //
+// A signal that ends it while it compiles ends it when what it has made is taken away again.
+//
 // Exit status: 2 when called wrongly, 1 when something cannot be done, the compiler's when it
 // refuses.
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,7 +76,8 @@ print_usage(FILE *to)
 	      "       undergo help                         say this\n"
 	      "\n"
 	      "CC and CFLAGS in the environment choose the C compiler and its flags, GCCGO and\n"
-	      "GOFLAGS those for Go, GOTOOL the go command.\n",
+	      "GOFLAGS those for Go, GOTOOL the go command. Of GOFLAGS that one gets words like\n"
+	      "-tags=x and -mod=vendor.\n",
 	      to);
 }
 
@@ -188,6 +192,41 @@ args_add_words(Args *a, const char *name, const char *otherwise)
 		args_add(a, word);
 }
 
+static volatile sig_atomic_t stopped_by; // a signal that is to end us, 0: none
+static volatile pid_t child;
+
+// The terminal's signals are for the compiler, too; others are passed on.
+static void
+on_stop(int sig, siginfo_t *info, void *context)
+{
+	(void)context;
+	stopped_by = sig;
+	if (child > 0 && info->si_code != SI_KERNEL)
+		kill(child, sig);
+}
+
+static void
+end_as_stopped(void)
+{
+	if (stopped_by != 0) {
+		signal(stopped_by, SIG_DFL);
+		raise(stopped_by);
+	}
+}
+
+// Signals that end this command do so when it leaves.
+static void
+mind_signals(void)
+{
+	static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+	atexit(end_as_stopped);
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+		struct sigaction now, stop = {.sa_sigaction = on_stop, .sa_flags = SA_SIGINFO};
+		if (sigaction(signals[i], NULL, &now) == 0 && now.sa_handler != SIG_IGN)
+			sigaction(signals[i], &stop, NULL);
+	}
+}
+
 // Runs a command and waits for it; its exit status, or 1 when it could not run or died.
 static int
 run_and_wait(const Args *a)
@@ -195,6 +234,7 @@ run_and_wait(const Args *a)
 	pid_t pid = fork();
 	if (pid < 0)
 		die(STATUS_FAILED, "fork: %s", strerror(errno));
+	child = pid;
 	if (pid == 0) {
 		execvp(a->arg[0], (char *const *)(uintptr_t)a->arg);
 		fprintf(stderr, "undergo: cannot run %s: %s\n", a->arg[0], strerror(errno));
@@ -204,6 +244,9 @@ run_and_wait(const Args *a)
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			die(STATUS_FAILED, "waitpid: %s", strerror(errno));
+	child = 0;
+	if (stopped_by != 0)
+		return STATUS_FAILED;
 	if (WIFSIGNALED(status))
 		fprintf(stderr, "undergo: %s died of signal %d\n", a->arg[0], WTERMSIG(status));
 	return WIFEXITED(status) ? WEXITSTATUS(status) : STATUS_FAILED;
@@ -296,6 +339,34 @@ add_go_tool(Args *a, const char *name, const char *usual)
 		    a->arg[0]);
 }
 
+// Whether a word of GOFLAGS is for the go command, which means others by it than we do.
+static bool
+is_for_go_tool(const char *word)
+{
+	static const char *const names[] = {"-tags", "-mod", "-modfile", "-modcacherw",
+					    "-buildvcs", "-trimpath"};
+	size_t n = strcspn(word, "=");
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strlen(names[i]) == n && strncmp(word, names[i], n) == 0)
+			return true;
+	return false;
+}
+
+// The words of GOFLAGS; when none is for gccgo, the usual ones.
+static void
+add_go_flags(Args *for_gccgo, Args *for_tool)
+{
+	static Args all;
+	int n = for_gccgo->n;
+	args_add_words(&all, "GOFLAGS", "");
+	for (int i = 0; i < all.n; i++)
+		args_add(is_for_go_tool(all.arg[i]) ? for_tool : for_gccgo, all.arg[i]);
+	if (for_gccgo->n == n) {
+		args_add(for_gccgo, "-O2");
+		args_add(for_gccgo, "-g");
+	}
+}
+
 static const char *
 flag_of_include(const Library *lib)
 {
@@ -308,27 +379,56 @@ flag_of_include(const Library *lib)
 static void
 begin_go_tool(Args *a, const char *what)
 {
-	static char flags[2 * PATH_BYTES];
+	static char flags[PATH_BYTES];
 	static Library lib;
+	static Args own, for_tool;
 	char folder[PATH_BYTES], fronts[PATH_BYTES];
-	const char *given = getenv("GOFLAGS");
 	add_go_tool(a, "GOTOOL", "go-12");
 	find_go(folder);
 	find_library(&lib);
 	if (strpbrk(folder, " \t") != NULL)
 		die(STATUS_FAILED, "%s: the go command takes no such name, with a space", folder);
-	const char *own = given != NULL ? given : "-O2 -g";
 	if (find_fronts(fronts, folder))
-		make_path(flags, "all=-static-libgo " FLAG_LTO " " FLAG_INLINE " -L %s -L %s %s",
-			  fronts, folder, own);
+		make_path(flags, "all=-static-libgo " FLAG_LTO " " FLAG_INLINE " -L %s -L %s",
+			  fronts, folder);
 	else
-		make_path(flags, "all=-static-libgo -L %s %s", folder, own);
+		make_path(flags, "all=-static-libgo -L %s", folder);
+	add_go_flags(&own, &for_tool);
+	for (int i = 0; i < own.n; i++) {
+		size_t n = strlen(flags), room = sizeof flags - n;
+		if ((size_t)snprintf(flags + n, room, " %s", own.arg[i]) >= room)
+			die(STATUS_USAGE, "GOFLAGS is too long");
+	}
 	unsetenv("GOFLAGS"); // to the go command it means something else
 	setenv("CGO_CFLAGS", flag_of_include(&lib), 0);
 	args_add(a, what);
 	args_add(a, "-compiler=gccgo");
 	args_add(a, "-gccgoflags");
 	args_add(a, flags);
+	for (int i = 0; i < for_tool.n; i++)
+		args_add(a, for_tool.arg[i]);
+}
+
+// Where we are; without it the command ends.
+static void
+present_folder(char to[PATH_BYTES])
+{
+	if (getcwd(to, PATH_BYTES) == NULL)
+		die(STATUS_FAILED, "cannot tell where I am: %s", strerror(errno));
+}
+
+// Whether the folder where we are belongs to a module.
+static bool
+in_module(void)
+{
+	char folder[PATH_BYTES], file[PATH_BYTES];
+	present_folder(folder);
+	for (char *slash; (slash = strrchr(folder, '/')) != NULL; *slash = '\0') {
+		make_path(file, "%s/go.mod", folder);
+		if (exists(file))
+			return true;
+	}
+	return false;
 }
 
 static void
@@ -336,7 +436,7 @@ go_into(const char *folder)
 {
 	if (chdir(folder) != 0)
 		die(STATUS_FAILED, "%s: %s", folder, strerror(errno));
-	if (access("go.mod", R_OK) != 0)
+	if (!in_module())
 		setenv("GO111MODULE", "off", 0);
 }
 
@@ -346,8 +446,7 @@ compile_package(const char *folder, const char *out)
 {
 	static Args a;
 	char here[PATH_BYTES], absolute[PATH_BYTES];
-	if (getcwd(here, sizeof here) == NULL)
-		die(STATUS_FAILED, "cannot tell where I am: %s", strerror(errno));
+	present_folder(here);
 	make_path(absolute, out[0] == '/' ? "%.0s%s" : "%s/%s", here, out);
 	begin_go_tool(&a, "build");
 	args_add(&a, "-o");
@@ -399,6 +498,7 @@ compile_cgo(char *const *file, int n, const char *out)
 	make_path(folder, "%s/undergo-XXXXXX", tmp != NULL && tmp[0] != '\0' ? tmp : "/tmp");
 	if (mkdtemp(folder) == NULL)
 		die(STATUS_FAILED, "cannot make a folder %s: %s", folder, strerror(errno));
+	setenv("GO111MODULE", "off", 0); // wherever the folder is
 	int status = 0;
 	for (int i = 0; i < n; i++) {
 		const char *slash = strrchr(file[i], '/');
@@ -422,7 +522,7 @@ compile_cgo(char *const *file, int n, const char *out)
 static int
 compile_go(char *const *file, int n, const char *out)
 {
-	static Args a;
+	static Args a, for_tool; // which is not asked here
 	static Library lib;
 	char folder[PATH_BYTES], fronts[PATH_BYTES];
 	if (any_imports_c(file, n))
@@ -437,7 +537,7 @@ compile_go(char *const *file, int n, const char *out)
 		args_add(&a, "-L");
 		args_add(&a, fronts);
 	}
-	args_add_words(&a, "GOFLAGS", "-O2 -g");
+	add_go_flags(&a, &for_tool);
 	for (int i = 0; i < n; i++)
 		args_add(&a, file[i]);
 	args_add(&a, flag_of_include(&lib));
@@ -621,6 +721,7 @@ with_options(int (*command)(int, char **), int argc, char **argv)
 		argc--;
 		argv++;
 	}
+	mind_signals();
 	return command(argc, argv);
 }
 
@@ -637,14 +738,15 @@ main(int argc, char **argv)
 		return with_options(command_build, argc - 2, argv + 2);
 	if (strcmp(command, "test") == 0)
 		return with_options(command_test, argc - 2, argv + 2);
+	bool version = is(command, "version", "--version");
+	if (!version && !is(command, "help", "--help") && strcmp(command, "-h") != 0)
+		die_of_usage("there is no such command");
 	if (argc > 2)
 		die_of_usage("this command takes no arguments");
-	if (is(command, "version", "--version"))
+	if (version)
 		status = command_version();
-	else if (is(command, "help", "--help") || strcmp(command, "-h") == 0)
-		print_usage(stdout);
 	else
-		die_of_usage("there is no such command");
+		print_usage(stdout);
 	if (fflush(stdout) != 0)
 		die(STATUS_FAILED, "cannot write: %s", strerror(errno));
 	return status;

@@ -40,14 +40,17 @@ poison(uintptr_t lo, uintptr_t hi)
 }
 
 // Those that have run and do not run now. A stack that nobody has may be anybody's: a thread of the
-// program may stand still in the midst of starting a goroutine on it.
+// program may stand still in the midst of starting a goroutine on it. One that waits for a P as it
+// changes stacks has its stack pointer on another one than G.stack, and is passed over.
 ANY_MEMORY void
 stacks_poison(void)
 {
 	for (G *gp = sched_all_first(); gp != NULL; gp = gp->all_next) {
 		uint32_t status = load_acq(&gp->status); // order: observe <- finish_switch
 		bool rests = status == Grunnable || status == Gwaiting;
-		if (rests && !gp->thread && gp->sp != NULL)
-			poison((uintptr_t)gp->stack.lo, (uintptr_t)gp->sp);
+		uintptr_t lo = (uintptr_t)gp->stack.lo, hi = (uintptr_t)gp->stack.hi;
+		uintptr_t sp = (uintptr_t)gp->sp;
+		if (rests && !gp->thread && sp >= lo && sp < hi)
+			poison(lo, sp);
 	}
 }

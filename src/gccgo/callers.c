@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The stack of Go code: Callers, and the names of functions.
 //
-// The compiler's symbols are encoded: _1 stands for a slash and so on. The debug information has
-// Go's names, except for what the compiler has made.
+// The compiler's symbols are encoded (symbol.c). The debug information has Go's names, except for
+// what the compiler has made.
 #include "gccgo/callers.h"
 
 #include <backtrace.h>
@@ -10,6 +10,7 @@
 
 #include "gccgo/gccgo.h"
 #include "gccgo/inlined.h"
+#include "gccgo/symbol.h"
 #include "panic/panic.h"
 
 extern const char morestack_returns[] __asm__("gccgo_morestack_returns");
@@ -29,14 +30,6 @@ ends_with(const char *s, const char *end)
 {
 	size_t n = strlen(s), m = strlen(end);
 	return n >= m && memcmp(s + n - m, end, m) == 0;
-}
-
-// A function that the compiler has made: a thunk or a stub, or the body of one that recovers.
-static bool
-is_made(const char *symbol)
-{
-	const char *thunk = strstr(symbol, "..thunk");
-	return thunk != NULL || ends_with(symbol, "..stub") || ends_with(symbol, "..r");
 }
 
 static void
@@ -76,7 +69,7 @@ see_innermost(void *data, uintptr_t pc, const char *file, int line, const char *
 	(void)pc;
 	(void)line;
 	in->go = file != NULL && !is_c(file);
-	in->made = function == NULL || is_made(function);
+	in->made = function == NULL || symbol_is_made(function);
 	return in->go;
 }
 
@@ -90,18 +83,6 @@ innermost_at(uintptr_t pc)
 	return in;
 }
 
-// A piece of a function of C, by what gcc adds to its name; or one of Go that is called so.
-static bool
-may_be_piece(const char *symbol)
-{
-	static const char *const added[] = {"cold", "part.", "constprop.", "isra.", "lto_priv."};
-	const char *dot = strchr(symbol, '.');
-	for (size_t i = 0; dot != NULL && i < countof(added); i++)
-		if (strncmp(dot + 1, added[i], strlen(added[i])) == 0)
-			return true;
-	return false;
-}
-
 // Go's names have a dot. Functions of C between the program and where its goroutines begin are
 // ours, but for those that the program has called through cgo, which nobody shows either.
 static bool
@@ -111,9 +92,9 @@ is_hidden(const char *symbol, uintptr_t pc)
 		return false;
 	if (strchr(symbol, '.') == NULL || strcmp(symbol, "runtime.deferreturn") == 0)
 		return true;
-	if (is_made(symbol))
+	if (symbol_is_made(symbol))
 		return innermost_at(pc).made;
-	return may_be_piece(symbol) && !innermost_at(pc).go;
+	return symbol_may_be_piece(symbol) && !innermost_at(pc).go;
 }
 
 // --- how many functions are at an address --------------------------------------------------------
@@ -131,7 +112,8 @@ count_function(void *data, uintptr_t pc, const char *file, int line, const char 
 	Depth *d = data;
 	(void)pc;
 	(void)line;
-	if (file != NULL && !(d->go && is_c(file)) && !(function != NULL && is_made(function)))
+	bool made = function != NULL && symbol_is_made(function);
+	if (file != NULL && !(d->go && is_c(file)) && !made)
 		d->n++;
 	return 0;
 }
@@ -290,7 +272,8 @@ callers_running(uintptr_t *pcs, size_t n)
 	Walk w = {.pcs = pcs};
 	for (size_t i = 0; i < n && pcs[i] > 1; i++) {
 		const char *symbol = symbol_of(pcs[i] - 1);
-		bool made = symbol != NULL && is_made(symbol) && innermost_at(pcs[i] - 1).made;
+		bool made = symbol != NULL && symbol_is_made(symbol) &&
+			    innermost_at(pcs[i] - 1).made;
 		if (!is_twice(&w, pcs[i]) && !made)
 			pcs[w.n++] = pcs[i];
 		if (is_outermost(symbol))
@@ -347,30 +330,12 @@ typedef struct Naming {
 	bool go; // the symbol is a name of Go; what is inlined there and is C, is a front
 } Naming;
 
-// The value of an escape of one character behind an underscore, see the compiler's go_encode_id;
-// NUL: it is none.
-static char
-unescaped(char c)
-{
-	static const char from[] = "_0123456789abc", to[] = "_./*,{}[]()\" ;";
-	const char *at = c != '\0' ? strchr(from, c) : NULL;
-	return at != NULL ? to[at - from] : '\0';
-}
-
 // Go's name of what the linker knows by this one. C's stay as they are.
 static String
 decoded(const char *name)
 {
-	if (strchr(name, '.') == NULL || may_be_piece(name))
-		return string_c(name);
-	size_t n = 0, bytes = strlen(name);
-	char *to = go_make_bytes(bytes + 1);
-	for (size_t i = 0; i < bytes; i++) {
-		char c = name[i] == '_' ? unescaped(name[i + 1]) : '\0';
-		to[n++] = c != '\0' ? c : name[i];
-		i += c != '\0';
-	}
-	return (String){to, (Int)n};
+	char *to = go_make_bytes(strlen(name) + 1);
+	return (String){to, (Int)symbol_to_go(to, name)};
 }
 
 // The debug information has the linker's name of functions that others can call, else Go's.
@@ -406,7 +371,7 @@ see_line(void *data, uintptr_t pc, const char *file, int line, const char *funct
 	if (file == NULL)
 		return 0;
 	bool ours = nm->go && is_c(file);
-	bool quiet = ours || (function != NULL && is_made(function));
+	bool quiet = ours || (function != NULL && symbol_is_made(function));
 	if (nm->nth < 0) {
 		f->more = !quiet;
 		return f->more;
@@ -468,7 +433,7 @@ look_beyond(Search *s, uintptr_t start, const char *name)
 		s->reflects = false;
 	else if (strncmp(name, "reflect.", 8) == 0 || strcmp(name, "runtime.reflectcall") == 0)
 		s->reflects = true;
-	else if (!is_made(name) && strchr(name, '.') != NULL)
+	else if (!symbol_is_made(name) && strchr(name, '.') != NULL)
 		return _URC_END_OF_STACK;
 	return _URC_NO_REASON;
 }
@@ -487,7 +452,7 @@ look(struct _Unwind_Context *context, void *v)
 		return _URC_END_OF_STACK;
 	if (s->function)
 		return look_beyond(s, start, name);
-	s->function = !is_made(name);
+	s->function = !symbol_is_made(name);
 	return _URC_NO_REASON;
 }
 

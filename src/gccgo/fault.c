@@ -56,9 +56,9 @@ raise_fault(const siginfo_t *info, void *context)
 	if (!is_ours(info, mp))
 		return false;
 	GoFace *f = mp->curg->face;
-	f->fault_signal = info->si_signo;
-	f->fault_addr = (uintptr_t)info->si_addr;
 	greg_t *r = ((ucontext_t *)context)->uc_mcontext.gregs;
+	f->fault = (Fault){info->si_signo, info->si_code, (uintptr_t)info->si_addr,
+			   (uintptr_t)r[REG_RIP]};
 	uintptr_t sp = (uintptr_t)r[REG_RSP];
 	uintptr_t below = sp - RED_ZONE - sizeof(FaultFrame);
 	FaultFrame *frame = (FaultFrame *)(below & ~(uintptr_t)(FRAME_ALIGN - 1));
@@ -80,11 +80,11 @@ NORETURN void gccgo_fault(void) __asm__("runtime.sigpanic");
 void
 gccgo_fault(void)
 {
-	const GoFace *f = goface();
-	if (f->fault_signal == SIGFPE)
+	const Fault *f = &goface()->fault;
+	if (f->sig == SIGFPE)
 		go_panic_divide();
-	if (f->fault_addr < NIL_BYTES)
+	if (f->addr < NIL_BYTES)
 		go_panic_mem();
 	go_panic_address(GO_STRING("invalid memory address or nil pointer dereference"),
-			 f->fault_addr);
+			 f->addr);
 }

@@ -17,6 +17,7 @@
 
 #include "base/base.h"
 #include "gc/gc.h"
+#include "panic/fault.h"
 #include "sched/sched.h"
 
 #if !defined(__x86_64__)
@@ -295,8 +296,7 @@ typedef struct GoFace {
 	StackBelow *leaving; // stacks to give back at the end
 	bool in_c;            // it is in a C function; a fault there is no panic
 	uint32_t callbacks;   // of a thread of C: calls of Go code that are under way
-	uintptr_t fault_addr; // of the last fault that became a panic
-	int fault_signal;
+	Fault fault;          // the last that became a panic; sig 0: all panics since are over
 } GoFace;
 
 static inline GoFace *
@@ -336,6 +336,8 @@ void type_lists_register(Int n, void *lists);
 String string_of(const char *text, size_t n); // a copy
 String string_c(const char *text);
 char *string_to_c(String s);                  // a copy that ends with NUL
+enum { RUNE_BYTES = 4 };
+size_t string_put_rune(char to[RUNE_BYTES], int64_t rune); // in UTF-8; how many bytes
 
 // hash.c
 uintptr_t hash_of_type(const Type *t, const void *p, uintptr_t seed);

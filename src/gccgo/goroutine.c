@@ -55,6 +55,7 @@ goface_clear(G *gp)
 	f->fn = NULL;
 	f->in_c = false;
 	f->callbacks = 0;
+	f->fault.sig = 0;
 	gp->split = false;
 }
 

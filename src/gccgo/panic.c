@@ -217,9 +217,8 @@ find_texts(GoPanic *p)
 }
 
 static void
-print_panics(const void *v)
+print_panics(const GoPanic *p)
 {
-	const GoPanic *p = v;
 	if (p->link != NULL) {
 		print_panics(p->link);
 		if (!p->link->goexit)
@@ -234,12 +233,21 @@ print_panics(const void *v)
 	print_str("\n");
 }
 
+static void
+tell(const void *v)
+{
+	print_panics(v);
+	const Fault *fault = &goface()->fault;
+	if (fault->sig != 0)
+		fault_print(fault);
+}
+
 static NORETURN void
 die_of(GoPanic *p)
 {
 	store_rlx(&fatal_panic, true); // order: hint
 	find_texts(p);
-	die_telling(print_panics, p);
+	die_telling(tell, p);
 }
 
 // From gp on, the first that has panics whose deferred functions run.
@@ -323,6 +331,8 @@ recover_to(GoFace *f)
 	}
 	while (f->panics != NULL && f->panics->aborted)
 		drop(f);
+	if (f->panics == NULL)
+		f->fault.sig = 0;
 	unwind(f);
 }
 

@@ -6,6 +6,7 @@
 
 #include "gccgo/gccgo.h"
 #include "gccgo/profile.h"
+#include "gccgo/symbol.h"
 #include "map/hash.h"
 #include "panic/chain.h"
 
@@ -119,6 +120,7 @@ main(int argc, char **argv)
 	profile_init();
 	panic_in_go = panic_from_core;
 	goface_faults();
+	symbol_init();
 	goface_signals();
 	hash_init();
 	memstats_init();

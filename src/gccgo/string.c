@@ -11,7 +11,6 @@ enum {
 	RUNE_MAX = 0x10ffff,
 	SURROGATE_MIN = 0xd800,
 	SURROGATE_MAX = 0xdfff,
-	RUNE_BYTES = 4,
 };
 
 // --- for C ---------------------------------------------------------------------------------------
@@ -95,8 +94,8 @@ GOFUNC("runtime.stringtoslicebyte", Slice, rt_stringtoslicebyte, (char *buf, Str
 
 // --- runes ---------------------------------------------------------------------------------------
 
-static size_t
-encode(char to[RUNE_BYTES], int64_t rune)
+size_t
+string_put_rune(char to[RUNE_BYTES], int64_t rune)
 {
 	uint32_t r = (uint32_t)rune;
 	if (rune < 0 || rune > RUNE_MAX || (rune >= SURROGATE_MIN && rune <= SURROGATE_MAX))
@@ -162,7 +161,7 @@ GOFUNC("runtime.decoderune", RuneAt, rt_decoderune, (String s, Int k))
 GOFUNC("runtime.intstring", String, rt_intstring, (char *buf, int64_t rune))
 {
 	char text[RUNE_BYTES];
-	size_t n = encode(text, rune);
+	size_t n = string_put_rune(text, rune);
 	char *to = buf != NULL ? buf : go_make_bytes(n);
 	memcpy(to, text, n);
 	return (String){to, (Int)n};
@@ -194,11 +193,11 @@ GOFUNC("runtime.slicerunetostring", String, rt_slicerunetostring, (char *buf, Sl
 	char text[RUNE_BYTES];
 	size_t n = 0;
 	for (Int i = 0; i < runes.len; i++)
-		n += encode(text, r[i]);
+		n += string_put_rune(text, r[i]);
 	char *to = buf != NULL && n <= BUF_BYTES ? buf : go_make_bytes(n);
 	char *at = to;
 	for (Int i = 0; i < runes.len; i++) {
-		size_t len = encode(text, r[i]);
+		size_t len = string_put_rune(text, r[i]);
 		memcpy(at, text, len);
 		at += len;
 	}

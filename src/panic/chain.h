@@ -27,6 +27,7 @@
 #ifndef UNDERGO_PANIC_CHAIN_H
 #define UNDERGO_PANIC_CHAIN_H
 
+#include "panic/fault.h"
 #include "sched/sched.h"
 #include "undergo/panic.h"
 
@@ -58,13 +59,6 @@ typedef enum Crossing {
 	CROSS_CLEANUPS, // frames that the unwinder has to visit
 	CROSS_BLIND,    // one that has no tables
 } Crossing;
-
-typedef struct Fault { // a signal's
-	int sig;
-	int code;
-	uintptr_t addr;
-	uintptr_t pc;
-} Fault;
 
 struct Panic {
 	Panic *link;   // the one before it, that is still under way

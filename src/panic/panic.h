@@ -28,6 +28,10 @@ extern bool (*panic_on_signal)(const siginfo_t *info, void *context);
 // Go face; else NULL.
 extern size_t (*panic_callers)(uintptr_t *pcs, size_t max);
 
+// Asked how tracebacks of who dies name a function; it may write to `to`. Set once by the Go face;
+// else NULL.  Allocates: no.
+extern const char *(*panic_name)(char *to, size_t room, const char *symbol);
+
 // What a goroutine is doing, as others can see it.
 enum { LOOK_FRAMES = 100 };
 typedef struct Look {

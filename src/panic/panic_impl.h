@@ -4,6 +4,7 @@
 #define UNDERGO_PANIC_IMPL_H
 
 #include "base/line.h"
+#include "panic/fault.h"
 #include "panic/panic.h"
 
 // GOTRACEBACK: how much a dying process says.
@@ -92,8 +93,6 @@ bool dump_aborts(void); // GOTRACEBACK=crash: a death ends by a signal
 
 void fault_init(void);
 _Noreturn void fault_abort(void);
-struct Fault;
-void fault_print(const struct Fault *fault); // a line
 // What the fatal signal that this thread is handling interrupted; NULL when it handles none.
 const void *fault_context(void);
 

@@ -36,6 +36,7 @@
 #include "gc/gc_up.h"
 #include "panic/panic_impl.h"
 
+enum { NAME_BYTES = 256 };    // longer names of functions are as the linker knows them
 enum { WALK_MAX = 1 << 20 }; // frames walked; a second or so
 #define STUCK_LOOK_NS INT64_C(500000000)
 enum {
@@ -290,16 +291,19 @@ is_start(const char *function)
 	return function != NULL && strncmp(function, "__libc_start_", 13) == 0;
 }
 
+const char *(*panic_name)(char *to, size_t room, const char *symbol);
+
 static void
 print_frame(Naming *nm, const char *function, const char *where, int line)
 {
+	char name[NAME_BYTES];
 	Line *l = &nm->line;
 	nm->named = true;
 	if (nm->after_main && !nm->system)
 		return;
 	nm->after_main = strcmp(function, "main") == 0;
 	line_str(l, nm->creator != 0 ? "created by " : "");
-	line_str(l, function);
+	line_str(l, panic_name != NULL ? panic_name(name, sizeof(name), function) : function);
 	line_str(l, nm->creator != 0 ? " in goroutine " : "(...)");
 	if (nm->creator != 0)
 		line_u64(l, nm->creator);

@@ -220,7 +220,7 @@ assign_text(const MapGoType *t, Map *m, String key)
 	}
 ASSIGN("32", 32, uint32_t, assign_word(t, m, key, sizeof(key)))
 ASSIGN("64", 64, uint64_t, assign_word(t, m, key, sizeof(key)))
-ASSIGN("64ptr", ptr, uint64_t, assign_word(t, m, key, sizeof(key)))
+ASSIGN("64ptr", ptr, void *, assign_word(t, m, (uintptr_t)key, sizeof(key)))
 ASSIGN("str", str, String, assign_text(t, m, key))
 
 // --- iterating -----------------------------------------------------------------------------------

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Go's names of the compiler's symbols.
+//
+// The compiler's symbols are encoded, see its go_encode_id: _1 stands for a slash and so on, _xHH
+// for another character of ASCII, _uHHHH and _UHHHHHHHH for one beyond.
+#include "gccgo/symbol.h"
+
+#include "gccgo/gccgo.h"
+#include "panic/panic.h"
+
+// Whether at is the dot of what gcc adds to the name of a copy or a piece of a function.
+static bool
+is_added(const char *at)
+{
+	static const char *const added[] = {".cold", ".part.", ".constprop.", ".isra.",
+					    ".lto_priv."};
+	for (size_t i = 0; i < countof(added); i++)
+		if (strncmp(at, added[i], strlen(added[i])) == 0)
+			return true;
+	return false;
+}
+
+bool
+symbol_may_be_piece(const char *symbol)
+{
+	const char *dot = strchr(symbol, '.');
+	return dot != NULL && is_added(dot);
+}
+
+static bool
+ends_with(const char *symbol, const char *end)
+{
+	for (const char *at = symbol; (at = strstr(at, end)) != NULL; at++)
+		if (at[strlen(end)] == '\0' || is_added(at + strlen(end)))
+			return true;
+	return false;
+}
+
+bool
+symbol_is_made(const char *symbol)
+{
+	return strstr(symbol, "..thunk") != NULL || ends_with(symbol, "..stub") ||
+	       ends_with(symbol, "..r");
+}
+
+// What n digits say; -1: they are none.
+static int64_t
+number(const char *s, size_t n)
+{
+	static const char digits[] = "0123456789abcdef";
+	int64_t v = 0;
+	for (size_t i = 0; i < n; i++) {
+		const char *at = s[i] != '\0' ? strchr(digits, s[i]) : NULL;
+		if (at == NULL)
+			return -1;
+		v = v << 4 | (at - digits);
+	}
+	return v;
+}
+
+// The character that begins behind an underscore, and how long its code is; 0: it is none.
+static size_t
+unescaped(const char *s, int64_t *rune)
+{
+	static const char from[] = "_0123456789abc", to[] = "_./*,{}[]()\" ;";
+	const char *at = *s != '\0' ? strchr(from, *s) : NULL;
+	if (at != NULL) {
+		*rune = to[at - from];
+		return 1;
+	}
+	size_t digits = *s == 'x' ? 2 : *s == 'u' ? 4 : *s == 'U' ? 8 : 0;
+	*rune = digits != 0 ? number(s + 1, digits) : -1;
+	return *rune >= 0 ? 1 + digits : 0;
+}
+
+size_t
+symbol_to_go(char *to, const char *symbol)
+{
+	size_t n = 0;
+	bool c = strchr(symbol, '.') == NULL || symbol_may_be_piece(symbol);
+	for (const char *s = symbol; *s != '\0'; s++) {
+		int64_t rune;
+		size_t code = !c && *s == '_' ? unescaped(s + 1, &rune) : 0;
+		if (code != 0)
+			n += string_put_rune(to + n, rune);
+		else
+			to[n++] = *s;
+		s += code;
+	}
+	to[n] = '\0';
+	return n;
+}
+
+static const char *
+name_in_go(char *to, size_t room, const char *symbol)
+{
+	if (strlen(symbol) >= room)
+		return symbol;
+	symbol_to_go(to, symbol);
+	return to;
+}
+
+void
+symbol_init(void)
+{
+	panic_name = name_in_go;
+}

@@ -1,0 +1,106 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# The command where a Go program is more than a file: packages of a module, GOFLAGS with words for
+# the go command, being ended while the compiler runs, being called wrongly.
+set -uo pipefail
+
+undergo=$(readlink -f "$UNDERGO_BUILD/undergo")
+if ! command -v gccgo-12 >/dev/null || [ ! -e "$UNDERGO_BUILD/go/libgobegin.a" ]; then
+	echo "gccgo-12 is missing: the command is not tried with Go"
+	exit 77
+fi
+dest=$(mktemp -d)
+trap 'rm -rf "$dest"' EXIT
+cd "$dest" || exit 1
+unset GOFLAGS GO111MODULE
+passed=0 failed=0
+
+# says WHAT STATUS TEXT COMMAND...: its exit status, and the first line that it writes.
+says()
+{
+	local what=$1 status=$2 text=$3 got
+	shift 3
+	"$@" >log 2>&1 </dev/null
+	got=$?
+	if [ "$got" = "$status" ] && [ "$(head -n 1 log)" = "$text" ]; then
+		passed=$((passed + 1))
+	else
+		failed=$((failed + 1))
+		echo "$what: status $got, not $status, or not \"$text\":"
+		cat log
+	fi
+}
+
+mkdir -p module/part module/tool "a folder"
+cat >module/go.mod <<'END'
+module example.com/module
+
+go 1.17
+END
+cat >module/part/part.go <<'END'
+package part
+
+func Twice(n int) int { return 2 * n }
+END
+cat >module/tool/tool.go <<'END'
+package main
+
+import "example.com/module/part"
+
+func main() { println(part.Twice(21), tagged) }
+END
+printf '//go:build !special\n\npackage main\n\nconst tagged = "plain"\n' >module/tool/plain.go
+printf '//go:build special\n\npackage main\n\nconst tagged = "special"\n' >module/tool/special.go
+cat >module/tool/tool_test.go <<'END'
+package main
+
+import (
+	"example.com/module/part"
+	"testing"
+)
+
+func TestFails(t *testing.T) { t.Error(part.Twice(1)) }
+END
+cat >"a folder/pointers.go" <<'END'
+package main
+
+type node struct{ n int }
+
+func main() {
+	m, x := map[*node]int{}, &node{}
+	m[x]++
+	println(m[x])
+}
+END
+
+says "a package of a module" 0 "42 plain" "$undergo" run module/tool
+says "the same, from within" 0 "42 plain" env -C module "$undergo" run tool
+says "a tag" 0 "42 special" env GOFLAGS="-O1 -tags=special" "$undergo" run module/tool
+says "a tag for the compiler" 0 1 env GOFLAGS=-tags=special "$undergo" run "a folder/pointers.go"
+says "a test that fails" 1 "--- FAIL: TestFails (0.00s)" "$undergo" test module/tool
+says "pointers as keys, no warning" 0 "" "$undergo" build "a folder/pointers.go"
+says "options before the command" 2 "undergo: there is no such command" \
+	"$undergo" --apart run "a folder/pointers.go"
+
+# A compiler that says when it runs, and takes its time.
+cat >slow <<'END'
+#!/bin/sh
+touch "$0.runs"
+exec sleep 60
+END
+chmod +x slow
+mkdir tmp
+ended()
+{
+	TMPDIR=$dest/tmp GCCGO=$dest/slow "$undergo" run "a folder/pointers.go" &
+	while [ ! -e slow.runs ]; do sleep 0.01; done
+	kill "$!"
+	wait "$!"
+	local status=$?
+	ls tmp
+	return "$status"
+}
+says "ended while it compiles" 143 "" ended
+
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
