@@ -242,13 +242,13 @@ map_worst_row(const char *row)
 static void
 map_row_map_worst_10m(void)
 {
-#ifdef NUMS_COLLECT
-	NUMS_COLLECT(false);
+#ifdef NUMS_COLLECT_NOT
+	NUMS_COLLECT_NOT();
 #endif
 	map_worst_row("map_worst_10m");
 }
 
-#ifdef NUMS_COLLECT
+#ifdef NUMS_COLLECT_NOT
 static void
 map_row_map_worst_gc_10m(void)
 {
@@ -382,7 +382,7 @@ static const struct bench_entry map_rows[] = {
 	MAP_ENTRY(map_fill_8),   MAP_ENTRY(map_fill_1k),  MAP_ENTRY(map_fill_1m),
 	MAP_ENTRY(map_fill_10m), MAP_ENTRY(map_room_1k),  MAP_ENTRY(map_room_1m),
 	MAP_ENTRY(map_worst_10m), MAP_ENTRY(map_del_1m),  MAP_ENTRY(map_mixed_1k),
-#ifdef NUMS_COLLECT
+#ifdef NUMS_COLLECT_NOT
 	MAP_ENTRY(map_worst_gc_10m),
 #endif
 	MAP_ENTRY(map_mixed_1m), MAP_ENTRY(map_text_1k),  MAP_ENTRY(map_text_1m),

@@ -60,7 +60,7 @@ texts_put(texts m, const char *p, size_t n, uint64_t value)
 
 #define texts_get(m, p, n) go_map_find(m, ((go_bytes){p, n}))
 
-#define NUMS_COLLECT(on) go_set_gc_percent((on) ? 100 : -1)
+#define NUMS_COLLECT_NOT() go_set_gc_percent(-1)
 
 #include "../map_rows.h"
 

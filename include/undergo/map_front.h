@@ -357,7 +357,7 @@ go_map_group_of_(const struct go_map_front_ *m, uint64_t hash, size_t each)
 {
 	uint64_t n = ((hash & UINT32_MAX) * m->homes) >> 32;
 	uint64_t at = m->slots_at + n * (GO_MAP_SLOTS_ * each);
-	struct go_map_group_ g = {m->only, n, NULL};
+	struct go_map_group_ g = {GO_MAP_READ_(m->only), n, NULL};
 	if (GO_MAP_EVEN_(g.table == NULL)) {
 		g.table = go_map_chosen_(m, hash);
 	} else if (g.table == GO_MAP_MANY_) {

@@ -124,6 +124,8 @@ look(int64_t now)
 	chores.look_at = now + LOOK_NS;
 	keep_note(&chores.window, (int64_t)heap_take_peak());
 	chores.keep = keep_bytes(&chores.window, used, pace_live(), rate, pace_left(), room());
+	if (rate != 0)
+		chores.keep += (int64_t)heap_fresh_bytes();
 	return rate != 0 || !keep_settled(&chores.window);
 }
 
@@ -175,18 +177,27 @@ scavenge(int64_t now)
 void
 up_pages_wanted(void)
 {
-	sched_monitor_hurry();
+	sched_monitor_come();
 }
 
-// Not beyond the memory limit. Where that is near, what is wanted stays so.
+// Not beyond the memory limit. Where that is near, what is wanted stays so, and nobody says it
+// anew. Runs on: the monitor, which has more to do: at most as many at a time as a region wishes
+// for.
 static void
 populate(void)
 {
-	HeapCounts c;
-	heap_counts(&c);
-	int64_t left = room() - (int64_t)(c.in_use + c.free);
-	if (left > 0)
-		heap_populate((size_t)left);
+	enum { AT_ONCE = 2 };
+	bool any = false;
+	for (int i = 0; i < AT_ONCE; i++) {
+		HeapCounts c;
+		heap_counts(&c);
+		int64_t left = room() - (int64_t)(c.in_use + c.free);
+		if (left < POPULATE_BYTES || !heap_populate())
+			break;
+		any = true;
+	}
+	if (any)
+		chores_freed(); // they are to go back if they stay unused
 }
 
 // --- the goroutine -------------------------------------------------------------------------------

@@ -13,9 +13,6 @@
 
 #define POISON_WORD UINT64_C(0xdeadf4a3dead57ac)
 
-// Stacks are laid out as the sanitizers like it.
-#define ANY_MEMORY __attribute__((no_sanitize("address", "thread")))
-
 ANY_MEMORY static void
 fill(uintptr_t lo, uintptr_t hi)
 {

@@ -108,6 +108,7 @@ dir_double(Map *m)
 	m->one[0] = m->one[1] = NULL; // or it keeps alive what lies there later
 	m->next_dir = NULL;
 	m->deepest = 0;
+	m->only = only_table(m);
 	return true;
 }
 

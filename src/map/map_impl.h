@@ -40,7 +40,8 @@
 //       is zero.
 //   I5  Two tables become one only when each of their keys equals itself: see iter.c.
 //   I6  Until the first entry comes dir leads to an empty group that all maps share, and tables is
-//       0. With one table dir is `one`, both of it. In both cases `only` is that table.
+//       0. With one table dir is `one`, both of it. In both cases `only` is that table, else what
+//       only_table says.
 // The first line of a map, heads, groups and the way to a hash are known to compiled programs:
 // undergo/map_front.h, which static_asserts below hold to this.
 // Who may touch a map: whoever the program lets. The mark finds out about some who should not:

@@ -15,9 +15,6 @@
 
 #define CLOBBER_WORD UINT64_C(0xdeadbeefdeadbeef)
 
-// Free memory belongs to nobody that the sanitizers know.
-#define ANY_MEMORY __attribute__((no_sanitize("address", "thread")))
-
 // What was found written. Of a page outside of spans: size is a page's, kind NULL.
 typedef struct Written {
 	uintptr_t at;   // the first byte

@@ -374,12 +374,18 @@ bool span_swept(const Mspan *s);
 // Gives free pages back to the system, about as many bytes; returns how many.
 size_t heap_scavenge(size_t bytes);
 
-// Puts memory behind the pages that growing regions will hand out next, at most so many bytes, so
-// that who touches them first need not wait for the kernel to clear them. One caller at a time: the
-// monitor. Takes as long as that.  Locks: takes heappages.
-void heap_populate(size_t room);
+// Of functions that look at any memory: what is free belongs to nobody that the sanitizers know, and
+// stacks are laid out as they like it.
+#define ANY_MEMORY __attribute__((no_sanitize("address", "thread")))
+
+// Puts memory behind the pages that a growing region will hand out next, POPULATE_BYTES of them, so
+// that who touches them first need not wait for the kernel to clear them. False: none are wanted.
+// Takes as long as that. One caller at a time: the monitor.  Locks: takes heappages.
+enum { POPULATE_BYTES = 2 << 20 };
+bool heap_populate(void);
 // Whether any are wanted.
 bool heap_pages_wanted(void);
+uint64_t heap_fresh_bytes(void); // of HeapCounts, free: what heap_populate has done ahead
 
 // The numbers as they are about now.  Locks: none.
 typedef struct HeapCounts {

@@ -32,6 +32,8 @@ enum {
 	AHEAD_FROM = CHUNK_PAGES / 8 * 7, // one for less, from here on
 };
 
+static_assert((int)POPULATE_BYTES == (int)HALF_BYTES, "heap_populate");
+
 typedef struct PageRegion {
 	size_t first;     // its first chunk
 	size_t committed; // one past its last usable chunk
@@ -53,8 +55,9 @@ static ATOMIC_U64 pages_committed;
 static ATOMIC_U64 pages_peak;     // the most that were in use since heap_take_peak
 static ATOMIC_U64 pages_most;     // so much of the arrays is touched, about
 static ATOMIC_U64 pages_max = ATOMIC_INIT(UINT64_MAX); // in use, hard
-static ATOMIC_BOOL pages_wanted;  // some region's ahead_n is new; heap_populate clears it
-static ATOMIC_BOOL populate_fails; // the kernel cannot, or has no memory to spare
+static ATOMIC_U64 pages_fresh;
+static ATOMIC_BOOL pages_wanted;   // somebody wishes for some, and heap_populate has not seen it
+static ATOMIC_BOOL populate_fails; // the kernel cannot, or had no memory: it is not asked again
 
 void
 pages_init(void)
@@ -305,7 +308,11 @@ took_back(size_t page, size_t npages)
 //
 // Who touches a page first waits for the kernel to clear it: a tenth of a millisecond for a huge
 // page, and ten of these where a hypervisor has to find the memory. So whoever takes such pages in
-// a region that grows has those behind them made present by another thread, meanwhile.
+// a region that grows has those behind them made present by another thread, meanwhile. A wish lives
+// until heap_populate has been there; who goes on growing has the next one soon.
+//
+// Regions are committed by who allocates alone: the collector numbers chunks while the world stands
+// still, and the other thread does not.
 
 static bool
 half_is_released(size_t half)
@@ -318,18 +325,27 @@ half_is_released(size_t half)
 	return true;
 }
 
+// How many halves behind page `end` of r there may be memory for.
+static size_t
+ahead_of(const PageRegion *r, size_t end)
+{
+	uint64_t used = load_rlx(&pages_used), max = load_rlx(&pages_max); // order: hint
+	if (end < r->first * CHUNK_PAGES + AHEAD_FROM || load_rlx(&populate_fails) || // order: hint
+	    used > max || max - used < AHEAD_MOST * HALF_PAGES)
+		return 0;
+	size_t n = (end / HALF_PAGES - 2 * r->first) / AHEAD_PART;
+	return n > AHEAD_MOST ? AHEAD_MOST : n < 1 ? 1 : n;
+}
+
 // Pages below `end` have been taken that nobody had touched. True: heap_populate is to be called,
 // and nobody has said so yet.
 static bool
 look_ahead(PageRegion *r, size_t end)
 {
-	size_t next = (end + HALF_PAGES - 1) / HALF_PAGES;
-	size_t n = (next - 2 * r->first) / AHEAD_PART;
-	n = n > AHEAD_MOST ? AHEAD_MOST : n < 1 ? 1 : n;
-	if (end < r->first * CHUNK_PAGES + AHEAD_FROM || next + n > 2 * r->end ||
-	    load_rlx(&populate_fails)) // order: hint
+	size_t next = (end + HALF_PAGES - 1) / HALF_PAGES, n = ahead_of(r, end);
+	if (n == 0 || (next + n > 2 * r->committed && !grow(r, HALF_PAGES)))
 		return false;
-	if (next + n <= 2 * r->committed && !half_is_released(next + n - 1))
+	if (!half_is_released(next + n - 1))
 		return false;
 	r->ahead = next;
 	r->ahead_n = n;
@@ -344,26 +360,22 @@ heap_pages_wanted(void)
 	return load_rlx(&pages_wanted); // order: hint
 }
 
-// The next half chunk of r that is wanted and has no memory; SIZE_MAX: none.  Locks: pages_lock.
+// The next half chunk that is wanted and has no memory; SIZE_MAX: none.  Locks: pages_lock.
 static size_t
-next_ahead(PageRegion *r)
+next_ahead(void)
 {
-	for (; r->ahead_n > 0; r->ahead_n--) {
-		size_t half = r->ahead++;
-		if (half / 2 >= r->committed && !grow(r, HALF_PAGES)) {
-			store_rlx(&populate_fails, true); // order: hint
-			return SIZE_MAX;
-		}
-		if (half_is_released(half)) {
+	for (PageRegion *r = regions; r < regions + REGION_COUNT; r++) {
+		while (r->ahead_n > 0) {
 			r->ahead_n--;
-			return half;
+			if (half_is_released(r->ahead++))
+				return r->ahead - 1;
 		}
 	}
 	return SIZE_MAX;
 }
 
-// The half chunk has memory, where nobody has taken it since. What was taken and given back to the
-// system in between is called fresh, too: it is zero.
+// The half chunk has memory, where nobody has taken it since; or some of it, if the kernel had no
+// more. What was taken and given back to the system in between is called fresh, too: it is zero.
 static void
 mark_fresh(size_t half)
 {
@@ -375,31 +387,35 @@ mark_fresh(size_t half)
 		c->released[i] = 0;
 	}
 	own_add(&pages_released, -n);
+	own_add(&pages_fresh, n);
+	if (c->in_parts[half % 2])
+		advise_half(half / 2, (uint32_t)(half % 2));
 	PageRegion *r = region_of(half * HALF_PAGES);
 	if (half / 2 >= r->scavenge)
 		r->scavenge = half / 2 + 1; // P5
+	uint64_t there = load_rlx(&pages_committed) - load_rlx(&pages_released); // order: own
+	if (there > load_rlx(&pages_most)) // order: own, under the lock
+		store_rlx(&pages_most, there); // order: count
 }
 
-void
-heap_populate(size_t room)
+bool
+heap_populate(void)
 {
 	mutex_lock(&pages_lock);
-	store_rlx(&pages_wanted, false); // order: own, under the lock
-	for (int k = 0; k < REGION_COUNT; k++) {
-		size_t half;
-		while (room >= HALF_BYTES && (half = next_ahead(&regions[k])) != SIZE_MAX) {
-			mutex_unlock(&pages_lock); // others need pages
-			int err = heap_make_present(half * HALF_PAGES, HALF_PAGES);
-			mutex_lock(&pages_lock);
-			if (err != 0) {
-				store_rlx(&populate_fails, true); // order: hint
-				break;
-			}
-			mark_fresh(half);
-			room -= HALF_BYTES;
-		}
-	}
+	size_t half = next_ahead();
+	if (half == SIZE_MAX)
+		store_rlx(&pages_wanted, false); // order: own, under the lock
 	mutex_unlock(&pages_lock);
+	if (half == SIZE_MAX)
+		return false;
+	int err = heap_make_present(half * HALF_PAGES, HALF_PAGES);
+	mutex_lock(&pages_lock);
+	if (err != 0)
+		store_rlx(&populate_fails, true); // order: hint
+	mark_fresh(half);
+	store_rlx(&pages_wanted, false); // order: own, under the lock; who goes on growing says it again
+	mutex_unlock(&pages_lock);
+	return true;
 }
 
 // --- taking and freeing --------------------------------------------------------------------------
@@ -415,6 +431,7 @@ pages_alloc(size_t npages, size_t align, Region region)
 		Untouched was = set_used(page, npages, true);
 		count_used(npages);
 		own_add(&pages_released, -(uint64_t)was.released);
+		own_add(&pages_fresh, -(uint64_t)was.fresh);
 		if (was.released != 0)
 			took_back(page, npages);
 		if (was.released + was.fresh != 0)
@@ -475,8 +492,10 @@ release_some(size_t chunk)
 	if (os_decommit(at, (size_t)(end - from) * HEAP_PAGE) != 0)
 		return 0;
 	for (uint32_t i = from; i < end; i++) {
-		c->released[i / 64] |= (uint64_t)1 << (i % 64);
-		c->fresh[i / 64] &= ~((uint64_t)1 << (i % 64));
+		uint64_t bit = (uint64_t)1 << (i % 64);
+		own_add(&pages_fresh, (c->fresh[i / 64] & bit) != 0 ? UINT64_MAX : 0);
+		c->released[i / 64] |= bit;
+		c->fresh[i / 64] &= ~bit;
 	}
 	own_add(&pages_released, end - from);
 	advise_half(chunk, from / HALF_PAGES);
@@ -550,7 +569,7 @@ pages_let_go(void)
 }
 
 // P3, and that they are zero, of which the first word is a sample.
-static void
+ANY_MEMORY static void
 verify_fresh(size_t chunk, WrongFn *wrong)
 {
 	const Chunk *c = &heap_chunk_table[chunk];
@@ -618,6 +637,12 @@ heap_counts(HeapCounts *c)
 		.released = released * HEAP_PAGE,
 		.meta = load_rlx(&pages_most) * META_BYTES + gcprog_bytes(),
 	};
+}
+
+uint64_t
+heap_fresh_bytes(void)
+{
+	return load_rlx(&pages_fresh) * HEAP_PAGE; // order: count
 }
 
 uint64_t

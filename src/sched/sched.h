@@ -484,8 +484,8 @@ void sched_helpers_idle(void);
 
 // up_monitor_looks shall be asked anew when next to be called.  Locks: takes sched.
 void sched_monitor_look(void);
-// Ends the monitor's pause between two looks, not a sleep without work.  Locks: any.  Stack: any.
-void sched_monitor_hurry(void);
+// It shall be called now, unless the monitor sleeps as there is no work.  Locks: any.  Stack: any.
+void sched_monitor_come(void);
 // When the runtime started, by os_nanotime.
 int64_t sched_started_at(void);
 

@@ -78,6 +78,7 @@ typedef struct Sched {
 	Note monitor_note;
 	ATOMIC(Birth *) births;  // sched.lock writes: threads the monitor shall make
 	ATOMIC_U32 monitor_pauses; // 1 while the monitor sleeps on pause_note: who takes it wakes
+	ATOMIC_BOOL monitor_called; // by sched_monitor_come, since its last look
 	Note pause_note;
 	ATOMIC(int) monitor_tid;
 	ATOMIC_U32 n_helpers;    // count: threads of sched_helper_made
@@ -256,6 +257,7 @@ void g_thread_done(G *gp);
 // sysmon.c
 int monitor_start(void);
 void monitor_wake(void);     // from a sleep without work; sched.lock held
+void monitor_hurry(void);    // from a pause between looks
 
 // Work was put where others find it: sched_wake, if somebody is idle.
 static inline void

@@ -83,8 +83,9 @@ all_idle(uint64_t *ticks)
 	return true;
 }
 
+// Ends a pause, not a sleep without work.  Locks: none.  Stack: any.
 void
-sched_monitor_hurry(void)
+monitor_hurry(void)
 {
 	fence_seq(); // order: dekker with monitor_pause: births stored, then monitor_pauses read
 	if (load_rlx(&sched.monitor_pauses) != 0 && // order: dekker with monitor_pause
@@ -96,9 +97,9 @@ static void
 monitor_pause(int64_t ns)
 {
 	note_clear(&sched.pause_note);
-	store_rel(&sched.monitor_pauses, 1); // order: publish -> sched_monitor_hurry
-	fence_seq(); // order: dekker with sched_monitor_hurry: pauses stored, then births read
-	if (load_rlx(&sched.births) == NULL &&
+	store_rel(&sched.monitor_pauses, 1); // order: publish -> monitor_hurry: the note is clear
+	fence_seq(); // order: dekker with monitor_hurry: pauses stored, then births, called read
+	if (load_rlx(&sched.births) == NULL && !load_rlx(&sched.monitor_called) &&
 	    note_sleep(&sched.pause_note, base_deadline(os_nanotime(), ns)))
 		return;
 	if (xchg_rlx(&sched.monitor_pauses, 0) == 0) // order: claim, no data rides on it
@@ -426,8 +427,16 @@ monitor_main(void *unused)
 		look_for_dead(&mon, now);
 		scavenge(&mon, now);
 		stamp_waits(&mon, now);
+		store_rlx(&sched.monitor_called, false); // order: own; the pause sees who calls later
 		(void)up_monitor_looks(now);
 	}
+}
+
+void
+sched_monitor_come(void)
+{
+	store_rlx(&sched.monitor_called, true); // order: dekker with monitor_pause, by the next
+	monitor_hurry();
 }
 
 void

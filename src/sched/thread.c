@@ -140,10 +140,10 @@ birth_ask(Birth *b)
 	mutex_lock(&sched.lock);
 	Birth *first = load_rlx(&sched.births); // order: own, under sched.lock
 	b->next = first;
-	store_rlx(&sched.births, b); // order: published by sched_monitor_hurry's fence
+	store_rlx(&sched.births, b); // order: published by monitor_hurry's fence
 	monitor_wake();
 	mutex_unlock(&sched.lock);
-	sched_monitor_hurry();
+	monitor_hurry();
 }
 
 static Birth *

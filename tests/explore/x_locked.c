@@ -532,7 +532,7 @@ static const char *const sources[] = {"sched/locked.c", "sched/lent.c", "sched/s
 static const struct ExploreAllowed allowed[] = {
     {"monitor_pause", "store_rel(&sched.monitor_pauses)", "release",
      "a store is never late in the model: the note is clear before anyone can swap it"},
-    {"sched_monitor_hurry", "xchg_acq(&sched.monitor_pauses)", "acquire", "the same"},
+    {"monitor_hurry", "xchg_acq(&sched.monitor_pauses)", "acquire", "the same"},
     {"call_to_attention", "store_rel(&procs.p[i]->attention)", "release",
      "m_attend takes sched.lock, under which LENT_OVER was stored"},
     {0},

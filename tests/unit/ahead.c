@@ -2,6 +2,9 @@
 // mem/pages.c: the heap of a program that grows has memory behind the pages that come next.
 #include "goroutines.h"
 
+#include <string.h>
+
+#include "base/godebug.h"
 #include "mem/heap.h"
 #include "os/os.h"
 
@@ -41,60 +44,112 @@ huge_page_behind(const char *end)
 	return (char *)heap.base + at * HUGE_PAGE;
 }
 
+// Whether the kernel can; asked of a page that is in use.
+static void
+need_populate(char *p)
+{
+	char *page = (char *)heap.base + ((uintptr_t)p - heap.base) / HEAP_PAGE * HEAP_PAGE;
+	if (os_populate(page, HEAP_PAGE) != 0)
+		skip("the kernel makes no memory present");
+}
+
+// Until the monitor has put memory behind so much more than was there, and has counted it.
 static void
 wait_for_memory(const char *p, size_t bytes)
 {
-	while (os_resident(p, bytes) < bytes)
+	while (os_resident(p, bytes) < bytes || heap_fresh_bytes() < bytes)
 		go_sleep(GO_MSEC); // until the monitor has come to it
+}
+
+// The first huge page that was made present behind so many bytes.
+static char *
+grow_ahead(size_t bytes, size_t pages)
+{
+	go_set_gc_percent(-1);
+	char *first = grow(MIB / 2);
+	need_populate(first);
+	char *next = huge_page_behind(grow_to(first, bytes));
+	wait_for_memory(next, pages * HUGE_PAGE);
+	return next;
+}
+
+static void
+expect_zero(const char *p, const char *end)
+{
+	for (; p < end; p += sizeof(uint64_t))
+		expect_eq(*(const uint64_t *)(const void *)p, 0);
+}
+
+// Dies if the heap is not what it says.
+static void
+expect_sound(void)
+{
+	godebug.gcwalk = 1;
+	go_gc();
 }
 
 GO_TEST(heap_grows_into_memory, 2)
 {
-	go_set_gc_percent(-1);
-	char *first = grow(MIB / 2);
-	char *next = huge_page_behind(grow_to(first, 6 * MIB));
-	wait_for_memory(next, HUGE_PAGE);
-	next = huge_page_behind(grow_to(first, 40 * MIB));
-	wait_for_memory(next, 2 * (size_t)HUGE_PAGE);
+	(void)grow_ahead(6 * MIB, 1);
+	char *next = grow_ahead(40 * MIB, 2);
 	expect_eq(os_resident(next + 2 * HUGE_PAGE, HUGE_PAGE), 0);
+	expect_sound();
+}
+
+GO_TEST(heap_grows_beyond_what_is_committed, 2)
+{
+	(void)grow_ahead(70 * MIB, 2);
 }
 
 GO_TEST(heap_ahead_is_zero_and_free, 2)
 {
-	go_set_gc_percent(-1);
-	char *first = grow(MIB / 2);
-	char *next = huge_page_behind(grow_to(first, 6 * MIB));
-	wait_for_memory(next, HUGE_PAGE);
-	HeapCounts before, after;
+	char *next = grow_ahead(6 * MIB, 1);
+	HeapCounts before;
 	heap_counts(&before);
 	expect(before.free >= HUGE_PAGE);
 	char *end = grow_to(next, HUGE_PAGE);
-	for (const char *p = next; p < end; p += sizeof(uint64_t))
-		expect_eq(*(const uint64_t *)(const void *)p, 0);
-	heap_counts(&after);
-	expect_eq(after.in_use + after.free + after.released, after.reserved);
+	expect_zero(next, end);
+	expect_sound();
+}
+
+static void
+give_all_back(void)
+{
+	while (heap_scavenge(SIZE_MAX) != 0 || heap_fresh_bytes() != 0)
+		go_sleep(GO_MSEC); // the monitor may just be about to count more
 }
 
 GO_TEST(heap_ahead_goes_back, 2)
 {
-	go_set_gc_percent(-1);
-	char *first = grow(MIB / 2);
-	char *next = huge_page_behind(grow_to(first, 6 * MIB));
-	wait_for_memory(next, HUGE_PAGE);
-	while (os_resident(next, HUGE_PAGE) != 0)
-		(void)heap_scavenge(SIZE_MAX); // the monitor may just be about to count it
+	char *next = grow_ahead(6 * MIB, 1);
+	give_all_back();
+	expect_eq(os_resident(next, HUGE_PAGE), 0);
+	expect_sound();
 	char *end = grow_to(next, HUGE_PAGE);
-	for (const char *p = next; p < end; p += sizeof(uint64_t))
-		expect_eq(*(const uint64_t *)(const void *)p, 0);
+	expect_zero(next, end);
+}
+
+// What was dirty, and has gone back, comes ahead of use once more.
+GO_TEST(heap_ahead_again, 2)
+{
+	char *next = grow_ahead(6 * MIB, 1);
+	char *end = grow_to(next, HUGE_PAGE);
+	memset(next, 1, (size_t)(end - next));
+	list = NULL; // but for an object or two that the stack still knows
+	go_gc();
+	go_gc();
+	give_all_back();
+	next = grow_ahead(6 * MIB, 1);
+	expect_sound();
+	end = grow_to(next, HUGE_PAGE);
+	expect_zero(next, end);
 }
 
 GO_TEST(heap_ahead_of_a_limit, 2)
 {
-	go_set_gc_percent(-1);
-	char *first = grow(MIB / 2);
-	char *end = grow_to(first, 5 * MIB);
+	char *next = grow_ahead(6 * MIB, 1);
 	go_set_memory_limit(MIB); // there is no room at all
-	end = grow_to(first, 5 * MIB + HUGE_PAGE);
+	next = huge_page_behind(grow_to(next, HUGE_PAGE));
 	go_sleep(50 * GO_MSEC); // as long as that, nothing comes
-	expect_eq(os_resident(huge_page_behind(end), HUGE_PAGE), 0);
+	expect_eq(os_resident(next, HUGE_PAGE), 0);
 }

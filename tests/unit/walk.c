@@ -62,6 +62,13 @@ break_released(void)
 }
 
 static void
+break_fresh(void)
+{
+	size_t page = heap_page((uintptr_t)object) % CHUNK_PAGES;
+	chunk_of(object)->fresh[page / 64] |= UINT64_C(1) << (page % 64);
+}
+
+static void
 break_used(void)
 {
 	size_t page = heap_page((uintptr_t)object) % CHUNK_PAGES;
@@ -149,6 +156,7 @@ BREAKS(break_back)
 BREAKS(break_tail)
 BREAKS(break_summary)
 BREAKS(break_released)
+BREAKS(break_fresh)
 BREAKS(break_used)
 BREAKS(break_place)
 BREAKS(break_class)
@@ -169,6 +177,7 @@ test_walk_finds_pages(void)
 	FINDS(break_back, "a page's way back");
 	FINDS(break_summary, "longest run of free pages");
 	FINDS(break_released, "released pages in use");
+	FINDS(break_fresh, "a fresh page is in use");
 	FINDS(break_used, "a page is of a span, but not in use");
 }
 
