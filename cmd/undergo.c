@@ -537,6 +537,7 @@ compile_go(char *const *file, int n, const char *out)
 		args_add(&a, "-L");
 		args_add(&a, fronts);
 	}
+	args_add(&a, "-static-libgcc"); // nobody else here unwinds: one library less at the start
 	add_go_flags(&a, &for_tool);
 	for (int i = 0; i < n; i++)
 		args_add(&a, file[i]);

@@ -396,8 +396,16 @@ gc_alloc_tiny(size_t bytes)
 void *
 gc_alloc(size_t bytes, Kind kind)
 {
-	CacheSlots *cs = gc_slots(sched_m(), bytes, kind);
-	return likely(cs != NULL) ? gc_take(cs) : alloc_slow_plain(bytes, kind);
+	char *p = gc_plain(sched_m(), bytes, kind);
+	return likely(p != NULL) ? p : alloc_slow_plain(bytes, kind);
+}
+
+void *
+gc_alloc_bytes_from(size_t bytes, const void *kept)
+{
+	if (bytes < SLOT_MIN)
+		return slow_tiny(bytes, sizeof(void *), NULL, 0, kept);
+	return slow_sized(bytes, KIND_NOSCAN, NULL, 0, kept);
 }
 
 // Slots of a power of two lie aligned to their size; larger objects to what is asked for.
@@ -417,25 +425,53 @@ gc_alloc_aligned(size_t bytes, size_t align, Kind kind)
 	return arch_call_kept(bytes, kind, NULL, align, slow_aligned);
 }
 
+// The type that its objects have, which are to have pointers; NULL: no memory.
+static inline const HeapType *
+typed_as(const HeapType *t, size_t elems)
+{
+	if (unlikely(t->bytes % sizeof(void *) != 0) && elems > 1)
+		fatal("go_alloc_typed: pointers of an array would not be aligned");
+	return likely(t->program == NULL) ? t : gcprog_type(t);
+}
+
+static inline char *
+take_typed(const HeapType *t, size_t elems, Kind kind)
+{
+	CacheSlots *cs = gc_slots(sched_m(), t->bytes * elems, kind);
+	if (unlikely(cs == NULL))
+		return NULL;
+	char *p = gc_take(cs);
+	if (elems != 1 || !gc_typed_already(cs, t))
+		slots_type(cs, p, t, elems);
+	return p;
+}
+
 void *
 gc_alloc_typed(const HeapType *t, size_t elems, Kind kind)
 {
 	size_t bytes;
 	if (unlikely(__builtin_mul_overflow(t->bytes, elems, &bytes)))
 		return NULL;
-	if (unlikely(t->bytes % sizeof(void *) != 0) && elems > 1 && t->scan_bytes != 0)
-		fatal("go_alloc_typed: pointers of an array would not be aligned");
 	if (t->scan_bytes == 0)
 		return gc_alloc(bytes, KIND_NOSCAN);
-	if (unlikely(t->program != NULL) && (t = gcprog_type(t)) == NULL)
+	if (unlikely((t = typed_as(t, elems)) == NULL))
 		return NULL;
-	CacheSlots *cs = gc_slots(sched_m(), bytes, kind);
-	if (unlikely(cs == NULL))
-		return arch_call_kept(bytes, kind, t, elems, slow_sized);
-	char *p = gc_take(cs);
-	if (elems != 1 || !gc_typed_already(cs, t))
-		slots_type(cs, p, t, elems);
-	return p;
+	char *p = take_typed(t, elems, kind);
+	return likely(p != NULL) ? p : arch_call_kept(bytes, kind, t, elems, slow_sized);
+}
+
+void *
+gc_try_typed(const HeapType *t, size_t elems, Kind kind)
+{
+	t = typed_as(t, elems);
+	return likely(t != NULL) ? take_typed(t, elems, kind) : NULL;
+}
+
+void *
+gc_alloc_typed_from(const HeapType *t, size_t elems, Kind kind, const void *kept)
+{
+	t = typed_as(t, elems);
+	return likely(t != NULL) ? slow_sized(t->bytes * elems, kind, t, elems, kept) : NULL;
 }
 
 COLD static void

@@ -58,6 +58,14 @@ gc_take(CacheSlots *cs)
 	return p;
 }
 
+// An object from what is in hand; NULL: there is nothing, see gc_alloc.
+static inline char *
+gc_plain(const M *mp, size_t bytes, Kind kind)
+{
+	CacheSlots *cs = gc_slots(mp, bytes, kind);
+	return likely(cs != NULL) ? gc_take(cs) : NULL;
+}
+
 // An object without pointers of 1 to SLOT_MIN - 1 bytes, from what is in hand; NULL: there is
 // nothing, see gc_alloc_tiny.
 static inline char *

@@ -18,6 +18,13 @@ void *gc_alloc_typed(const HeapType *t, size_t elems, Kind kind);
 // block with others, and all of them live as long as one does. gc_free of one does nothing.
 void *gc_alloc_tiny(size_t bytes);
 void *gc_alloc_aligned(size_t bytes, size_t align, Kind kind);
+// For who has a frame that no mark should see. gc_try_typed takes what is in hand, or nothing:
+// NULL. The others are for afterwards, where it is known that below `kept` there is no root: of
+// gc_alloc, without pointers, or gc_alloc_tiny, and of gc_alloc_typed. t has pointers, and so many
+// of it fit into an address space.
+void *gc_try_typed(const HeapType *t, size_t elems, Kind kind);
+void *gc_alloc_bytes_from(size_t bytes, const void *kept);
+void *gc_alloc_typed_from(const HeapType *t, size_t elems, Kind kind, const void *kept);
 // A record of the runtime in which pointers of the program lie: scanned, freed by gc_free_pinned.
 // Never collects. NULL without memory.  Locks: takes central, heappages.  Blocks: no.
 void *gc_alloc_pinned(size_t bytes);
@@ -50,7 +57,7 @@ typedef enum GcWhy {
 	GC_CHAOS,    // by chance, in stress builds
 } GcWhy;
 void gc_collect(GcWhy why);
-// The same, for who has been called by arch_call_kept: below `kept` there is no root.
+// The same, for who knows that below `kept` there is no root: arch_call_kept tells him.
 void gc_collect_from(GcWhy why, const void *kept);
 // The same, if it is time to before an object with `more` bytes of pages of its own.
 void gc_collect_if_due(size_t more, const void *kept);

@@ -6,6 +6,7 @@
 #include "gccgo/gccgo.h"
 
 #include "gc/fast.h"
+#include "gccgo/kept.h"
 
 enum { TYPED_MAX_SHIFT = 47 };
 static const size_t bytes_max = (size_t)1 << TYPED_MAX_SHIFT; // what an address can say
@@ -17,6 +18,10 @@ typedef struct WriteBarrier {
 GODATA("runtime.writeBarrier", WriteBarrier, write_barrier) = {0};
 GOREST("writeBarrier", "runtime.writeBarrier");
 uint64_t go_zero_base;
+
+typedef void *MakeBytes(size_t n);
+typedef void *MakeTyped(const Type *t, size_t n);
+typedef Slice *Grow(Slice *to, const Type *elem, void *old, Int old_len, size_t cap, Int need);
 
 // --- objects -------------------------------------------------------------------------------------
 
@@ -30,15 +35,69 @@ make_now(size_t bytes, const HeapType *h, size_t n, Kind kind)
 	return p;
 }
 
-static NOINLINE void *
-make_typed(const Type *t, size_t n)
+static void *
+typed_from(const Type *t, size_t n, const Kept *k)
+{
+	const HeapType *h = type_heap(t);
+	sched_enter();
+	void *p = gc_alloc_typed_from(h, n, KIND_GO, k);
+	if (unlikely(p == NULL))
+		gc_out_of_memory(t->size * n);
+	sched_leave();
+	return p;
+}
+
+static void *
+rest_typed(const Kept *k)
+{
+	return typed_from((const Type *)k->arg[0], k->arg[1], k);
+}
+
+// NULL: nothing is in hand.
+static inline void *
+try_typed(const Type *t, size_t n)
 {
 	const HeapType *h = type_heap(t);
 	if (unlikely(sched_enter()->pinned))
 		return make_now(t->size * n, h, n, KIND_GO);
-	void *p = gc_alloc_typed(h, n, KIND_GO);
+	void *p = gc_try_typed(h, n, KIND_GO);
+	sched_leave();
+	return p;
+}
+
+static NOINLINE void *
+make_typed(const Type *t, size_t n)
+{
+	void *p = try_typed(t, n);
+	return likely(p != NULL) ? p : GO_KEPT(MakeTyped, rest_typed, t, n);
+}
+
+void *
+go_bytes_from(size_t n, const Kept *k)
+{
+	sched_enter();
+	void *p = gc_alloc_bytes_from(n, k);
 	if (unlikely(p == NULL))
-		gc_out_of_memory(t->size * n);
+		gc_out_of_memory(n);
+	sched_leave();
+	return p;
+}
+
+static void *
+rest_bytes(const Kept *k)
+{
+	return go_bytes_from(k->arg[0], k);
+}
+
+void *
+go_try_bytes(size_t n)
+{
+	if (unlikely(n == 0))
+		return &go_zero_base;
+	if (unlikely(sched_enter()->pinned))
+		return make_now(n, NULL, 0, KIND_NOSCAN);
+	M *mp = sched_m();
+	void *p = n < SLOT_MIN ? gc_tiny(mp, n) : gc_plain(mp, n, KIND_NOSCAN);
 	sched_leave();
 	return p;
 }
@@ -46,15 +105,8 @@ make_typed(const Type *t, size_t n)
 void *
 go_make_bytes(size_t n)
 {
-	if (n == 0)
-		return &go_zero_base;
-	if (unlikely(sched_enter()->pinned))
-		return make_now(n, NULL, 0, KIND_NOSCAN);
-	void *p = n < SLOT_MIN ? gc_alloc_tiny(n) : gc_alloc(n, KIND_NOSCAN);
-	if (unlikely(p == NULL))
-		gc_out_of_memory(n);
-	sched_leave();
-	return p;
+	void *p = go_try_bytes(n);
+	return likely(p != NULL) ? p : GO_KEPT(MakeBytes, rest_bytes, n);
 }
 
 void *
@@ -158,21 +210,41 @@ grown(size_t cap, size_t need)
 	return cap;
 }
 
-GOFUNC("runtime.growslice", Slice, rt_growslice,
-       (const Type *elem, void *old, Int old_len, Int old_cap, Int need))
+static Slice *
+rest_grow(const Kept *k)
+{
+	Slice *to = (Slice *)k->arg[0];
+	const Type *elem = (const Type *)k->arg[1];
+	const void *old = (const void *)k->arg[2];
+	size_t old_len = k->arg[3], cap = k->arg[4];
+	void *p = elem->ptrdata != 0 ? typed_from(elem, cap, k)
+				     : go_bytes_from(cap * elem->size, k);
+	memmove(p, old, old_len * elem->size);
+	*to = (Slice){p, (Int)k->arg[5], (Int)cap};
+	return to;
+}
+
+// In Go it returns the Slice.
+GOFUNC("runtime.growslice", Slice *, rt_growslice,
+       (Slice *to, const Type *elem, void *old, Int old_len, Int old_cap, Int need))
 {
 	size_t bytes;
 	if (need < old_cap)
 		panic_error("growslice: cap out of range");
-	if (elem->size == 0)
-		return (Slice){&go_zero_base, need, need};
+	if (elem->size == 0) {
+		*to = (Slice){&go_zero_base, need, need};
+		return to;
+	}
 	size_t cap = grown((size_t)old_cap, (size_t)need);
 	if (__builtin_mul_overflow(cap, elem->size, &bytes) || bytes > bytes_max)
 		panic_error("growslice: cap out of range");
 	cap = rounded(bytes) / elem->size;
-	void *p = go_make_array(elem, cap);
+	void *p = elem->ptrdata != 0 ? try_typed(elem, cap) : go_try_bytes(cap * elem->size);
+	if (unlikely(p == NULL))
+		return GO_KEPT(Grow, rest_grow, to, elem, old, old_len, cap, need);
 	memmove(p, old, (size_t)old_len * elem->size);
-	return (Slice){p, need, (Int)cap};
+	*to = (Slice){p, need, (Int)cap};
+	return to;
 }
 
 GOFUNC("runtime.unsafeslice", void, rt_unsafeslice, (const Type *elem, const void *p, Int n))

@@ -5,6 +5,7 @@
 #include "gc/limit.h"
 #include "gc/pace.h"
 #include "gccgo/gccgo.h"
+#include "gccgo/kept.h"
 #include "panic/panic.h"
 #include "undergo/heap.h"
 
@@ -12,11 +13,19 @@ extern const String rt_build_version __asm__("runtime.buildVersion");
 
 // --- collecting ----------------------------------------------------------------------------------
 
-GOFUNC("runtime.GC", void, rt_gc, (void))
+typedef void Collect(void);
+
+static void
+rest_gc(const Kept *k)
 {
 	sched_enter();
-	gc_collect(GC_FORCED);
+	gc_collect_from(GC_FORCED, k);
 	sched_leave();
+}
+
+GOFUNC("runtime.GC", void, rt_gc, (void))
+{
+	GO_KEPT(Collect, rest_gc);
 }
 GOVALUE("runtime.GC", rt_gc);
 
@@ -74,12 +83,18 @@ GOFUNC("sync.runtime__registerPoolCleanup", void, rt_registerpoolcleanup, (const
 }
 
 // What the system gets back, besides.
-GOFUNC("runtime_1debug.freeOSMemory", void, rt_freeosmemory, (void))
+static void
+rest_freeosmemory(const Kept *k)
 {
 	sched_enter();
-	gc_collect(GC_FORCED);
+	gc_collect_from(GC_FORCED, k);
 	(void)heap_scavenge(SIZE_MAX);
 	sched_leave();
+}
+
+GOFUNC("runtime_1debug.freeOSMemory", void, rt_freeosmemory, (void))
+{
+	GO_KEPT(Collect, rest_freeosmemory);
 }
 
 // --- what there is -------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 //
 // Buffers that the compiler gives are on the stack, for results that do not leave the function.
 #include "gccgo/gccgo.h"
+#include "gccgo/kept.h"
 
 enum {
 	BUF_BYTES = 32,
@@ -39,6 +40,26 @@ string_to_c(String s)
 
 // --- joining and comparing -----------------------------------------------------------------------
 
+static String
+join(char *p, size_t sum, const String *a, Int n)
+{
+	char *at = p;
+	for (Int i = 0; i < n; i++) {
+		memcpy(at, a[i].p, (size_t)a[i].n);
+		at += a[i].n;
+	}
+	return (String){p, (Int)sum};
+}
+
+typedef String Join(size_t sum, const String *a, Int n);
+
+static String
+rest_join(const Kept *k)
+{
+	size_t sum = k->arg[0];
+	return join(go_bytes_from(sum, k), sum, (const String *)k->arg[1], (Int)k->arg[2]);
+}
+
 // Always a copy, even of one string alone: the compiler hands over the bytes of a slice, uncopied,
 // where the program says string(b) within a sum.
 GOFUNC("runtime.concatstrings", String, rt_concatstrings, (char *buf, const String *a, Int n))
@@ -49,13 +70,10 @@ GOFUNC("runtime.concatstrings", String, rt_concatstrings, (char *buf, const Stri
 			fatal("string concatenation too long");
 	if (sum == 0)
 		return (String){NULL, 0};
-	char *p = buf != NULL && sum <= BUF_BYTES ? buf : go_make_bytes(sum);
-	char *at = p;
-	for (Int i = 0; i < n; i++) {
-		memcpy(at, a[i].p, (size_t)a[i].n);
-		at += a[i].n;
-	}
-	return (String){p, (Int)sum};
+	char *p = buf != NULL && sum <= BUF_BYTES ? buf : go_try_bytes(sum);
+	if (unlikely(p == NULL))
+		return GO_KEPT(Join, rest_join, sum, a, n);
+	return join(p, sum, a, n);
 }
 
 GOFUNC("runtime.cmpstring", Int, rt_cmpstring, (String a, String b))
@@ -69,16 +87,41 @@ GOFUNC("runtime.cmpstring", Int, rt_cmpstring, (String a, String b))
 
 // --- bytes ---------------------------------------------------------------------------------------
 
+typedef String CopyText(const char *p, Int n);
+typedef Slice *CopyBytes(Slice *out, const char *p, Int n);
+
+static String
+rest_text(const Kept *k)
+{
+	char *to = go_bytes_from(k->arg[1], k);
+	memcpy(to, (const char *)k->arg[0], k->arg[1]);
+	return (String){to, (Int)k->arg[1]};
+}
+
 GOFUNC("runtime.slicebytetostring", String, rt_slicebytetostring, (char *buf, const char *p, Int n))
 {
 	if (n == 0)
 		return (String){NULL, 0};
-	char *to = buf != NULL && n <= BUF_BYTES ? buf : go_make_bytes((size_t)n);
+	char *to = buf != NULL && n <= BUF_BYTES ? buf : go_try_bytes((size_t)n);
+	if (unlikely(to == NULL))
+		return GO_KEPT(CopyText, rest_text, p, n);
 	memcpy(to, p, (size_t)n);
 	return (String){to, n};
 }
 
-GOFUNC("runtime.stringtoslicebyte", Slice, rt_stringtoslicebyte, (char *buf, String s))
+static Slice *
+rest_copy(const Kept *k)
+{
+	Slice *out = (Slice *)k->arg[0];
+	Int n = (Int)k->arg[2];
+	*out = (Slice){go_bytes_from((size_t)n, k), n, n};
+	memcpy(out->p, (const char *)k->arg[1], (size_t)n);
+	return out;
+}
+
+// In Go it returns the Slice.
+GOFUNC("runtime.stringtoslicebyte", Slice *, rt_stringtoslicebyte,
+       (Slice *out, char *buf, String s))
 {
 	char *to = buf;
 	Int cap = BUF_BYTES;
@@ -86,10 +129,13 @@ GOFUNC("runtime.stringtoslicebyte", Slice, rt_stringtoslicebyte, (char *buf, Str
 		memset(buf + s.n, 0, (size_t)(BUF_BYTES - s.n));
 	} else {
 		cap = s.n;
-		to = go_make_bytes((size_t)s.n);
+		to = go_try_bytes((size_t)s.n);
+		if (unlikely(to == NULL))
+			return GO_KEPT(CopyBytes, rest_copy, out, s.p, s.n);
 	}
 	memcpy(to, s.p, (size_t)s.n);
-	return (Slice){to, s.n, cap};
+	*out = (Slice){to, s.n, cap};
+	return out;
 }
 
 // --- runes ---------------------------------------------------------------------------------------
@@ -158,33 +204,91 @@ GOFUNC("runtime.decoderune", RuneAt, rt_decoderune, (String s, Int k))
 	return (RuneAt){r, k + len};
 }
 
-GOFUNC("runtime.intstring", String, rt_intstring, (char *buf, int64_t rune))
+typedef String RuneText(int64_t rune);
+
+static String
+rest_rune(const Kept *k)
 {
 	char text[RUNE_BYTES];
-	size_t n = string_put_rune(text, rune);
-	char *to = buf != NULL ? buf : go_make_bytes(n);
+	size_t n = string_put_rune(text, (int64_t)k->arg[0]);
+	char *to = go_bytes_from(n, k);
 	memcpy(to, text, n);
 	return (String){to, (Int)n};
 }
 
-GOFUNC("runtime.stringtoslicerune", Slice, rt_stringtoslicerune, (int32_t *buf, String s))
+GOFUNC("runtime.intstring", String, rt_intstring, (char *buf, int64_t rune))
 {
-	const uint8_t *p = (const uint8_t *)s.p;
+	char text[RUNE_BYTES];
+	size_t n = string_put_rune(text, rune);
+	char *to = buf != NULL ? buf : go_try_bytes(n);
+	if (unlikely(to == NULL))
+		return GO_KEPT(RuneText, rest_rune, rune);
+	memcpy(to, text, n);
+	return (String){to, (Int)n};
+}
+
+static void
+decode_all(int32_t *to, String s)
+{
+	Int at = 0, len;
+	for (Int i = 0; i < s.n; i += len)
+		to[at++] = decode((const uint8_t *)s.p + i, s.n - i, &len);
+}
+
+typedef Slice *DecodeAll(Slice *out, const char *p, Int bytes, Int runes);
+
+static Slice *
+rest_decode(const Kept *k)
+{
+	Slice *out = (Slice *)k->arg[0];
+	Int n = (Int)k->arg[3];
+	*out = (Slice){go_bytes_from((size_t)n * sizeof(int32_t), k), n, n};
+	decode_all(out->p, (String){(const char *)k->arg[1], (Int)k->arg[2]});
+	return out;
+}
+
+// In Go it returns the Slice.
+GOFUNC("runtime.stringtoslicerune", Slice *, rt_stringtoslicerune,
+       (Slice *out, int32_t *buf, String s))
+{
 	Int n = 0, len;
 	for (Int i = 0; i < s.n; i += len, n++)
-		(void)decode(p + i, s.n - i, &len);
+		(void)decode((const uint8_t *)s.p + i, s.n - i, &len);
 	int32_t *to = buf;
 	Int cap = BUF_RUNES;
 	if (buf != NULL && n <= BUF_RUNES) {
 		memset(buf, 0, BUF_RUNES * sizeof(*buf));
 	} else {
 		cap = n;
-		to = go_make_bytes((size_t)n * sizeof(*to));
+		to = go_try_bytes((size_t)n * sizeof(*to));
+		if (unlikely(to == NULL))
+			return GO_KEPT(DecodeAll, rest_decode, out, s.p, s.n, n);
 	}
-	Int at = 0;
-	for (Int i = 0; i < s.n; i += len)
-		to[at++] = decode(p + i, s.n - i, &len);
-	return (Slice){to, n, cap};
+	decode_all(to, s);
+	*out = (Slice){to, n, cap};
+	return out;
+}
+
+static String
+encode_all(char *to, size_t bytes, const int32_t *r, Int n)
+{
+	char text[RUNE_BYTES];
+	char *at = to;
+	for (Int i = 0; i < n; i++) {
+		size_t len = string_put_rune(text, r[i]);
+		memcpy(at, text, len);
+		at += len;
+	}
+	return (String){to, (Int)bytes};
+}
+
+typedef String EncodeAll(size_t bytes, const int32_t *r, Int n);
+
+static String
+rest_encode(const Kept *k)
+{
+	char *to = go_bytes_from(k->arg[0], k);
+	return encode_all(to, k->arg[0], (const int32_t *)k->arg[1], (Int)k->arg[2]);
 }
 
 GOFUNC("runtime.slicerunetostring", String, rt_slicerunetostring, (char *buf, Slice runes))
@@ -194,12 +298,8 @@ GOFUNC("runtime.slicerunetostring", String, rt_slicerunetostring, (char *buf, Sl
 	size_t n = 0;
 	for (Int i = 0; i < runes.len; i++)
 		n += string_put_rune(text, r[i]);
-	char *to = buf != NULL && n <= BUF_BYTES ? buf : go_make_bytes(n);
-	char *at = to;
-	for (Int i = 0; i < runes.len; i++) {
-		size_t len = string_put_rune(text, r[i]);
-		memcpy(at, text, len);
-		at += len;
-	}
-	return (String){to, (Int)n};
+	char *to = buf != NULL && n <= BUF_BYTES ? buf : go_try_bytes(n);
+	if (unlikely(to == NULL))
+		return GO_KEPT(EncodeAll, rest_encode, n, r, runes.len);
+	return encode_all(to, n, r, runes.len);
 }

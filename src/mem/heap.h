@@ -374,8 +374,8 @@ bool span_swept(const Mspan *s);
 // Gives free pages back to the system, about as many bytes; returns how many.
 size_t heap_scavenge(size_t bytes);
 
-// Of functions that look at any memory: what is free belongs to nobody that the sanitizers know, and
-// stacks are laid out as they like it.
+// Of functions that look at any memory: what is free belongs to nobody that the sanitizers know,
+// and stacks are laid out as they like it.
 #define ANY_MEMORY __attribute__((no_sanitize("address", "thread")))
 
 // Puts memory behind the pages that a growing region will hand out next, POPULATE_BYTES of them, so

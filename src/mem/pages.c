@@ -413,7 +413,7 @@ heap_populate(void)
 	if (err != 0)
 		store_rlx(&populate_fails, true); // order: hint
 	mark_fresh(half);
-	store_rlx(&pages_wanted, false); // order: own, under the lock; who goes on growing says it again
+	store_rlx(&pages_wanted, false); // order: own; who goes on growing says it again
 	mutex_unlock(&pages_lock);
 	return true;
 }

@@ -98,7 +98,7 @@ monitor_pause(int64_t ns)
 {
 	note_clear(&sched.pause_note);
 	store_rel(&sched.monitor_pauses, 1); // order: publish -> monitor_hurry: the note is clear
-	fence_seq(); // order: dekker with monitor_hurry: pauses stored, then births, called read
+	fence_seq(); // order: dekker with monitor_hurry: pauses stored, then births and called
 	if (load_rlx(&sched.births) == NULL && !load_rlx(&sched.monitor_called) &&
 	    note_sleep(&sched.pause_note, base_deadline(os_nanotime(), ns)))
 		return;

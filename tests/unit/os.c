@@ -12,7 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -110,7 +112,7 @@ test_os_leaves_errno(void)
 	expect(os_guard((void *)1, 4096) < 0);
 	expect(os_protect_none((void *)1, 4096) < 0);
 	expect(os_decommit((void *)1, 4096) < 0);
-	expect(os_read_file("/nonexistent", text, sizeof(text)) == -ENOENT);
+	expect(os_read_file("/proc/self/no such file", text, sizeof(text)) == -ENOENT);
 	expect_eq(os_thread_cpu_ns(-5), -1);
 	expect_eq(os_futex_wait(&word, 0, INT64_MAX), -EAGAIN);
 	expect_eq(os_write(-1, "x", 1), -EBADF);
@@ -160,6 +162,46 @@ test_os_thread_start(void)
 	os_thread_stack(&lo, &hi);
 	expect((char *)arch_sp() > (char *)lo && (char *)arch_sp() < (char *)hi);
 	expect_eq(os_thread_id(), (int)getpid());
+}
+
+// The first thread's stack begins where libc says, and with other limits, too. libc leaves out what
+// the kernel has put above the first frame.
+static void
+same_as_libc(void)
+{
+	void *lo, *hi, *libc_lo;
+	size_t bytes;
+	pthread_attr_t attr;
+	expect_eq(pthread_getattr_np(pthread_self(), &attr), 0);
+	expect_eq(pthread_attr_getstack(&attr, &libc_lo, &bytes), 0);
+	pthread_attr_destroy(&attr);
+	os_thread_stack(&lo, &hi);
+	expect((char *)hi >= (char *)libc_lo + bytes && hi > (void *)environ);
+	expect_eq((uintptr_t)lo, (uintptr_t)libc_lo);
+}
+
+void
+test_os_first_stack(void)
+{
+	struct rlimit before, other;
+	os_init();
+	same_as_libc();
+	expect_eq(getrlimit(RLIMIT_STACK, &before), 0);
+	other = (struct rlimit){(1 << 20) + 1, before.rlim_max};
+	expect_eq(setrlimit(RLIMIT_STACK, &other), 0);
+	same_as_libc();
+	other.rlim_cur = before.rlim_max;
+	expect_eq(setrlimit(RLIMIT_STACK, &other), 0);
+	same_as_libc();
+	void *lo, *hi;
+	os_thread_stack(&lo, &hi);
+	size_t page = os_page_bytes();
+	char *below = (char *)hi - (512 << 10) - page; // what lies there ends it
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
+	expect(mmap(below, page, PROT_READ, flags, -1, 0) == below);
+	same_as_libc();
+	os_thread_stack(&lo, &hi);
+	expect(lo == below + page);
 }
 
 // The kernel refuses threads for a moment: who can wait tries again.

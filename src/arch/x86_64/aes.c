@@ -3,15 +3,19 @@
 // bytes at a time, so three more rounds join the rows and spread every byte over all the others.
 #include "arch/aes.h"
 
+#include <cpuid.h>
 #include <immintrin.h>
 
 #define AES __attribute__((target("aes,sse4.1")))
 
+// Not __builtin_cpu_supports, whose constructor would ask the processor for all there is, in any
+// program, and be the only code that runs where the linker puts it.
 bool
 aes_usable(void)
 {
-	__builtin_cpu_init();
-	return __builtin_cpu_supports("aes") != 0 && __builtin_cpu_supports("sse4.1") != 0;
+	const unsigned needed = bit_AES | bit_SSE4_1;
+	unsigned a, b, c, d;
+	return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & needed) == needed;
 }
 
 AES static inline __m128i

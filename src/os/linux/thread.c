@@ -9,7 +9,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -18,7 +20,10 @@
 #include "os/linux/syscall.h"
 #include "os/os_impl.h"
 
-enum { STACK_BYTES = 256 << 10 }; // of a thread's own stack, where the runtime's code runs
+enum {
+	STACK_BYTES = 256 << 10, // of a thread's own stack, where the runtime's code runs
+	MAPPINGS_MAX = 256,      // of a process that has just begun
+};
 
 // What a new thread runs; freed by it.
 typedef struct Start {
@@ -100,9 +105,36 @@ sys_thread_id(void)
 	return thread_id;
 }
 
+// Of the process's first thread, on its own stack: from the end of that, with what the kernel has
+// put there, down to where the limit of its size is, or the mapping below. libc finds that, too, by
+// functions for streams and formats, 200 KiB of a small program's memory. False: it is another
+// stack.
+static bool
+first_stack(void **lo, void **hi)
+{
+	OsRange maps[MAPPINGS_MAX];
+	struct rlimit limit;
+	uintptr_t here = (uintptr_t)maps, end = getauxval(AT_RANDOM), below = 0;
+	int n = sys_mappings(maps, MAPPINGS_MAX);
+	if (n <= 0 || n > MAPPINGS_MAX || getrlimit(RLIMIT_STACK, &limit) != 0)
+		return false;
+	int i = 0;
+	for (; i < n && maps[i].hi <= here; i++)
+		below = maps[i].hi;
+	if (i == n || maps[i].lo > here || maps[i].lo > end || maps[i].hi <= end)
+		return false;
+	size_t most = maps[i].hi - below;
+	size_t bytes = limit.rlim_cur < most ? limit.rlim_cur & ~(os_page_bytes() - 1) : most;
+	*hi = (void *)maps[i].hi;
+	*lo = (char *)*hi - bytes;
+	return true;
+}
+
 void
 sys_thread_stack(void **lo, void **hi)
 {
+	if (sys_thread_id() == os_process_id() && first_stack(lo, hi))
+		return;
 	int saved = errno;
 	pthread_attr_t attr;
 	size_t bytes = 0;
