@@ -427,7 +427,7 @@ monitor_main(void *unused)
 		look_for_dead(&mon, now);
 		scavenge(&mon, now);
 		stamp_waits(&mon, now);
-		store_rlx(&sched.monitor_called, false); // order: own; the pause sees who calls later
+		store_rlx(&sched.monitor_called, false); // order: own; see the pause
 		(void)up_monitor_looks(now);
 	}
 }
