@@ -45,6 +45,7 @@ static struct {
 	int64_t look_at;     // when to look at the window again
 	int64_t keep;        // by the last look
 	int64_t allocated;   // by the last look, since the start
+	bool grows;          // the program allocated before that, and what is ahead of it is kept
 } chores = {
 	.lock = MUTEX_INIT(leaf),
 	.force_at = INT64_MAX,
@@ -124,8 +125,7 @@ look(int64_t now)
 	chores.look_at = now + LOOK_NS;
 	keep_note(&chores.window, (int64_t)heap_take_peak());
 	chores.keep = keep_bytes(&chores.window, used, pace_live(), rate, pace_left(), room());
-	if (rate != 0)
-		chores.keep += (int64_t)heap_fresh_bytes();
+	chores.grows = rate != 0;
 	return rate != 0 || !keep_settled(&chores.window);
 }
 
@@ -134,7 +134,8 @@ surplus(void)
 {
 	HeapCounts c;
 	heap_counts(&c);
-	return (int64_t)(c.in_use + c.free) - chores.keep;
+	int64_t ahead = chores.grows ? (int64_t)heap_fresh_bytes() : 0;
+	return (int64_t)(c.in_use + c.free) - ahead - chores.keep;
 }
 
 // Gives back some of what is too much. When to go on; 0: there is nothing.
@@ -198,6 +199,8 @@ populate(void)
 	}
 	if (any)
 		chores_freed(); // they are to go back if they stay unused
+	if (any && heap_pages_wanted())
+		sched_monitor_come();
 }
 
 // --- the goroutine -------------------------------------------------------------------------------

@@ -56,7 +56,7 @@ static ATOMIC_U64 pages_peak;     // the most that were in use since heap_take_p
 static ATOMIC_U64 pages_most;     // so much of the arrays is touched, about
 static ATOMIC_U64 pages_max = ATOMIC_INIT(UINT64_MAX); // in use, hard
 static ATOMIC_U64 pages_fresh;
-static ATOMIC_BOOL pages_wanted;   // somebody wishes for some, and heap_populate has not seen it
+static ATOMIC_BOOL pages_wanted;   // some region's ahead_n is not 0, and heap_populate is called
 static ATOMIC_BOOL populate_fails; // the kernel cannot, or had no memory: it is not asked again
 
 void
@@ -308,8 +308,7 @@ took_back(size_t page, size_t npages)
 //
 // Who touches a page first waits for the kernel to clear it: a tenth of a millisecond for a huge
 // page, and ten of these where a hypervisor has to find the memory. So whoever takes such pages in
-// a region that grows has those behind them made present by another thread, meanwhile. A wish lives
-// until heap_populate has been there; who goes on growing has the next one soon.
+// a region that grows has those behind them made present by another thread, meanwhile.
 //
 // Regions are committed by who allocates alone: the collector numbers chunks while the world stands
 // still, and the other thread does not.
@@ -398,6 +397,15 @@ mark_fresh(size_t half)
 		store_rlx(&pages_most, there); // order: count
 }
 
+static bool
+any_wish(void)
+{
+	bool any = false;
+	for (int k = 0; k < REGION_COUNT; k++)
+		any |= regions[k].ahead_n > 0;
+	return any;
+}
+
 bool
 heap_populate(void)
 {
@@ -413,7 +421,7 @@ heap_populate(void)
 	if (err != 0)
 		store_rlx(&populate_fails, true); // order: hint
 	mark_fresh(half);
-	store_rlx(&pages_wanted, false); // order: own; who goes on growing says it again
+	store_rlx(&pages_wanted, any_wish()); // order: own, under the lock
 	mutex_unlock(&pages_lock);
 	return true;
 }

@@ -129,19 +129,26 @@ GO_TEST(heap_ahead_goes_back, 2)
 	expect_zero(next, end);
 }
 
-// What was dirty, and has gone back, comes ahead of use once more.
+static void
+make_dirty(size_t bytes)
+{
+	char *first = grow(MIB / 2), *end = grow_to(first, bytes);
+	memset(first, 1, (size_t)(end - first));
+}
+
+// What was dirty, and has gone back, comes ahead of use once more. Of the dirty objects the stack
+// may still know the first and the last, so memory is looked for in between.
 GO_TEST(heap_ahead_again, 2)
 {
-	char *next = grow_ahead(6 * MIB, 1);
-	char *end = grow_to(next, HUGE_PAGE);
-	memset(next, 1, (size_t)(end - next));
-	list = NULL; // but for an object or two that the stack still knows
+	go_set_gc_percent(-1);
+	make_dirty(40 * MIB);
+	list = NULL;
 	go_gc();
 	go_gc();
 	give_all_back();
-	next = grow_ahead(6 * MIB, 1);
+	char *next = grow_ahead(12 * MIB, 1);
 	expect_sound();
-	end = grow_to(next, HUGE_PAGE);
+	char *end = grow_to(next, HUGE_PAGE);
 	expect_zero(next, end);
 }
 
