@@ -45,7 +45,8 @@ static struct {
 	int64_t look_at;     // when to look at the window again
 	int64_t keep;        // by the last look
 	int64_t allocated;   // by the last look, since the start
-	bool grows;          // the program allocated before that, and what is ahead of it is kept
+	bool populated;      // memory was made present ahead of use since the last look
+	bool grows;          // and before it: what is ahead is kept
 } chores = {
 	.lock = MUTEX_INIT(leaf),
 	.force_at = INT64_MAX,
@@ -125,7 +126,8 @@ look(int64_t now)
 	chores.look_at = now + LOOK_NS;
 	keep_note(&chores.window, (int64_t)heap_take_peak());
 	chores.keep = keep_bytes(&chores.window, used, pace_live(), rate, pace_left(), room());
-	chores.grows = rate != 0;
+	chores.grows = chores.populated;
+	chores.populated = false;
 	return rate != 0 || !keep_settled(&chores.window);
 }
 
@@ -145,7 +147,8 @@ give_slice(int64_t now)
 	int64_t bytes = surplus();
 	if (bytes < SLICE_LEAST)
 		return 0;
-	if (heap_scavenge(bytes < SLICE_BYTES ? (size_t)bytes : SLICE_BYTES) == 0)
+	size_t most = bytes < SLICE_BYTES ? (size_t)bytes : SLICE_BYTES;
+	if (heap_scavenge(most, !chores.grows) == 0)
 		return 0;
 	int64_t end = os_nanotime(), rest = (end - now) * SLICE_REST;
 	return end + (rest > SLICE_REST_MIN_NS ? rest : SLICE_REST_MIN_NS);
@@ -181,25 +184,28 @@ up_pages_wanted(void)
 	sched_monitor_come();
 }
 
-// Not beyond the memory limit. Where that is near, what is wanted stays so, and nobody says it
-// anew. Runs on: the monitor, which has more to do: at most as many at a time as a region wishes
-// for.
+// Not where the memory limit is near: what is wanted stays so then, and nobody says it anew. Runs
+// on: the monitor, which has more to do: at most as many at a time as a region wishes for.
 static void
 populate(void)
 {
 	enum { AT_ONCE = 2 };
 	bool any = false;
+	int64_t most = room();
+	most -= most / 4; // who makes room for an object now shall not find it gone
 	for (int i = 0; i < AT_ONCE; i++) {
 		HeapCounts c;
 		heap_counts(&c);
-		int64_t left = room() - (int64_t)(c.in_use + c.free);
+		int64_t left = most - (int64_t)(c.in_use + c.free);
 		if (left < POPULATE_BYTES || !heap_populate())
 			break;
 		any = true;
 	}
-	if (any)
-		chores_freed(); // they are to go back if they stay unused
-	if (any && heap_pages_wanted())
+	if (!any)
+		return;
+	chores.populated = true;
+	chores_freed(); // the monitor shall look whether they stay unused
+	if (heap_pages_wanted())
 		sched_monitor_come();
 }
 

@@ -366,7 +366,7 @@ limit_trim(size_t more)
 	// It may not fit where memory is free, and others allocate, too.
 	int64_t over = (int64_t)(c.in_use + c.free + more) + TRIM_MARGIN - room;
 	if (over > 0 && c.free != 0)
-		(void)heap_scavenge(over > TRIM_MIN ? (size_t)over : TRIM_MIN);
+		(void)heap_scavenge(over > TRIM_MIN ? (size_t)over : TRIM_MIN, true);
 }
 
 static void

@@ -88,7 +88,7 @@ rest_freeosmemory(const Kept *k)
 {
 	sched_enter();
 	gc_collect_from(GC_FORCED, k);
-	(void)heap_scavenge(SIZE_MAX);
+	(void)heap_scavenge(SIZE_MAX, true);
 	sched_leave();
 }
 

@@ -372,7 +372,7 @@ void chunk_each_span(size_t chunk, void (*fn)(void *ctx, Mspan *s), void *ctx);
 // Whether s has been swept since the last mark.
 bool span_swept(const Mspan *s);
 // Gives free pages back to the system, about as many bytes; returns how many.
-size_t heap_scavenge(size_t bytes);
+size_t heap_scavenge(size_t bytes, bool ahead);
 
 // Of functions that look at any memory: what is free belongs to nobody that the sanitizers know,
 // and stacks are laid out as they like it.

@@ -15,6 +15,7 @@
 //   P5  Chunks from a region's `scavenge` on have no page to give back.
 // Locks:  pages_lock, rank heappages, for all here. Memory goes back to the system under it, at
 //         most SCAVENGE_PAGES at a time; it comes without it.
+#include <errno.h>
 #include <string.h>
 
 #include "mem/gcprog.h"
@@ -359,11 +360,15 @@ heap_pages_wanted(void)
 	return load_rlx(&pages_wanted); // order: hint
 }
 
-// The next half chunk that is wanted and has no memory; SIZE_MAX: none.  Locks: pages_lock.
+// The next half chunk that is wanted and has no memory; SIZE_MAX: none. The regions take turns.
+// Locks: pages_lock.
 static size_t
 next_ahead(void)
 {
-	for (PageRegion *r = regions; r < regions + REGION_COUNT; r++) {
+	static int turn; // pages_lock
+	for (int i = 0; i < REGION_COUNT; i++) {
+		turn = (turn + 1) % REGION_COUNT;
+		PageRegion *r = &regions[turn];
 		while (r->ahead_n > 0) {
 			r->ahead_n--;
 			if (half_is_released(r->ahead++))
@@ -371,6 +376,13 @@ next_ahead(void)
 		}
 	}
 	return SIZE_MAX;
+}
+
+static void
+forget_wishes(void)
+{
+	for (int k = 0; k < REGION_COUNT; k++)
+		regions[k].ahead_n = 0;
 }
 
 // The half chunk has memory, where nobody has taken it since; or some of it, if the kernel had no
@@ -418,9 +430,12 @@ heap_populate(void)
 		return false;
 	int err = heap_make_present(half * HALF_PAGES, HALF_PAGES);
 	mutex_lock(&pages_lock);
-	if (err != 0)
+	if (err != 0) {
 		store_rlx(&populate_fails, true); // order: hint
-	mark_fresh(half);
+		forget_wishes();
+	}
+	if (err != -EINVAL) // else it has none of it
+		mark_fresh(half);
 	store_rlx(&pages_wanted, any_wish()); // order: own, under the lock
 	mutex_unlock(&pages_lock);
 	return true;
@@ -482,48 +497,88 @@ forget_if_unused(size_t chunk)
 	store_rlx(&pages_most, most > used ? most : used); // order: count
 }
 
-// Releases free pages of one chunk, at most a few; returns how many.
-static size_t
-release_some(size_t chunk)
+typedef struct Pages {
+	uint32_t from, end; // of a chunk; the same: none
+} Pages;
+
+// The first run of pages that have memory to give back, of whole pages of the system. With `ahead`
+// also of what was made present ahead of use.
+static Pages
+releasable(const Chunk *c, bool ahead)
 {
-	Chunk *c = &heap_chunk_table[chunk];
+	uint32_t whole = (uint32_t)((os_page_bytes() + HEAP_PAGE - 1) / HEAP_PAGE);
 	uint64_t busy[CHUNK_WORDS];
 	for (int i = 0; i < CHUNK_WORDS; i++)
-		busy[i] = c->used[i] | c->released[i];
-	uint32_t from = next_page(busy, 0, false);
-	if (from == CHUNK_PAGES)
-		return 0;
-	uint32_t end = next_page(busy, from, true);
-	if (end - from > SCAVENGE_PAGES)
-		end = from + SCAVENGE_PAGES;
-	char *at = heap_page_addr(chunk * CHUNK_PAGES + from);
-	if (os_decommit(at, (size_t)(end - from) * HEAP_PAGE) != 0)
-		return 0;
-	for (uint32_t i = from; i < end; i++) {
+		busy[i] = c->used[i] | c->released[i] | (ahead ? 0 : c->fresh[i]);
+	Pages run = {0, 0};
+	while ((run.from = next_page(busy, run.end, false)) < CHUNK_PAGES) {
+		run.end = next_page(busy, run.from, true);
+		Pages fit = {(run.from + whole - 1) & ~(whole - 1), run.end & ~(whole - 1)};
+		if (fit.end > fit.from)
+			return fit;
+	}
+	return (Pages){0, 0};
+}
+
+// The pages have been given back.
+static void
+mark_released(Chunk *c, Pages run)
+{
+	for (uint32_t i = run.from; i < run.end; i++) {
 		uint64_t bit = (uint64_t)1 << (i % 64);
 		own_add(&pages_fresh, (c->fresh[i / 64] & bit) != 0 ? UINT64_MAX : 0);
 		c->released[i / 64] |= bit;
 		c->fresh[i / 64] &= ~bit;
 	}
-	own_add(&pages_released, end - from);
-	advise_half(chunk, from / HALF_PAGES);
-	if ((end - 1) / HALF_PAGES != from / HALF_PAGES)
+	own_add(&pages_released, run.end - run.from);
+}
+
+// Releases free pages of one chunk, at most a few; returns how many.
+static size_t
+release_some(size_t chunk, bool ahead)
+{
+	Chunk *c = &heap_chunk_table[chunk];
+	Pages run = releasable(c, ahead);
+	if (run.from == run.end)
+		return 0;
+	if (run.end - run.from > SCAVENGE_PAGES)
+		run.end = run.from + SCAVENGE_PAGES;
+	char *at = heap_page_addr(chunk * CHUNK_PAGES + run.from);
+	if (os_decommit(at, (size_t)(run.end - run.from) * HEAP_PAGE) != 0)
+		return 0;
+	mark_released(c, run);
+	advise_half(chunk, run.from / HALF_PAGES);
+	if ((run.end - 1) / HALF_PAGES != run.from / HALF_PAGES)
 		advise_half(chunk, 1);
 	forget_if_unused(chunk);
-	return end - from;
+	return run.end - run.from;
+}
+
+static bool
+has_fresh(size_t chunk)
+{
+	uint64_t any = 0;
+	for (int i = 0; i < CHUNK_WORDS; i++)
+		any |= heap_chunk_table[chunk].fresh[i];
+	return any != 0;
 }
 
 // From the high end down, since low pages are used first. At most `want` pages, or some more.
 static size_t
-scavenge_region(PageRegion *r, size_t want)
+scavenge_region(PageRegion *r, size_t want, bool ahead)
 {
 	size_t got = 0;
 	mutex_lock(&pages_lock);
-	while (got < want && r->scavenge > r->first) {
-		size_t n = release_some(r->scavenge - 1);
+	size_t end = r->scavenge;
+	bool kept = false; // something behind `end` that is to go another time
+	while (got < want && end > r->first) {
+		size_t n = release_some(end - 1, ahead);
 		got += n;
-		if (n == 0)
-			r->scavenge--; // P5
+		if (n == 0) {
+			kept |= has_fresh(--end);
+			if (!kept && r->scavenge == end + 1)
+				r->scavenge = end; // P5
+		}
 		mutex_unlock(&pages_lock); // others need pages
 		mutex_lock(&pages_lock);
 	}
@@ -532,11 +587,11 @@ scavenge_region(PageRegion *r, size_t want)
 }
 
 size_t
-heap_scavenge(size_t bytes)
+heap_scavenge(size_t bytes, bool ahead)
 {
 	size_t want = bytes / HEAP_PAGE, got = 0;
 	for (int k = 0; k < REGION_COUNT && got < want; k++)
-		got += scavenge_region(&regions[k], want - got);
+		got += scavenge_region(&regions[k], want - got, ahead);
 	return got * HEAP_PAGE;
 }
 

@@ -82,6 +82,7 @@ walk_chunk_pages(size_t chunk)
 		heap_walk_same("released pages in use", at, used & c->released[i], 0);
 		walk->used += (uint64_t)__builtin_popcountll(used);
 		walk->released += (uint64_t)__builtin_popcountll(c->released[i]);
+		walk->fresh += (uint64_t)__builtin_popcountll(c->fresh[i]);
 	}
 }
 
@@ -228,6 +229,7 @@ heap_walk(HeapWalk *w, bool marked)
 	heap_counts(&counts);
 	heap_walk_same("pages in use", heap.base, counts.in_use / HEAP_PAGE, w->used);
 	heap_walk_same("pages without memory", heap.base, counts.released / HEAP_PAGE, w->released);
+	heap_walk_same("pages ahead of use", heap.base, heap_fresh_bytes() / HEAP_PAGE, w->fresh);
 	heap_walk_same("pages committed", heap.base, counts.reserved / HEAP_PAGE,
 		    w->chunks * CHUNK_PAGES);
 	heap_walk_same("spans in lists", heap.base, w->listed, w->spans);

@@ -11,6 +11,7 @@ typedef struct HeapWalk {
 	uint64_t chunks;
 	uint64_t used;     // pages
 	uint64_t released; // pages
+	uint64_t fresh;    // pages
 	uint64_t spans;
 	uint64_t listed;   // spans in lists
 	uint64_t objects;  // allocated

@@ -427,7 +427,7 @@ monitor_main(void *unused)
 		look_for_dead(&mon, now);
 		scavenge(&mon, now);
 		stamp_waits(&mon, now);
-		store_rlx(&sched.monitor_called, false); // order: own; see the pause
+		(void)xchg_acq(&sched.monitor_called, false); // order: dekker, sched_monitor_come
 		(void)up_monitor_looks(now);
 	}
 }
