@@ -13,7 +13,9 @@
 #include <errno.h>
 #include <gnu/lib-names.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/base.h"
@@ -41,15 +43,30 @@ static const char *const names[] = {
 
 static ATOMIC(void *) found[FUNCTIONS]; // any thread, the same each time
 
+// A program that has no descriptor left gets one more, if its hard limit lets it, for as long as
+// this takes.
+static void *
+load(void)
+{
+	void *lib = dlopen(LIBM_SO, RTLD_NOW);
+	struct rlimit was;
+	if (lib != NULL || getrlimit(RLIMIT_NOFILE, &was) != 0 || was.rlim_cur >= was.rlim_max)
+		return lib;
+	struct rlimit more = {was.rlim_max, was.rlim_max};
+	if (setrlimit(RLIMIT_NOFILE, &more) == 0) {
+		lib = dlopen(LIBM_SO, RTLD_NOW);
+		(void)setrlimit(RLIMIT_NOFILE, &was);
+	}
+	return lib;
+}
+
 COLD static void *
 find(Function f)
 {
-	static const char none[] = "runtime: " LIBM_SO " cannot be loaded\n";
 	int saved = errno;
-	void *lib = dlopen(LIBM_SO, RTLD_NOW);
-	void *fn = lib != NULL ? dlsym(lib, names[f]) : NULL;
+	void *lib = load(), *fn = lib != NULL ? dlsym(lib, names[f]) : NULL;
 	if (fn == NULL) {
-		(void)!write(STDERR_FILENO, none, sizeof(none) - 1);
+		dprintf(STDERR_FILENO, "runtime: %s of " LIBM_SO ": %s\n", names[f], dlerror());
 		abort();
 	}
 	errno = saved;

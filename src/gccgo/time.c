@@ -16,6 +16,7 @@
 // Locks:  lock_of(obj), rank leaf; runner_lock, rank leaf, never both.
 #include <time.h>
 
+#include "base/godebug.h"
 #include "gccgo/gccgo.h"
 #include "gc/service.h"
 #include "timer/timer.h"
@@ -283,7 +284,7 @@ is_of(const Timer *t, const void *obj)
 GOFUNC("time.resetTimer", bool, rt_resettimer, (Obj *obj, int64_t when))
 {
 	Record *r = load_rlx(&obj->record); // order: hint, timer_move_here looks itself
-	if (likely(r != NULL)) {
+	if (likely(r != NULL) && likely(godebug.efence == 0)) { // or what is freed cannot be read
 		sched_enter();
 		bool moved = timer_move_here(&r->timer, when < 0 ? 0 : when, is_of, obj);
 		sched_leave();

@@ -48,13 +48,11 @@ PageRun pages_alloc(size_t npages, size_t align, Region region);
 void pages_free(size_t page, size_t npages);
 // Which chunk the i-th of heap_chunks() is.  STW.
 size_t chunk_number(size_t i);
-// Between these two no page is given back to the system: the monitor does that, whom nobody stops.
-void pages_hold(void);
-void pages_let_go(void);
 // Calls wrong when what is known about regions is.  STW.
 typedef void WrongFn(const char *what, uintptr_t at, uint64_t is, uint64_t should);
 void pages_verify(WrongFn *wrong);
-// While the world is stopped the monitor may still give memory back, but not between these two.
+// While the world is stopped the monitor may still give memory back, or make some present ahead of
+// its use, but not between these two.
 void pages_hold(void);
 void pages_let_go(void);
 

@@ -404,9 +404,6 @@ mark_fresh(size_t half)
 	PageRegion *r = region_of(half * HALF_PAGES);
 	if (half / 2 >= r->scavenge)
 		r->scavenge = half / 2 + 1; // P5
-	uint64_t there = load_rlx(&pages_committed) - load_rlx(&pages_released); // order: own
-	if (there > load_rlx(&pages_most)) // order: own, under the lock
-		store_rlx(&pages_most, there); // order: count
 }
 
 static bool

@@ -2,8 +2,8 @@
 // GODEBUG=gcwalk=1: a walk over all that is known about the heap, which must agree with itself.
 //
 // The world stands still, every cache is flushed; the monitor, which nobody stops, is kept from
-// giving pages back. What is wrong is printed, a few lines of it; the process dies at the end of
-// the walk.
+// giving pages back and from making some present. What is wrong is printed, a few lines of it;
+// the process dies at the end of the walk.
 //
 //   pages    summaries of chunks (P1, P2), released pages (P3, P4), counts
 //   infos    each page of a span says the same, and what the span's class says; no other page says

@@ -7,7 +7,8 @@
 // makes no wake-ups. One whose Ps are idle for a moment only, again and again, as a server's that
 // waits for its peers, pays for none either: the sleep without a limit is for who means it.
 //
-// It also makes threads for those that must not make them themselves (births in thread.c), at once.
+// It also makes threads for those that must not make them themselves (births in thread.c), at once,
+// and does what the collector calls it for (up_monitor_looks).
 //
 // Whether an M in user code blocks or computes is told by its CPU time: a thread whose CPU clock
 // stands still between two looks does not run, and then its state in /proc tells whether it sleeps

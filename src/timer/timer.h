@@ -73,8 +73,8 @@ bool timer_stop(Timer *t);
 typedef void TimerHook(Timer *t, int64_t arg);
 bool timer_set(Timer *t, int64_t when, TimerHook *hook, int64_t arg);
 // The same, true, where it is one step: t is set, in the heap of this P, and the caller's, as mine
-// says under the lock. Else nothing was done. t may be no more, and its memory somebody else's: it
-// is a timer if the heap says so.
+// says under the lock. Else nothing was done. t may be no more, and its memory somebody else's, as
+// long as it can be read: it is a timer if the heap says so.
 // Locks: takes timers.  Blocks: no.  Inside the runtime.
 typedef bool TimerMine(const Timer *t, const void *arg);
 bool timer_move_here(Timer *t, int64_t when, TimerMine *mine, const void *arg);
