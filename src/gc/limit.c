@@ -358,11 +358,12 @@ limit_allows(int64_t gc_cpu_ns, uint32_t procs)
 void
 limit_trim(size_t more)
 {
-	int64_t room = load_rlx(&lim.room); // order: hint
-	if (likely(room == INT64_MAX))
+	if (likely(load_rlx(&lim.room) == INT64_MAX)) // order: hint
 		return;
 	HeapCounts c;
 	heap_counts(&c);
+	// What the last cycle left room for is less by what is known about pages that came since.
+	int64_t room = load_rlx(&lim.limit) - other_memory(&c); // order: hint
 	// It may not fit where memory is free, and others allocate, too.
 	int64_t over = (int64_t)(c.in_use + c.free + more) + TRIM_MARGIN - room;
 	if (over > 0 && c.free != 0)
