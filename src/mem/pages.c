@@ -31,6 +31,7 @@ enum {
 	AHEAD_MOST = 2,  // halves ahead of use: some milliseconds of allocating
 	AHEAD_PART = 8,  // and one for so many that a region has come to: little stays little
 	AHEAD_FROM = CHUNK_PAGES / 8 * 7, // one for less, from here on
+	MAP_AHEAD = 8,   // so many chunks before the last one the next are asked for
 };
 
 static_assert((int)POPULATE_BYTES == (int)HALF_BYTES, "heap_populate");
@@ -38,6 +39,7 @@ static_assert((int)POPULATE_BYTES == (int)HALF_BYTES, "heap_populate");
 typedef struct PageRegion {
 	size_t first;     // its first chunk
 	size_t committed; // one past its last usable chunk
+	size_t mapped;    // one past the last that the system lets us use, as high or higher
 	size_t end;       // one past its last chunk
 	size_t search;    // P2
 	size_t scavenge;  // P5
@@ -68,6 +70,7 @@ pages_init(void)
 		regions[i] = (PageRegion){
 			.first = i * chunks,
 			.committed = i * chunks,
+			.mapped = i * chunks,
 			.end = (i + 1) * chunks,
 			.search = i * chunks,
 			.scavenge = i * chunks,
@@ -186,6 +189,28 @@ first_is_full(PageRegion *r)
 	advise_huge(r->first, 1);
 }
 
+// Asks the system for chunks [from, to) of r. Any number may ask for the same.  Locks: any.
+static bool
+map_chunks(const PageRegion *r, size_t from, size_t to)
+{
+	if (!heap_commit(from, to))
+		return false;
+	size_t small = from == r->first; // see first_is_full
+	advise_huge(from + small, to - from - small);
+	return true;
+}
+
+static bool
+map_to(PageRegion *r, size_t end)
+{
+	if (end > r->mapped) {
+		if (!map_chunks(r, r->mapped, end))
+			return false;
+		r->mapped = end;
+	}
+	return true;
+}
+
 // Commits chunks at the end of r, so that n more pages may fit.
 static bool
 grow(PageRegion *r, size_t n)
@@ -194,13 +219,11 @@ grow(PageRegion *r, size_t n)
 	if (need > room)
 		return false;
 	size_t chunks = need > GROW_CHUNKS ? need : room < GROW_CHUNKS ? room : GROW_CHUNKS;
-	if (!heap_commit(r->committed, r->committed + chunks)) {
+	if (!map_to(r, r->committed + chunks)) {
 		chunks = need;
-		if (!heap_commit(r->committed, r->committed + chunks))
+		if (!map_to(r, r->committed + chunks))
 			return false;
 	}
-	size_t small = r->committed == r->first; // see first_is_full
-	advise_huge(r->committed + small, chunks - small);
 	for (size_t i = r->committed; i < r->committed + chunks; i++) {
 		Chunk *c = &heap_chunk_table[i];
 		memset(c->released, 0xff, sizeof(c->released));
@@ -312,7 +335,7 @@ took_back(size_t page, size_t npages)
 // a region that grows has those behind them made present by another thread, meanwhile.
 //
 // Regions are committed by who allocates alone: the collector numbers chunks while the world stands
-// still, and the other thread does not.
+// still, and the other thread does not. It asks the system for them, though, which takes long.
 
 static bool
 half_is_released(size_t half)
@@ -415,6 +438,22 @@ any_wish(void)
 	return any;
 }
 
+// The next chunks of a region that is about to need more of them than it has.
+static void
+map_ahead(size_t half)
+{
+	mutex_lock(&pages_lock);
+	PageRegion *r = region_of(half * HALF_PAGES);
+	size_t from = r->mapped, to = from + GROW_CHUNKS;
+	bool wanted = from == r->committed && half / 2 + MAP_AHEAD >= from && to <= r->end;
+	mutex_unlock(&pages_lock); // others need pages
+	if (!wanted || !map_chunks(r, from, to))
+		return;
+	mutex_lock(&pages_lock);
+	r->mapped = to > r->mapped ? to : r->mapped;
+	mutex_unlock(&pages_lock);
+}
+
 bool
 heap_populate(void)
 {
@@ -435,6 +474,8 @@ heap_populate(void)
 		mark_fresh(half);
 	store_rlx(&pages_wanted, any_wish()); // order: own, under the lock
 	mutex_unlock(&pages_lock);
+	if (err == 0)
+		map_ahead(half);
 	return true;
 }
 
