@@ -2,7 +2,7 @@
 // The stack of Go code: Callers, and the names of functions.
 //
 // The compiler's symbols are encoded (symbol.c). The debug information has Go's names, except for
-// what the compiler has made.
+// what the compiler has made and what others can call.
 #include "gccgo/callers.h"
 
 #include <backtrace.h>
@@ -327,6 +327,7 @@ GOFUNC("runtime.returns", Int, rt_returns, (Int skip, Slice pcs))
 typedef struct Naming {
 	FrameAt f;
 	Int nth; // of those at the address; counted down, below 0 behind the one that is wanted
+	const char *symbol; // NULL: none
 	bool go; // the symbol is a name of Go; what is inlined there and is C, is a front
 } Naming;
 
@@ -338,13 +339,10 @@ decoded(const char *name)
 	return (String){to, (Int)symbol_to_go(to, name)};
 }
 
-// The debug information has the linker's name of functions that others can call, else Go's.
 static String
-name_of(String symbol, const char *function)
+name_of(const char *symbol, const char *function)
 {
-	size_t n = strlen(function);
-	bool same = (size_t)symbol.n >= n && memcmp(symbol.p, function, n) == 0;
-	return same || strchr(function, '/') != NULL ? string_c(function) : decoded(function);
+	return symbol_is_encoded(symbol, function) ? decoded(function) : string_c(function);
 }
 
 static void
@@ -356,6 +354,7 @@ see_symbol(void *data, uintptr_t pc, const char *name, uintptr_t value, uintptr_
 	if (name != NULL) {
 		nm->f.function = decoded(name);
 		nm->f.entry = value;
+		nm->symbol = name;
 		nm->go = strchr(name, '.') != NULL;
 	}
 }
@@ -381,7 +380,7 @@ see_line(void *data, uintptr_t pc, const char *file, int line, const char *funct
 	f->file = string_c(file);
 	f->line = line;
 	if (!ours && function != NULL)
-		f->function = name_of(f->function, function);
+		f->function = name_of(nm->symbol, function);
 	return 0;
 }
 

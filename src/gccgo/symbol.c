@@ -27,8 +27,9 @@ symbol_may_be_piece(const char *symbol)
 	return dot != NULL && is_added(dot);
 }
 
+// Whether end is the last of a symbol but for what gcc has added.
 static bool
-ends_with(const char *symbol, const char *end)
+own_end_is(const char *symbol, const char *end)
 {
 	for (const char *at = symbol; (at = strstr(at, end)) != NULL; at++)
 		if (at[strlen(end)] == '\0' || is_added(at + strlen(end)))
@@ -39,8 +40,8 @@ ends_with(const char *symbol, const char *end)
 bool
 symbol_is_made(const char *symbol)
 {
-	return strstr(symbol, "..thunk") != NULL || ends_with(symbol, "..stub") ||
-	       ends_with(symbol, "..r");
+	return strstr(symbol, "..thunk") != NULL || own_end_is(symbol, "..stub") ||
+	       own_end_is(symbol, "..r");
 }
 
 // What n digits say; -1: they are none.
@@ -73,30 +74,83 @@ unescaped(const char *s, int64_t *rune)
 	return *rune >= 0 ? 1 + digits : 0;
 }
 
+// Writes what the first character of an encoded symbol, or its first code, stands for.
+static size_t
+put_first(char *to, const char **symbol)
+{
+	const char *s = *symbol;
+	int64_t rune;
+	size_t code = *s == '_' ? unescaped(s + 1, &rune) : 0;
+	*symbol += 1 + code;
+	if (code != 0)
+		return string_put_rune(to, rune);
+	*to = *s;
+	return 1;
+}
+
 size_t
 symbol_to_go(char *to, const char *symbol)
 {
 	size_t n = 0;
 	bool c = strchr(symbol, '.') == NULL || symbol_may_be_piece(symbol);
-	for (const char *s = symbol; *s != '\0'; s++) {
-		int64_t rune;
-		size_t code = !c && *s == '_' ? unescaped(s + 1, &rune) : 0;
-		if (code != 0)
-			n += string_put_rune(to + n, rune);
+	for (const char *s = symbol; *s != '\0';)
+		if (c)
+			to[n++] = *s++;
 		else
-			to[n++] = *s;
-		s += code;
-	}
+			n += put_first(to + n, &s);
 	to[n] = '\0';
 	return n;
 }
 
-static const char *
-name_in_go(char *to, size_t room, const char *symbol)
+// Whether Go's name of a symbol begins with this.
+static bool
+begins_in_go(const char *symbol, const char *name)
 {
-	if (strlen(symbol) >= room)
-		return symbol;
-	symbol_to_go(to, symbol);
+	while (*name != '\0') {
+		char put[RUNE_BYTES];
+		size_t n = *symbol != '\0' ? put_first(put, &symbol) : 0;
+		if (n == 0 || strncmp(name, put, n) != 0)
+			return false;
+		name += n;
+	}
+	return true;
+}
+
+// Whether each underscore begins a code, of what names have in Go: letters and underscores; in the
+// path of a package, which ends at the first dot, other characters of ASCII, too.
+static bool
+may_be_encoded(const char *name)
+{
+	const char *dot = strchr(name, '.');
+	if (dot == NULL || strchr(name, '/') != NULL)
+		return false;
+	for (const char *s = name; (s = strchr(s, '_')) != NULL;) {
+		int64_t rune;
+		size_t code = unescaped(s + 1, &rune);
+		if (code == 0 || strchr(s < dot ? "_01xuU" : "_uU", s[1]) == NULL)
+			return false;
+		s += 1 + code;
+	}
+	return true;
+}
+
+// Others cannot call a function within another, which two dots say: it has Go's name.
+bool
+symbol_is_encoded(const char *symbol, const char *function)
+{
+	if (symbol != NULL && begins_in_go(symbol, function))
+		return false;
+	if (symbol != NULL && strncmp(symbol, function, strlen(function)) == 0)
+		return true;
+	return strstr(function, "..") == NULL && may_be_encoded(function);
+}
+
+static const char *
+name_in_go(char *to, size_t room, const char *symbol, const char *function)
+{
+	if (strlen(function) >= room || !symbol_is_encoded(symbol, function))
+		return function;
+	symbol_to_go(to, function);
 	return to;
 }
 

@@ -13,6 +13,10 @@ bool symbol_is_made(const char *symbol);
 // Writes Go's name of a symbol, C's as they are, with NUL behind it; how long it is. It is never
 // longer than the symbol.
 size_t symbol_to_go(char *to, const char *symbol);
+// Whether what the debug information calls a function is encoded, as in a symbol. So it is for
+// functions that others can call; of the rest it has Go's names, which look alike. symbol: of the
+// code that the function is, or is inlined into; NULL: not known.
+bool symbol_is_encoded(const char *symbol, const char *function);
 // Tracebacks of who dies have Go's names, too.
 void symbol_init(void);
 

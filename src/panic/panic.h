@@ -28,9 +28,9 @@ extern bool (*panic_on_signal)(const siginfo_t *info, void *context);
 // Go face; else NULL.
 extern size_t (*panic_callers)(uintptr_t *pcs, size_t max);
 
-// Asked how tracebacks of who dies name a function; it may write to `to`. Set once by the Go face;
-// else NULL.  Allocates: no.
-extern const char *(*panic_name)(char *to, size_t room, const char *symbol);
+// Asked how tracebacks of who dies name a function; it may write to `to`. symbol: of the code that
+// it is, or is inlined into; may be NULL. Set once by the Go face; else NULL.  Allocates: no.
+extern const char *(*panic_name)(char *to, size_t room, const char *symbol, const char *function);
 
 // What a goroutine is doing, as others can see it.
 enum { LOOK_FRAMES = 100 };

@@ -291,7 +291,7 @@ is_start(const char *function)
 	return function != NULL && strncmp(function, "__libc_start_", 13) == 0;
 }
 
-const char *(*panic_name)(char *to, size_t room, const char *symbol);
+const char *(*panic_name)(char *to, size_t room, const char *symbol, const char *function);
 
 static void
 print_frame(Naming *nm, const char *function, const char *where, int line)
@@ -303,7 +303,9 @@ print_frame(Naming *nm, const char *function, const char *where, int line)
 		return;
 	nm->after_main = strcmp(function, "main") == 0;
 	line_str(l, nm->creator != 0 ? "created by " : "");
-	line_str(l, panic_name != NULL ? panic_name(name, sizeof(name), function) : function);
+	if (panic_name != NULL)
+		function = panic_name(name, sizeof(name), nm->symbol, function);
+	line_str(l, function);
 	line_str(l, nm->creator != 0 ? " in goroutine " : "(...)");
 	if (nm->creator != 0)
 		line_u64(l, nm->creator);
