@@ -239,14 +239,19 @@ args_add_words(Args *a, const char *name, const char *otherwise)
 static volatile sig_atomic_t stopped_by; // a signal that is to end us, 0: none
 static volatile pid_t child;
 
+static const int stops[] = {SIGINT, SIGTERM, SIGHUP};
+enum { STOPS = sizeof(stops) / sizeof(stops[0]) };
+
 // The terminal's signals are for the compiler, too; others are passed on.
 static void
 on_stop(int sig, siginfo_t *info, void *context)
 {
 	(void)context;
+	int error = errno;
 	stopped_by = sig;
 	if (child > 0 && info->si_code != SI_KERNEL)
 		kill(child, sig);
+	errno = error;
 }
 
 static void
@@ -262,28 +267,45 @@ end_as_stopped(void)
 static void
 mind_signals(void)
 {
-	static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
 	atexit(end_as_stopped);
-	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+	for (int i = 0; i < STOPS; i++) {
 		struct sigaction now, stop = {.sa_sigaction = on_stop, .sa_flags = SA_SIGINFO};
-		if (sigaction(signals[i], NULL, &now) == 0 && now.sa_handler != SIG_IGN)
-			sigaction(signals[i], &stop, NULL);
+		if (sigaction(stops[i], NULL, &now) == 0 && now.sa_handler != SIG_IGN)
+			sigaction(stops[i], &stop, NULL);
 	}
+}
+
+// Before another program takes our place: signals end us at once, as do those that came before.
+// So none is lost, and it gets them as we did: ignored ones still are, the mask never changed.
+static void
+stop_minding_signals(void)
+{
+	for (int i = 0; i < STOPS; i++) {
+		struct sigaction now;
+		if (sigaction(stops[i], NULL, &now) == 0 && now.sa_handler != SIG_IGN)
+			signal(stops[i], SIG_DFL);
+	}
+	end_as_stopped();
 }
 
 // Runs a command and waits for it; its exit status, or 1 when it could not run or died.
 static int
 run_and_wait(const Args *a)
 {
+	if (stopped_by != 0)
+		return STATUS_FAILED;
 	pid_t pid = fork();
 	if (pid < 0)
 		die(STATUS_FAILED, "fork: %s", strerror(errno));
-	child = pid;
 	if (pid == 0) {
+		stop_minding_signals();
 		execvp(a->arg[0], (char *const *)(uintptr_t)a->arg);
 		fprintf(stderr, "undergo: cannot run %s: %s\n", a->arg[0], strerror(errno));
 		_exit(STATUS_FAILED);
 	}
+	child = pid;
+	if (stopped_by != 0) // perhaps before on_stop knew of it
+		kill(pid, stopped_by);
 	int status;
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
@@ -710,6 +732,7 @@ command_run(int argc, char **argv)
 		check_source(argv[files++]);
 	int fd = compile_and_open(argv, files);
 	argv += files - 1;
+	stop_minding_signals();
 	fexecve(fd, argv, environ);
 	die(STATUS_FAILED,
 	    "cannot run the program: %s; programs may not be run from there, "

@@ -142,5 +142,65 @@ ended()
 }
 says "ended while it compiles" 143 "" ended
 
+# ended_early SOURCE: at any step from the start on. A signal that is lost is no end for 50 s.
+ended_early()
+{
+	local us status
+	for ((us = 20; us < 6000; us += 20)); do
+		TMPDIR=$dest/tmp CC=$dest/swift GCCGO=$dest/slow timeout --foreground \
+			--preserve-status --kill-after=50 "$(printf '0.%06d' "$us")" \
+			"$undergo" run "$1"
+		status=$?
+		if [ "$status" != 143 ]; then
+			echo "after $us us: status $status"
+			return 1
+		fi
+	done
+	ls tmp
+}
+says "ended before it compiles" 0 "" ended_early "a folder/pointers.go"
+
+# A compiler that takes no time, for a program that does.
+cat >sleeps.c <<'END'
+#include <unistd.h>
+
+int
+main(void)
+{
+	return (int)sleep(60);
+}
+END
+"$undergo" build sleeps.c -o sleeps
+cat >swift <<'END'
+#!/bin/sh
+while [ "$1" != -o ]; do shift; done
+exec cp "${0%/*}/sleeps" "$2"
+END
+chmod +x swift
+says "ended before it runs the program" 0 "" ended_early sleeps.c
+
+cat >signals.c <<'END'
+#include <stdio.h>
+#include <string.h>
+
+int
+main(void)
+{
+	char line[256];
+	FILE *f = fopen("/proc/self/status", "r");
+	while (fgets(line, sizeof line, f) != NULL)
+		if (strncmp(line, "Sig", 3) == 0 && strncmp(line, "SigQ", 4) != 0)
+			fputs(line, stdout);
+}
+END
+same_signals()
+{
+	"$undergo" build signals.c -o signals
+	local start=(env --default-signal --ignore-signal=HUP --block-signal=INT)
+	"${start[@]}" ./signals >expected
+	"${start[@]}" "$undergo" run signals.c | diff expected -
+}
+says "signals are the program's as they were ours" 0 "" same_signals
+
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ]
