@@ -110,6 +110,12 @@ exists(const char *path)
 }
 
 static bool
+is(const char *word, const char *a, const char *b)
+{
+	return strcmp(word, a) == 0 || strcmp(word, b) == 0;
+}
+
+static bool
 ends_with(const char *text, const char *end)
 {
 	size_t n = strlen(text), m = strlen(end);
@@ -127,6 +133,44 @@ own_folder(char to[PATH_BYTES])
 	char *slash = strrchr(to, '/');
 	if (slash != NULL)
 		*slash = '\0';
+}
+
+// --- what is made on the way --------------------------------------------------------------------
+
+enum { MADE_MAX = 1024 };
+
+static char *made[MADE_MAX]; // files, each behind the folder it is in
+static int made_n;
+
+// The last first: a folder is empty then.
+static void
+take_away_made(void)
+{
+	while (made_n > 0)
+		remove(made[--made_n]);
+}
+
+// It is taken away again, at the latest when the command ends, wherever that is.
+static void
+will_take_away(const char *path)
+{
+	if (made_n == MADE_MAX)
+		die(STATUS_USAGE, "more than %d files", MADE_MAX);
+	made[made_n] = strdup(path); // for the life of the process
+	if (made[made_n] == NULL)
+		die(STATUS_FAILED, "no memory");
+	made_n++;
+}
+
+// A new folder for files of ours.
+static void
+make_folder(char to[PATH_BYTES])
+{
+	const char *tmp = getenv("TMPDIR");
+	make_path(to, "%s/undergo-XXXXXX", tmp != NULL && tmp[0] != '\0' ? tmp : "/tmp");
+	if (mkdtemp(to) == NULL)
+		die(STATUS_FAILED, "cannot make a folder %s: %s", to, strerror(errno));
+	will_take_away(to);
 }
 
 typedef struct Library {
@@ -195,14 +239,19 @@ args_add_words(Args *a, const char *name, const char *otherwise)
 static volatile sig_atomic_t stopped_by; // a signal that is to end us, 0: none
 static volatile pid_t child;
 
+static const int stops[] = {SIGINT, SIGTERM, SIGHUP};
+enum { STOPS = sizeof(stops) / sizeof(stops[0]) };
+
 // The terminal's signals are for the compiler, too; others are passed on.
 static void
 on_stop(int sig, siginfo_t *info, void *context)
 {
 	(void)context;
+	int error = errno;
 	stopped_by = sig;
 	if (child > 0 && info->si_code != SI_KERNEL)
 		kill(child, sig);
+	errno = error;
 }
 
 static void
@@ -218,28 +267,45 @@ end_as_stopped(void)
 static void
 mind_signals(void)
 {
-	static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
 	atexit(end_as_stopped);
-	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+	for (int i = 0; i < STOPS; i++) {
 		struct sigaction now, stop = {.sa_sigaction = on_stop, .sa_flags = SA_SIGINFO};
-		if (sigaction(signals[i], NULL, &now) == 0 && now.sa_handler != SIG_IGN)
-			sigaction(signals[i], &stop, NULL);
+		if (sigaction(stops[i], NULL, &now) == 0 && now.sa_handler != SIG_IGN)
+			sigaction(stops[i], &stop, NULL);
 	}
+}
+
+// Before another program takes our place: signals end us at once, as do those that came before.
+// So none is lost, and it gets them as we did: ignored ones still are, the mask never changed.
+static void
+stop_minding_signals(void)
+{
+	for (int i = 0; i < STOPS; i++) {
+		struct sigaction now;
+		if (sigaction(stops[i], NULL, &now) == 0 && now.sa_handler != SIG_IGN)
+			signal(stops[i], SIG_DFL);
+	}
+	end_as_stopped();
 }
 
 // Runs a command and waits for it; its exit status, or 1 when it could not run or died.
 static int
 run_and_wait(const Args *a)
 {
+	if (stopped_by != 0)
+		return STATUS_FAILED;
 	pid_t pid = fork();
 	if (pid < 0)
 		die(STATUS_FAILED, "fork: %s", strerror(errno));
-	child = pid;
 	if (pid == 0) {
+		stop_minding_signals();
 		execvp(a->arg[0], (char *const *)(uintptr_t)a->arg);
 		fprintf(stderr, "undergo: cannot run %s: %s\n", a->arg[0], strerror(errno));
 		_exit(STATUS_FAILED);
 	}
+	child = pid;
+	if (stopped_by != 0) // perhaps before on_stop knew of it
+		kill(pid, stopped_by);
 	int status;
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
@@ -352,6 +418,15 @@ is_for_go_tool(const char *word)
 	return false;
 }
 
+// Each word of GOFLAGS is a flag with its value. One that stands apart would go to gccgo, and the
+// go command would take for it what we say next.
+static void
+check_go_flag(const char *word)
+{
+	if (is(word, "-tags", "-mod") || strcmp(word, "-modfile") == 0)
+		die(STATUS_USAGE, "GOFLAGS: %s has its value in the same word: %s=x", word, word);
+}
+
 // The words of GOFLAGS; when none is for gccgo, the usual ones.
 static void
 add_go_flags(Args *for_gccgo, Args *for_tool)
@@ -359,8 +434,10 @@ add_go_flags(Args *for_gccgo, Args *for_tool)
 	static Args all;
 	int n = for_gccgo->n;
 	args_add_words(&all, "GOFLAGS", "");
-	for (int i = 0; i < all.n; i++)
+	for (int i = 0; i < all.n; i++) {
+		check_go_flag(all.arg[i]);
 		args_add(is_for_go_tool(all.arg[i]) ? for_tool : for_gccgo, all.arg[i]);
+	}
 	if (for_gccgo->n == n) {
 		args_add(for_gccgo, "-O2");
 		args_add(for_gccgo, "-g");
@@ -428,7 +505,7 @@ in_module(void)
 		if (exists(file))
 			return true;
 	}
-	return false;
+	return exists("/go.mod");
 }
 
 static void
@@ -493,30 +570,17 @@ any_imports_c(char *const *file, int n)
 static int
 compile_cgo(char *const *file, int n, const char *out)
 {
-	const char *tmp = getenv("TMPDIR");
 	char folder[PATH_BYTES], from[PATH_BYTES], to[PATH_BYTES];
-	make_path(folder, "%s/undergo-XXXXXX", tmp != NULL && tmp[0] != '\0' ? tmp : "/tmp");
-	if (mkdtemp(folder) == NULL)
-		die(STATUS_FAILED, "cannot make a folder %s: %s", folder, strerror(errno));
+	make_folder(folder);
 	setenv("GO111MODULE", "off", 0); // wherever the folder is
-	int status = 0;
 	for (int i = 0; i < n; i++) {
 		const char *slash = strrchr(file[i], '/');
 		make_path(to, "%s/%s", folder, slash != NULL ? slash + 1 : file[i]);
-		if (realpath(file[i], from) == NULL || symlink(from, to) != 0) {
-			fprintf(stderr, "undergo: %s: %s\n", file[i], strerror(errno));
-			status = STATUS_FAILED;
-		}
+		will_take_away(to);
+		if (realpath(file[i], from) == NULL || symlink(from, to) != 0)
+			die(STATUS_FAILED, "%s: %s", file[i], strerror(errno));
 	}
-	if (status == 0)
-		status = compile_package(folder, out);
-	for (int i = 0; i < n; i++) {
-		const char *slash = strrchr(file[i], '/');
-		make_path(to, "%s/%s", folder, slash != NULL ? slash + 1 : file[i]);
-		unlink(to);
-	}
-	rmdir(folder);
-	return status;
+	return compile_package(folder, out);
 }
 
 static int
@@ -636,22 +700,19 @@ command_build(int argc, char **argv)
 
 // --- run ----------------------------------------------------------------------------------------
 
-// Compiles the files into a new folder and opens what came out, then takes both names away.
+// Compiles the files into a new folder and opens what came out, then takes the names away.
 static int
 compile_and_open(char *const *file, int n)
 {
-	const char *tmp = getenv("TMPDIR");
 	char folder[PATH_BYTES], program[PATH_BYTES];
-	make_path(folder, "%s/undergo-XXXXXX", tmp != NULL && tmp[0] != '\0' ? tmp : "/tmp");
-	if (mkdtemp(folder) == NULL)
-		die(STATUS_FAILED, "cannot make a folder %s: %s", folder, strerror(errno));
+	make_folder(folder);
 	make_path(program, "%s/program", folder);
+	will_take_away(program);
 
 	int status = compile(file, n, program);
 	int fd = status == 0 ? open(program, O_RDONLY | O_CLOEXEC) : -1;
 	int error = errno;
-	unlink(program);
-	rmdir(folder);
+	take_away_made();
 	if (status != 0)
 		exit(status);
 	if (fd < 0)
@@ -671,6 +732,7 @@ command_run(int argc, char **argv)
 		check_source(argv[files++]);
 	int fd = compile_and_open(argv, files);
 	argv += files - 1;
+	stop_minding_signals();
 	fexecve(fd, argv, environ);
 	die(STATUS_FAILED,
 	    "cannot run the program: %s; programs may not be run from there, "
@@ -707,12 +769,6 @@ command_version(void)
 	return 0;
 }
 
-static bool
-is(const char *word, const char *a, const char *b)
-{
-	return strcmp(word, a) == 0 || strcmp(word, b) == 0;
-}
-
 // The options of who builds stand before all else.
 static int
 with_options(int (*command)(int, char **), int argc, char **argv)
@@ -723,6 +779,7 @@ with_options(int (*command)(int, char **), int argc, char **argv)
 		argv++;
 	}
 	mind_signals();
+	atexit(take_away_made); // done first: the signal that stops us is minded until then
 	return command(argc, argv);
 }
 

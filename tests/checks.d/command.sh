@@ -13,7 +13,7 @@ dest=$(mktemp -d)
 trap 'rm -rf "$dest"' EXIT
 cd "$dest" || exit 1
 unset GOFLAGS GO111MODULE
-passed=0 failed=0
+passed=0 failed=0 skipped=0
 
 # says WHAT STATUS TEXT COMMAND...: its exit status, and the first line that it writes.
 says()
@@ -31,7 +31,7 @@ says()
 	fi
 }
 
-mkdir -p module/part module/tool "a folder"
+mkdir -p module/part module/tool "a folder" tmp
 cat >module/go.mod <<'END'
 module example.com/module
 
@@ -82,6 +82,47 @@ says "pointers as keys, no warning" 0 "" "$undergo" build "a folder/pointers.go"
 says "options before the command" 2 "undergo: there is no such command" \
 	"$undergo" --apart run "a folder/pointers.go"
 
+for flag in -tags -mod -modfile; do
+	for source in "a folder/pointers.go" module/tool; do
+		says "$flag by itself, $source" 2 \
+			"undergo: GOFLAGS: $flag has its value in the same word: $flag=x" \
+			env GOFLAGS="$flag x" TMPDIR="$dest/tmp" "$undergo" run "$source"
+	done
+done
+says "nothing left by what is refused" 0 "" ls tmp
+
+# in_root FOLDER COMMAND...: where FOLDER is the root, with all folders of ours; nobody else sees
+# them there.
+in_root()
+{
+	# shellcheck disable=SC2016 # for the inner shell
+	unshare --user --map-root-user --mount sh -c '
+		for from in /*; do
+			if [ -h "$from" ]; then
+				cp -Pn "$from" "$0"
+			elif [ -d "$from" ]; then
+				mkdir -p "$0$from" && mount --rbind "$from" "$0$from" || exit
+			fi
+		done
+		exec chroot "$0" "$@"' "$@"
+}
+cat >says-module <<'END'
+#!/bin/sh
+echo "GO111MODULE=${GO111MODULE-}"
+END
+chmod +x says-module
+says "a folder of no module" 0 "GO111MODULE=off" \
+	env GOTOOL="$dest/says-module" "$undergo" test "a folder"
+mkdir root
+if in_root "$dest/root" true 2>/dev/null; then
+	touch root/go.mod
+	says "a module that is all there is" 0 "GO111MODULE=" in_root "$dest/root" \
+		env GOTOOL="$dest/says-module" "$undergo" test "$dest/a folder"
+else
+	echo "no name spaces: a module in the root is not tried"
+	skipped=1
+fi
+
 # A compiler that says when it runs, and takes its time.
 cat >slow <<'END'
 #!/bin/sh
@@ -89,7 +130,6 @@ touch "$0.runs"
 exec sleep 60
 END
 chmod +x slow
-mkdir tmp
 ended()
 {
 	TMPDIR=$dest/tmp GCCGO=$dest/slow "$undergo" run "a folder/pointers.go" &
@@ -102,5 +142,65 @@ ended()
 }
 says "ended while it compiles" 143 "" ended
 
-echo "$passed passed, $failed failed"
+# ended_early SOURCE: at any step from the start on. A signal that is lost is no end for 50 s.
+ended_early()
+{
+	local us status
+	for ((us = 20; us < 6000; us += 20)); do
+		TMPDIR=$dest/tmp CC=$dest/swift GCCGO=$dest/slow timeout --foreground \
+			--preserve-status --kill-after=50 "$(printf '0.%06d' "$us")" \
+			"$undergo" run "$1"
+		status=$?
+		if [ "$status" != 143 ]; then
+			echo "after $us us: status $status"
+			return 1
+		fi
+	done
+	ls tmp
+}
+says "ended before it compiles" 0 "" ended_early "a folder/pointers.go"
+
+# A compiler that takes no time, for a program that does.
+cat >sleeps.c <<'END'
+#include <unistd.h>
+
+int
+main(void)
+{
+	return (int)sleep(60);
+}
+END
+"$undergo" build sleeps.c -o sleeps
+cat >swift <<'END'
+#!/bin/sh
+while [ "$1" != -o ]; do shift; done
+exec cp "${0%/*}/sleeps" "$2"
+END
+chmod +x swift
+says "ended before it runs the program" 0 "" ended_early sleeps.c
+
+cat >signals.c <<'END'
+#include <stdio.h>
+#include <string.h>
+
+int
+main(void)
+{
+	char line[256];
+	FILE *f = fopen("/proc/self/status", "r");
+	while (fgets(line, sizeof line, f) != NULL)
+		if (strncmp(line, "Sig", 3) == 0 && strncmp(line, "SigQ", 4) != 0)
+			fputs(line, stdout);
+}
+END
+same_signals()
+{
+	"$undergo" build signals.c -o signals
+	local start=(env --default-signal --ignore-signal=HUP --block-signal=INT)
+	"${start[@]}" ./signals >expected
+	"${start[@]}" "$undergo" run signals.c | diff expected -
+}
+says "signals are the program's as they were ours" 0 "" same_signals
+
+echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ]
