@@ -28,9 +28,8 @@ enum {
 	HALF_PAGES = CHUNK_PAGES / 2, // a huge page
 	HALF_WORDS = CHUNK_WORDS / 2,
 	HALF_BYTES = HALF_PAGES * HEAP_PAGE,
-	AHEAD_MOST = 2,  // halves ahead of use: some milliseconds of allocating
-	AHEAD_PART = 8,  // and one for so many that a region has come to: little stays little
-	AHEAD_FROM = CHUNK_PAGES / 8 * 7, // one for less, from here on
+	AHEAD = 2,       // halves ahead of use: some milliseconds of allocating
+	AHEAD_FROM = 16, // chunks that a region has come to: of less that would be a large part
 	MAP_AHEAD = 8,   // so many chunks before the last one the next are asked for
 };
 
@@ -348,16 +347,13 @@ half_is_released(size_t half)
 	return true;
 }
 
-// How many halves behind page `end` of r there may be memory for.
-static size_t
-ahead_of(const PageRegion *r, size_t end)
+// Whether there may be memory behind what follows page `end` of r.
+static bool
+may_be_ahead(const PageRegion *r, size_t end)
 {
 	uint64_t used = load_rlx(&pages_used), max = load_rlx(&pages_max); // order: hint
-	if (end < r->first * CHUNK_PAGES + AHEAD_FROM || load_rlx(&populate_fails) || // order: hint
-	    used > max || max - used < AHEAD_MOST * HALF_PAGES)
-		return 0;
-	size_t n = (end / HALF_PAGES - 2 * r->first) / AHEAD_PART;
-	return n > AHEAD_MOST ? AHEAD_MOST : n < 1 ? 1 : n;
+	return end >= (r->first + AHEAD_FROM) * CHUNK_PAGES && used < max &&
+	       max - used >= AHEAD * HALF_PAGES && !load_rlx(&populate_fails); // order: hint
 }
 
 // Pages below `end` have been taken that nobody had touched. True: heap_populate is to be called,
@@ -365,13 +361,13 @@ ahead_of(const PageRegion *r, size_t end)
 static bool
 look_ahead(PageRegion *r, size_t end)
 {
-	size_t next = (end + HALF_PAGES - 1) / HALF_PAGES, n = ahead_of(r, end);
-	if (n == 0 || (next + n > 2 * r->committed && !grow(r, HALF_PAGES)))
+	size_t next = (end + HALF_PAGES - 1) / HALF_PAGES;
+	if (!may_be_ahead(r, end) || (next + AHEAD > 2 * r->committed && !grow(r, HALF_PAGES)))
 		return false;
-	if (!half_is_released(next + n - 1))
+	if (!half_is_released(next + AHEAD - 1))
 		return false;
 	r->ahead = next;
-	r->ahead_n = n;
+	r->ahead_n = AHEAD;
 	bool known = load_rlx(&pages_wanted); // order: own, under the lock
 	store_rlx(&pages_wanted, true);       // order: hint
 	return !known;

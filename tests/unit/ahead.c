@@ -61,15 +61,15 @@ wait_for_memory(const char *p, size_t bytes)
 		go_sleep(GO_MSEC); // until the monitor has come to it
 }
 
-// The first huge page that was made present behind so many bytes.
+// The first of two huge pages that were made present behind so many bytes.
 static char *
-grow_ahead(size_t bytes, size_t pages)
+grow_ahead(size_t bytes)
 {
 	go_set_gc_percent(-1);
 	char *first = grow(MIB / 2);
 	need_populate(first);
 	char *next = huge_page_behind(grow_to(first, bytes));
-	wait_for_memory(next, pages * HUGE_PAGE);
+	wait_for_memory(next, 2 * (size_t)HUGE_PAGE);
 	return next;
 }
 
@@ -90,20 +90,20 @@ expect_sound(void)
 
 GO_TEST(heap_grows_into_memory, 2)
 {
-	(void)grow_ahead(6 * MIB, 1);
-	char *next = grow_ahead(40 * MIB, 2);
+	(void)grow_ahead(70 * MIB);
+	char *next = grow_ahead(100 * MIB);
 	expect_eq(os_resident(next + 2 * HUGE_PAGE, HUGE_PAGE), 0);
 	expect_sound();
 }
 
 GO_TEST(heap_grows_beyond_what_is_committed, 2)
 {
-	(void)grow_ahead(63 * MIB, 2); // all of 64 MiB is committed
+	(void)grow_ahead(127 * MIB); // all of 128 MiB is committed
 }
 
 GO_TEST(heap_ahead_is_zero_and_free, 2)
 {
-	char *next = grow_ahead(6 * MIB, 1);
+	char *next = grow_ahead(70 * MIB);
 	HeapCounts before;
 	heap_counts(&before);
 	expect(before.free >= HUGE_PAGE);
@@ -121,7 +121,7 @@ give_all_back(void)
 
 GO_TEST(heap_ahead_goes_back, 2)
 {
-	char *next = grow_ahead(6 * MIB, 1);
+	char *next = grow_ahead(70 * MIB);
 	give_all_back();
 	expect_eq(os_resident(next, HUGE_PAGE), 0);
 	expect_sound();
@@ -141,12 +141,12 @@ make_dirty(size_t bytes)
 GO_TEST(heap_ahead_again, 2)
 {
 	go_set_gc_percent(-1);
-	make_dirty(40 * MIB);
+	make_dirty(100 * MIB);
 	list = NULL;
 	go_gc();
 	go_gc();
 	give_all_back();
-	char *next = grow_ahead(12 * MIB, 1);
+	char *next = grow_ahead(70 * MIB);
 	expect_sound();
 	char *end = grow_to(next, HUGE_PAGE);
 	expect_zero(next, end);
@@ -154,7 +154,7 @@ GO_TEST(heap_ahead_again, 2)
 
 GO_TEST(heap_ahead_of_a_limit, 2)
 {
-	char *next = grow_ahead(6 * MIB, 1);
+	char *next = grow_ahead(70 * MIB);
 	go_set_memory_limit(MIB); // there is no room at all
 	next = huge_page_behind(grow_to(next, HUGE_PAGE));
 	go_sleep(50 * GO_MSEC); // as long as that, nothing comes
