@@ -371,7 +371,8 @@ bool heap_sweep_one(void);
 void chunk_each_span(size_t chunk, void (*fn)(void *ctx, Mspan *s), void *ctx);
 // Whether s has been swept since the last mark.
 bool span_swept(const Mspan *s);
-// Gives free pages back to the system, about as many bytes; returns how many.
+// Gives free pages back to the system, about as many bytes; returns how many. With `ahead` also
+// those that heap_populate has made present and nobody has used.
 size_t heap_scavenge(size_t bytes, bool ahead);
 
 // Of functions that look at any memory: what is free belongs to nobody that the sanitizers know,

@@ -433,7 +433,7 @@ GO_TEST(net_short_read_in_ktls, 0)
 	expect_eq(go_write(a, "one", 3), 3);
 	expect_eq(record(send_message, go_fd_number(a), &type, "\1\0", 2), 2);
 	expect_eq(go_write(a, "two", 3), 3);
-	go_sleep(2 * GO_MSEC);
+	go_sleep(2 * GO_MSEC); // so that all three are there for one read
 	go_set_read_deadline(b, go_in(10 * GO_SEC));
 	expect_eq(go_read(b, buf, sizeof(buf)), 3);
 	expect(memcmp(buf, "one", 3) == 0);

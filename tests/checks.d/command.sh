@@ -167,7 +167,7 @@ cat >sleeps.c <<'END'
 int
 main(void)
 {
-	return (int)sleep(60);
+	return (int)sleep(60); // a signal ends it
 }
 END
 "$undergo" build sleeps.c -o sleeps
