@@ -317,11 +317,14 @@ GO_API void go_map_no_memory(void) __attribute__((noreturn));
 /* go_map_misused - die of a map that is looked into while it is changed. What look-ups call that
  * find it so.
  *
+ * writer: who was found to change it.
+ *
  * Fatal:     "concurrent map read and map write".
  * Blocks:    no.
  * Call from: a goroutine or a thread.
  */
-GO_API void go_map_misused(const go_map *m) __attribute__((noreturn, cold));
+GO_API void go_map_misused(const go_map *m, const void *writer)
+	__attribute__((noreturn, cold));
 
 #include "map_msan.h"
 

@@ -327,10 +327,25 @@ go_map_slot_bytes_(const go_map_type *t)
 }
 
 /* Who changes the map: read anew each time, and before the rest. */
+GO_MAP_INLINE_ const void *
+go_map_writer_(const struct go_map_front_ *m)
+{
+	return GO_MAP_READ_(m->writer);
+}
+
 GO_MAP_INLINE_ bool
 go_map_quiet_(const struct go_map_front_ *m)
 {
-	return GO_MAP_LIKELY_(GO_MAP_READ_(m->writer) == NULL);
+	return GO_MAP_LIKELY_(go_map_writer_(m) == NULL);
+}
+
+/* A look-up begins. */
+GO_MAP_INLINE_ void
+go_map_looking_(const struct go_map_front_ *m)
+{
+	const void *writer = go_map_writer_(m);
+	if (!GO_MAP_LIKELY_(writer == NULL))
+		go_map_misused((const go_map *)(const void *)m, writer);
 }
 
 /* The group that a hash names. Where its slots are is known before the control bytes have come, and
@@ -453,8 +468,7 @@ go_map_front_get_32_(const go_map_type *t, const go_map *map, uint32_t key)
 	void *elem;
 	if (!GO_MAP_LIKELY_(m != NULL))
 		return NULL;
-	if (!go_map_quiet_(m))
-		go_map_misused(map);
+	go_map_looking_(m);
 	if (GO_MAP_LIKELY_(go_map_find_word_(m, key, sizeof(key), go_map_slot_bytes_(t),
 					     go_map_elem_at_(t), &elem)))
 		return elem;
@@ -468,8 +482,7 @@ go_map_front_get_64_(const go_map_type *t, const go_map *map, uint64_t key)
 	void *elem;
 	if (!GO_MAP_LIKELY_(m != NULL))
 		return NULL;
-	if (!go_map_quiet_(m))
-		go_map_misused(map);
+	go_map_looking_(m);
 	if (GO_MAP_LIKELY_(go_map_find_word_(m, key, sizeof(key), go_map_slot_bytes_(t),
 					     go_map_elem_at_(t), &elem)))
 		return elem;
@@ -525,8 +538,7 @@ go_map_front_get_string_(const go_map_type *t, const go_map *map, const char *p,
 	void *elem;
 	if (!GO_MAP_LIKELY_(m != NULL))
 		return NULL;
-	if (!go_map_quiet_(m))
-		go_map_misused(map);
+	go_map_looking_(m);
 	if (GO_MAP_LIKELY_(n <= 16) &&
 	    GO_MAP_LIKELY_(go_map_find_short_(m, p, n, go_map_slot_bytes_(t), go_map_elem_at_(t),
 					      &elem)))

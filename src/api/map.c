@@ -133,9 +133,9 @@ go_map_raw_next(go_map_iter *it)
 }
 
 void
-go_map_misused(const go_map *m)
+go_map_misused(const go_map *m, const void *writer)
 {
-	map_misused(m);
+	map_misused(m, writer);
 }
 
 void

@@ -102,6 +102,7 @@ struct go_map {
 	size_t deepest;       // tables that have as many bits as the directory
 	size_t tables;
 	uint32_t changes; // rises with each change by the slow path, for keys with functions
+	G *changer;       // who changed it last, with GODEBUG=mapcheck
 	// The last: readers write it beside each other, and what copies a map does not touch it.
 	ATOMIC(uint8_t) iterated; // 1: an iterator may be in a table that was replaced
 };

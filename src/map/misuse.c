@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Dying of two goroutines in one map, with both of them to be seen.
 //
-// Who notices puts CAUGHT in the place of the other's mark, and gives it a moment. The other finds
-// CAUGHT where its own mark was as it ends what it does, and parks: then its stack can be printed.
-// When it does not come, it is printed as what it is, running elsewhere most likely.
+// Who notices puts CAUGHT in the place of the other's mark, its next one if it is gone meanwhile,
+// and gives it a moment. The other finds CAUGHT where its own mark was as it ends what it does, and
+// parks: then its stack shows the change. When it does not come, it is printed as what it is,
+// running elsewhere most likely.
 #include "map/misuse.h"
 
 #include "base/line.h"
@@ -31,13 +32,18 @@ hold_still(void)
 static void
 wait_for(const Map *m, G *gp)
 {
-	G *there = gp;
 	Map *its = (Map *)(uintptr_t)m;
-	if (gp == NULL || gp == sched_g() || !cas_rlx(&its->writer, &there, CAUGHT)) // order: hint
+	bool caught = false;
+	if (gp == NULL || gp == sched_g())
 		return;
 	int64_t until = os_nanotime() + PATIENCE_NS;
-	while (load_rlx(&gp->status) != Gwaiting && os_nanotime() < until) // order: hint
+	while (!(caught && load_rlx(&gp->status) == Gwaiting)) { // order: hint
+		G *there = gp;
+		caught = caught || cas_rlx(&its->writer, &there, CAUGHT); // order: hint
+		if (os_nanotime() >= until)
+			return;
 		os_sleep(LOOK_NS); // the other goes on to park, which nothing tells
+	}
 }
 
 static void
@@ -55,6 +61,8 @@ tell(const void *arg)
 void
 misuse_fatal(const Map *m, Misuse what, G *gp)
 {
+	if (gp == NULL)
+		gp = m->changer;
 	if (!sched_attached())
 		gp = NULL;
 	else if (gp == CAUGHT)
@@ -73,9 +81,9 @@ misuse_fatal(const Map *m, Misuse what, G *gp)
 }
 
 void
-map_misused(const Map *m)
+map_misused(const Map *m, const void *writer)
 {
-	misuse_fatal(m, MISUSE_READ, load_rlx(&m->writer)); // order: hint
+	misuse_fatal(m, MISUSE_READ, (G *)(uintptr_t)writer);
 }
 
 // --- GODEBUG=mapcheck ----------------------------------------------------------------------------
@@ -101,8 +109,9 @@ let_others_run(void)
 }
 
 void
-misuse_linger(void)
+misuse_linger(Map *m)
 {
+	m->changer = sched_g();
 	if (by_chance())
 		let_others_run();
 }

@@ -24,9 +24,9 @@ typedef enum Misuse {
 	MISUSE_CLONE,     // one clones
 } Misuse;
 
-// Dies, of what the caller did while gp wrote; NULL: nobody knows who.
+// Dies, of what the caller did while gp wrote; NULL: who did is not known, but with mapcheck.
 COLD NORETURN void misuse_fatal(const Map *m, Misuse what, G *gp);
-COLD void misuse_linger(void);                         // GODEBUG=mapcheck: while the mark is set
+COLD void misuse_linger(Map *m);                       // GODEBUG=mapcheck: while the mark is set
 COLD void misuse_look_long(const Map *m, Misuse what); // and while somebody reads
 
 // ThreadSanitizer is told of each operation as of one access to the map's count, as Go's race
@@ -90,7 +90,7 @@ writing_begin(Map *m)
 	G *self = sched_g();
 	store_rlx(&m->writer, self); // order: hint
 	if (unlikely((m->flags & MAP_CHECKED) != 0))
-		misuse_linger();
+		misuse_linger(m);
 	return self;
 }
 

@@ -259,6 +259,8 @@ void os_signal_mask_as_started(void);
 // The same: everything blocked but the signals whose bits (sig - 1) are set, faults and libc's.
 void os_signal_block_but(uint64_t open);
 int os_signal_thread(int tid, int sig);
+// Whether that thread of the process blocks the signal; false when it is gone or it cannot be told.
+bool os_signal_blocked(int tid, int sig);
 // For a dying process: fn is called on this thread, as SIGALRM's handler, each time that ns have
 // gone by. Returns what os_timer_end gets.
 int os_timer_every(int64_t ns, OsHandler *fn);

@@ -106,6 +106,7 @@ int sys_threads_each(void (*fn)(void *ctx, int tid), void *ctx);
 char sys_thread_state(int tid);
 bool sys_thread_of_kernel(int tid);
 bool sys_thread_still_of_kernel(int tid);
+bool sys_signal_blocked(int tid, int sig);
 bool sys_halt_blocked(int tid);
 void sys_mappings_ready(void);
 int sys_mappings(OsRange *out, uint32_t max);

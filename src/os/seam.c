@@ -388,6 +388,12 @@ os_halt_forget(int tid)
 }
 
 bool
+os_signal_blocked(int tid, int sig)
+{
+	return !os_simulated && sys_signal_blocked(tid, sig);
+}
+
+bool
 os_halt_blocked(int tid)
 {
 	return !os_simulated && sys_halt_blocked(tid);

@@ -9,8 +9,9 @@
 //
 // A goroutine's record is never freed, so the list is walked without a lock; what a record says may
 // be a moment old. Its stack is read only while its scan bit is held, which keeps it from running,
-// and never waited for: one that runs elsewhere has no traceback. Nothing is written before the bit
-// is given up, as the reader of what we write may be that goroutine, or need its thread.
+// and never waited for. The stack of one that runs elsewhere is its thread's to tell, when that
+// answers a signal within some milliseconds. Nothing is written before the bit is given up, as the
+// reader of what we write may be that goroutine, or need its thread.
 //
 // Printing needs more stack than a goroutine or a signal handler may have left, so it happens on
 // stacks of its own: one for the death of the process, which happens once, and one for go_dump,
@@ -221,11 +222,44 @@ is_system(const G *gp, const Shown *s)
 				     load_rlx(&gp->wait) == WAIT_run_main); // order: count
 }
 
+// A signal may end a call that blocks, so of a living process only those that compute are.
+static NO_TSAN bool
+may_ask(const Dump *d, const G *gp)
+{
+	M *mp = load_rlx(&gp->m); // order: hint; Ms are never freed
+	return d->dying || (mp != NULL && os_thread_runnable(load_rlx(&mp->tid))); // order: hint
+}
+
+static bool
+ask(const Dump *d, const G *gp, Shown *s)
+{
+	uintptr_t pcs[SAMPLE_FRAMES];
+	size_t n = d->dying ? sample_of_dying(gp, pcs, SAMPLE_FRAMES)
+			    : sample_of(gp, pcs, SAMPLE_FRAMES);
+	trace_told(&s->walk, pcs, n);
+	return n != 0;
+}
+
+// One that is asked may have begun to wait by then, or to run elsewhere.
+static NO_TSAN bool
+look_and_ask(const Dump *d, Shown *s, G *gp)
+{
+	enum { TRIES = 3 };
+	for (int i = 0; i < TRIES; i++) {
+		if (!look_at(s, gp))
+			return false;
+		s->walked = s->walked || (may_ask(d, gp) && ask(d, gp, s));
+		if (s->walked)
+			break;
+	}
+	return true;
+}
+
 static void
 print_other(Dump *d, G *gp)
 {
 	Shown s;
-	if (!look_at(&s, gp) || (!d->system && is_system(gp, &s)))
+	if (!look_and_ask(d, &s, gp) || (!d->system && is_system(gp, &s)))
 		return;
 	print_gap(d);
 	line_end(&s.header);
@@ -431,6 +465,18 @@ turn_take(Turn *t)
 {
 	while (xchg_acq(&t->taken, true)) // order: claim
 		os_sleep(TURN_LOOK_NS);   // what is waited for takes milliseconds or more
+}
+
+bool
+turn_try(Turn *t)
+{
+	enum { TRIES = 20 };
+	for (int i = 0; i < TRIES; i++) {
+		if (!xchg_acq(&t->taken, true)) // order: claim
+			return true;
+		os_sleep(TURN_LOOK_NS); // as above
+	}
+	return false;
 }
 
 void

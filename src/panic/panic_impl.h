@@ -49,6 +49,8 @@ typedef struct Walk {
 
 // Walks the stack of a G that does not run. The caller holds its scan bit.  Blocks: no.
 void trace_parked(const G *gp, Walk *w);
+// The same of a stack that its own thread has told (sample.h).
+void trace_told(Walk *w, const uintptr_t *pcs, size_t n);
 void trace_print(const Walk *w, bool system);
 // "created by f in goroutine id", and the place that returns to pc.
 void trace_creator(uintptr_t pc, uint64_t id);
@@ -78,6 +80,9 @@ typedef struct Turn {
 } Turn;
 void turn_take(Turn *t); // Blocks: M
 void turn_give(Turn *t);
+// With patience of some milliseconds; false: it is taken. For who may have it himself already,
+// beneath a signal's handler.  Blocks: M
+bool turn_try(Turn *t);
 
 // Runs fn on the stack that go_dump has, printing to fd. False: not all of it was written.
 // Blocks: M, while another one has it.

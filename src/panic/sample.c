@@ -38,7 +38,11 @@ enum { SLOTS = 512 };
 enum { SLOT_FREE, SLOT_TAKEN, SLOT_FULL };
 enum { ASK_IDLE, ASK_WAITS, ASK_TAKEN, ASK_ANSWERED, ASK_STATES };
 #define ASK_LOOK_NS 20000   // between looks for the answer
-enum { ASK_LOOKS = 500 };
+enum {
+	ASK_LOOKS = 500,
+	ASK_ROUNDS = 200, // of so many looks; a few seconds
+	VAIN_MAX = 100, // questions of the dying: a second or so
+};
 
 typedef struct Slot {
 	ATOMIC_U32 state;
@@ -48,7 +52,8 @@ typedef struct Slot {
 typedef struct Ask {
 	ATOMIC_U32 state; // number * ASK_STATES + ASK_...
 	uint32_t number;  // ask_turn; ASK_STATES times it
-	ATOMIC(const G *) gp; // S2
+	ATOMIC(const G *) gp; // S2; whose stack, and
+	ATOMIC(const M *) m;  // whose thread is asked
 	Sample s;     // S2
 } Ask;
 
@@ -108,10 +113,14 @@ answer(const void *context)
 	uint32_t number = is - is % ASK_STATES;
 	if (mp == NULL || is != number + ASK_WAITS)
 		return;
-	const G *wanted = load_rlx(&ask.gp); // order: with state
-	if (mp->curg != wanted || !cas_acq(&ask.state, &is, number + ASK_TAKEN)) // order: claim, S2
+	if (load_rlx(&ask.m) != mp) // order: with state
 		return;
-	walk(&ask.s, context);
+	const G *wanted = load_rlx(&ask.gp); // order: with state
+	if (!cas_acq(&ask.state, &is, number + ASK_TAKEN)) // order: claim, S2
+		return;
+	ask.s.n = 0;
+	if (mp->curg == wanted)
+		walk(&ask.s, context);
 	store_rel(&ask.state, number + ASK_ANSWERED); // order: publish -> sample_of
 }
 
@@ -194,37 +203,62 @@ sample_lost(void)
 
 // --- asking -------------------------------------------------------------------------------------
 
-// False: it did not answer, and will not.
 static bool
-await_answer(void)
+answer_comes(void)
 {
-	uint32_t is = ask.number + ASK_WAITS, answered = ask.number + ASK_ANSWERED;
 	for (int i = 0; i < ASK_LOOKS; i++) {
-		if (load_acq(&ask.state) == answered) // order: observe <- answer
+		if (load_acq(&ask.state) == ask.number + ASK_ANSWERED) // order: observe <- answer
 			return true;
-		os_sleep(ASK_LOOK_NS);
+		os_sleep(ASK_LOOK_NS); // the other is in a signal's handler, which wakes nobody
 	}
-	if (cas_acq(&ask.state, &is, ask.number + ASK_IDLE)) // order: claim, S2
-		return false;
-	while (load_acq(&ask.state) != answered) // order: observe <- answer
-		os_sleep(ASK_LOOK_NS);
-	return true;
+	return false;
 }
 
-static size_t
-ask_for(const G *gp, uintptr_t *pcs, size_t max)
+// A thread that has nothing against the signal gets it as soon as it gets a processor.
+static bool
+may_answer(int tid)
+{
+	return os_thread_runnable(tid) && !os_signal_blocked(tid, SIGPROF);
+}
+
+// ASK_ANSWERED: it is in ask.s, of no length when the goroutine has left. ASK_IDLE: there will be
+// none. ASK_TAKEN: it may still come.
+static uint32_t
+await_answer(int tid)
+{
+	uint32_t is = ask.number + ASK_WAITS;
+	for (int i = 0; i < ASK_ROUNDS && (i == 0 || may_answer(tid)); i++)
+		if (answer_comes())
+			return ASK_ANSWERED;
+	if (cas_acq(&ask.state, &is, ask.number + ASK_IDLE)) // order: claim, S2
+		return ASK_IDLE;
+	return ASK_TAKEN;
+}
+
+// The caller has the turn.
+static uint32_t
+ask_for(const G *gp)
 {
 	M *mp = load_rlx(&gp->m); // order: hint; Ms are never freed
 	int tid = mp != NULL ? load_rlx(&mp->tid) : 0; // order: hint
-	if (tid == 0)
-		return 0;
+	if (tid == 0 || listen() != 0)
+		return ASK_IDLE;
 	ask.number += ASK_STATES;
 	store_rlx(&ask.gp, gp); // order: with state
+	store_rlx(&ask.m, mp);  // order: with state
 	store_rel(&ask.state, ask.number + ASK_WAITS); // order: publish -> answer
+	if (os_signal_thread(tid, SIGPROF) == 0)
+		return await_answer(tid);
+	store_rlx(&ask.state, ask.number + ASK_IDLE); // order: own, S2; nobody was told of it
+	return ASK_IDLE;
+}
+
+static size_t
+copy_answer(uint32_t is, uintptr_t *pcs, size_t max)
+{
 	size_t n = 0;
-	if (os_signal_thread(tid, SIGPROF) == 0 && await_answer())
-		for (; n < ask.s.n && n < max; n++)
-			pcs[n] = ask.s.pcs[n];
+	for (; is == ASK_ANSWERED && n < ask.s.n && n < max; n++)
+		pcs[n] = ask.s.pcs[n];
 	store_rlx(&ask.state, ask.number + ASK_IDLE); // order: own, S2
 	return n;
 }
@@ -232,10 +266,31 @@ ask_for(const G *gp, uintptr_t *pcs, size_t max)
 size_t
 sample_of(const G *gp, uintptr_t *pcs, size_t max)
 {
-	size_t n = 0;
 	turn_take(&ask_turn);
-	if (listen() == 0)
-		n = ask_for(gp, pcs, max);
+	uint32_t is = ask_for(gp);
+	while (is == ASK_TAKEN)
+		is = answer_comes() ? ASK_ANSWERED : ASK_TAKEN;
+	size_t n = copy_answer(is, pcs, max);
+	turn_give(&ask_turn);
+	return n;
+}
+
+// The turn is kept where an answer has begun and does not end: it is still written to.
+size_t
+sample_of_dying(const G *gp, uintptr_t *pcs, size_t max)
+{
+	static int in_vain; // the one that dies
+	if (in_vain == VAIN_MAX || !turn_try(&ask_turn)) {
+		in_vain = VAIN_MAX;
+		return 0;
+	}
+	uint32_t is = ask_for(gp);
+	if (is == ASK_TAKEN && answer_comes())
+		is = ASK_ANSWERED;
+	if (is == ASK_TAKEN)
+		return 0;
+	in_vain += is == ASK_IDLE;
+	size_t n = copy_answer(is, pcs, max);
 	turn_give(&ask_turn);
 	return n;
 }

@@ -26,7 +26,10 @@ uint64_t sample_lost(void);
 
 // The stack of a G that runs on another thread: how many addresses, at most max. 0: it is not there
 // any more, or its thread does not answer.  The caller is outside of the runtime.  Blocks: M, for
-// some milliseconds at most.
+// some milliseconds, or until a busy machine gives that thread a processor, seconds at most.
 size_t sample_of(const G *gp, uintptr_t *pcs, size_t max);
+// The same for the process's one death: with limits to all that is waited for, and after some
+// questions that found no answer none is asked any more.  Stack: signal.
+size_t sample_of_dying(const G *gp, uintptr_t *pcs, size_t max);
 
 #endif

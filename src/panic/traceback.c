@@ -79,6 +79,16 @@ trap_swap(Trap *t)
 
 // --- walking ------------------------------------------------------------------------------------
 
+static void
+take_frame(Walk *w, Frame f)
+{
+	if (w->n < WALK_HALF)
+		w->inner[w->n] = f;
+	else
+		w->outer[w->n % WALK_HALF] = f;
+	w->n++;
+}
+
 static _Unwind_Reason_Code
 step(struct _Unwind_Context *context, void *arg)
 {
@@ -94,14 +104,19 @@ step(struct _Unwind_Context *context, void *arg)
 	bool circles = w->n > 1 && cfa == w->cfa && !exact;
 	if (w->cut || pc == 0 || circles)
 		return _URC_END_OF_STACK;
-	Frame f = {pc, exact != 0};
-	if (w->n < WALK_HALF)
-		w->inner[w->n] = f;
-	else
-		w->outer[w->n % WALK_HALF] = f;
-	w->n++;
+	take_frame(w, (Frame){pc, exact != 0});
 	w->cfa = cfa;
 	return _URC_NO_REASON;
+}
+
+void
+trace_told(Walk *w, const uintptr_t *pcs, size_t n)
+{
+	memset(w, 0, sizeof(*w));
+	if (n > 0)
+		take_frame(w, (Frame){pcs[0] - 1, true}); // see trace_interrupted
+	for (size_t i = 1; i < n; i++)
+		take_frame(w, (Frame){pcs[i], false});
 }
 
 static NOINLINE void

@@ -92,7 +92,8 @@ GO_TEST(dump_shows_all, 2)
 	expect_in(text, "\nwait_deep(...)\n\t");
 	expect_in(text, " frames elided...\nwait_deep(...)\n");
 	expect_in(text, "\nwait_deep_in_dump(...)\n\t");
-	expect_in(text, "\tgoroutine running on other thread; stack unavailable\n");
+	expect_in(text, "]:\nspin_in_dump(...)\n\t");
+	expect(strstr(text, "running on other thread") == NULL);
 	expect(strstr(text, "sched_") == NULL);
 	atomic_store(&stop, true);
 	int v = 1;
@@ -101,6 +102,69 @@ GO_TEST(dump_shows_all, 2)
 	go_sleep(20 * GO_MSEC);
 	go_chan_free(c);
 }
+
+// --- one that does not answer -------------------------------------------------------------------
+
+static atomic_bool deaf;
+
+static void
+spin_deaf(void *unused)
+{
+	sigset_t set, before;
+	(void)unused;
+	go_lock_os_thread();
+	sigemptyset(&set);
+	sigaddset(&set, SIGPROF);
+	pthread_sigmask(SIG_BLOCK, &set, &before);
+	atomic_store(&deaf, true);
+	while (!atomic_load(&stop))
+		;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	go_unlock_os_thread();
+}
+
+#define UNAVAILABLE "]:\n\tgoroutine running on other thread; stack unavailable\n"
+
+static void
+await_deaf(void)
+{
+	go_spawn(spin_deaf, NULL);
+	while (!atomic_load(&deaf))
+		go_sleep(GO_MSEC);
+}
+
+GO_TEST(dump_of_the_deaf, 2)
+{
+	FILE *f = tmpfile();
+	await_deaf();
+	go_dump(fileno(f));
+	expect_in(read_dump(f), UNAVAILABLE);
+	atomic_store(&stop, true);
+}
+
+static int
+die_beside_deaf(void *unused)
+{
+	(void)unused;
+	await_deaf();
+	go_chan_close(NULL);
+	return 0;
+}
+
+DEATH(dying_beside_the_deaf)
+{
+	go_gomaxprocs(2);
+	go_run(die_beside_deaf, NULL);
+}
+
+void
+test_dump_of_the_dying_beside_the_deaf(void)
+{
+	expect_death(dying_beside_the_deaf, .status = 2, .env = "GOTRACEBACK=all",
+		     .err = "panic: close of nil channel\n", .err_has = {UNAVAILABLE});
+}
+
+// --- what has not run ---------------------------------------------------------------------------
 
 static int
 wait_in_scope(void *c)
@@ -420,13 +484,11 @@ DEATH(quit_of_its_own)
 void
 test_quit_dumps(void)
 {
-	expect_death(quit, .status = 2, QUIT_WHEN_READY,
-		     .err = "SIGQUIT: quit\nPC=0x",
+	expect_death(quit, .status = 2, QUIT_WHEN_READY, .err = "SIGQUIT: quit\nPC=0x",
 		     .err_has = {" m=", " sigcode=", "\n\ngoroutine ", " [sleep]:\ngo_sleep(...)\n",
 				 "wait_to_be_quit(...)\n", " [chan receive]:\n",
 				 "wait_in_dump(...)\n"});
-	expect_death(quit_in_a_dump, .status = 2, QUIT_WHEN_READY,
-		     .err = "SIGQUIT: quit\nPC=0x");
+	expect_death(quit_in_a_dump, .status = 2, QUIT_WHEN_READY, .err = "SIGQUIT: quit\nPC=0x");
 	expect_death(quit_of_its_own, .status = 9, QUIT_WHEN_READY);
 }
 

@@ -323,7 +323,7 @@ mask_read(MaskLine *l, const char *text, long n)
 // The user's groups, of which there may be thousands, stand before the mask. Pieces of one file are
 // of one moment.
 bool
-sys_halt_blocked(int tid)
+sys_signal_blocked(int tid, int sig)
 {
 	char path[PATH_BYTES], text[1024];
 	MaskLine line = {0, 0, 0};
@@ -335,7 +335,13 @@ sys_halt_blocked(int tid)
 		if (mask_read(&line, text, n))
 			break;
 	syscall1(SYS_close, fd);
-	return line.digits == 16 && (line.mask >> (HALT_SIGNAL - 1) & 1) != 0;
+	return line.digits == 16 && (line.mask >> (sig - 1) & 1) != 0;
+}
+
+bool
+sys_halt_blocked(int tid)
+{
+	return sys_signal_blocked(tid, HALT_SIGNAL);
 }
 
 // The kernel's flags are the sixth number behind the state. Before Linux 5.12, which had no such
