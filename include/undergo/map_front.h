@@ -365,8 +365,8 @@ go_map_chosen_(const struct go_map_front_ *m, uint64_t hash)
 	return GO_MAP_READ_(m->dir)[hash >> shift];
 }
 
-/* A map that is larger than a processor's own caches has the slots asked for before the control
- * bytes have come. */
+/* A map that is larger than a processor's own caches has the slots asked for, their first line,
+ * before the control bytes have come. */
 GO_MAP_INLINE_ struct go_map_group_
 go_map_group_of_(const struct go_map_front_ *m, uint64_t hash, size_t each)
 {
@@ -378,7 +378,6 @@ go_map_group_of_(const struct go_map_front_ *m, uint64_t hash, size_t each)
 	} else if (g.table == GO_MAP_MANY_) {
 		g.table = go_map_chosen_(m, hash);
 		__builtin_prefetch(g.table + at);
-		__builtin_prefetch(g.table + at + 64);
 	}
 	g.slots = g.table + at;
 #ifdef __GNUC__

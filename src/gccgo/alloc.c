@@ -186,12 +186,14 @@ GOFUNC("reflect.unsafe__NewArray", void *, rt_newarray, (const Type *elem, Int n
 	return go_make_array(elem, (size_t)n);
 }
 
-// The bytes that an object of so many really has.
+// The bytes that an object of so many has in Go.
 static size_t
 rounded(size_t bytes)
 {
-	if (bytes <= SMALL_MAX)
-		return class_size[size_class(bytes)];
+	if (bytes <= SMALL_MAX) {
+		uint32_t class = size_class(bytes);
+		return class_size[class != CLASS_TABLE ? class : size_class(bytes + LARGE_STEP)];
+	}
 	size_t page = HEAP_PAGE;
 	return (bytes + page - 1) & ~(page - 1);
 }

@@ -98,7 +98,7 @@ static OfClass
 of_class(uint32_t i)
 {
 	uint32_t class = i + 1;
-	if (i == 0 || class >= SIZE_CLASSES)
+	if (i == 0 || class >= GO_SIZE_CLASSES)
 		return (OfClass){0, 0, 0};
 	ClassCounts c = pace_of_class(class);
 	if (i == 1) {

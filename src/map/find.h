@@ -51,12 +51,12 @@ nth_slot(const Map *m, char *table, uint32_t g, uint32_t i, size_t each)
 }
 
 // Asks for a group's slots before the control bytes have come, which say whether they are needed:
-// in a large map both are far away.
+// in a large map both are far away. The first line alone: asking for both lines helps
+// no search that finds, and costs one that does not a quarter.
 FRONT void
 ask_for_slots(const char *slots)
 {
 	__builtin_prefetch(slots);
-	__builtin_prefetch(slots + CACHE_LINE);
 }
 
 // --- the first step ------------------------------------------------------------------------------

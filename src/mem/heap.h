@@ -30,7 +30,10 @@
 enum {
 	HEAP_PAGE_SHIFT = 13,
 	HEAP_PAGE = 1 << HEAP_PAGE_SHIFT,
-	SIZE_CLASSES = 68, // Go's; class 0 means large
+	GO_SIZE_CLASSES = 68,          // class 0 means large
+	CLASS_TABLE = GO_SIZE_CLASSES, // of our own: see size.c
+	SIZE_CLASSES,
+	CLASS_TABLE_BYTES = 15360,
 	CLASS_TINY = 1, // blocks of SLOT_MIN bytes that smaller objects without pointers share
 	SMALL_MAX = 32768,
 	SLOT_MIN = 16,
