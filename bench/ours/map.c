@@ -61,6 +61,17 @@ texts_put(texts m, const char *p, size_t n, uint64_t value)
 #define texts_get(m, p, n) go_map_find(m, ((go_bytes){p, n}))
 
 #define NUMS_COLLECT_NOT() go_set_gc_percent(-1)
+#define NUMS_COLLECT() go_gc()
+
+// A map has random numbers of its own; it has no entry yet.
+static inline void
+nums_same(nums m)
+{
+	struct go_map_front_ *f = (struct go_map_front_ *)(void *)m.map;
+	f->seed = UINT64_C(0x9e3779b97f4a7c15);
+	f->factor = UINT64_C(0xd1342543de82ef95);
+}
+#define NUMS_SAME(m) nums_same(m)
 
 #include "../map_rows.h"
 
