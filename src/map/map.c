@@ -22,7 +22,7 @@ map_alloc(void)
 
 // --- making --------------------------------------------------------------------------------------
 
-// So many entries fill four of five slots, so that hardly a table has to grow for them. Of several
+// So many entries fill two of three slots, so that hardly a table has to grow for them. Of several
 // tables each is as large as the largest or a little less. A hint of more than there are addresses
 // is none, as in Go.
 static void
@@ -31,7 +31,7 @@ take_hint(Map *m, size_t hint)
 	enum { TABLES_BITS_MOST = 40, ADDRESS_BITS = 47 };
 	if (hint > ((size_t)1 << ADDRESS_BITS) / (m->slot_bytes + 1U))
 		return;
-	size_t groups = hint / 4 * 5 / GROUP_SLOTS + 2, most = layout_groups_most(m);
+	size_t groups = hint / 2 * 3 / GROUP_SLOTS + 2, most = layout_groups_most(m);
 	if (groups <= most) {
 		m->hint_groups = layout_groups(m, layout_bytes(m, (uint32_t)groups));
 		return;

@@ -174,7 +174,7 @@ extern char *const dir_empty[2]; // I6
 static inline uint32_t
 over_most(uint32_t groups)
 {
-	return groups / 10 + 1;
+	return groups / 11 + 2;
 }
 
 // The table, when there is one. Else how to choose one: of a few, or of so many that some are in no

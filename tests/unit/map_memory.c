@@ -213,6 +213,29 @@ GO_TEST(map_huge_hint, 1)
 	}
 }
 
+// So many entries come without tables being replaced, but for a few: hashes are by chance.
+GO_TEST(map_hint_holds, 1)
+{
+	enum { MAPS = 30, PART = 8 };
+	static const size_t hints[] = {9, 50, 200, 700, 2000, 5000, 50000};
+	const MapType *t = &key_kinds[1].type;
+	for (size_t i = 0; i < sizeof(hints) / sizeof(hints[0]); i++) {
+		size_t more = 0, tables = 1, larger = 0;
+		for (int j = 0; j < MAPS; j++) {
+			Map *m = map_new(t, hints[i]);
+			map_assign_64(t, m, 0);
+			tables = m->tables;
+			uint32_t groups = m->groups;
+			for (uint64_t n = 1; n < hints[i]; n++)
+				map_assign_64(t, m, n);
+			more += m->tables - tables;
+			larger += m->groups != groups;
+		}
+		expect(more <= MAPS * (1 + tables / PART));
+		expect(larger <= MAPS / PART);
+	}
+}
+
 // More than there are addresses is no hint, as in Go.
 GO_TEST(map_absurd_hint, 1)
 {
