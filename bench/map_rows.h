@@ -21,7 +21,8 @@
 
 #include "bench.h"
 
-// What only some have: a map that hashes as others do, a collection, and none.
+// What only some need: that a map hashes as others do, that what is free is collected, that nothing
+// is from now on (NUMS_COLLECT_NOT).
 #ifndef NUMS_SAME
 #define NUMS_SAME(m) ((void)0)
 #endif

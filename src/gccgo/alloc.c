@@ -190,10 +190,8 @@ GOFUNC("reflect.unsafe__NewArray", void *, rt_newarray, (const Type *elem, Int n
 static size_t
 rounded(size_t bytes)
 {
-	if (bytes <= SMALL_MAX) {
-		uint32_t class = size_class(bytes);
-		return class_size[class != CLASS_TABLE ? class : size_class(bytes + LARGE_STEP)];
-	}
+	if (bytes <= SMALL_MAX)
+		return class_size[size_class_go(bytes)];
 	size_t page = HEAP_PAGE;
 	return (bytes + page - 1) & ~(page - 1);
 }

@@ -93,7 +93,14 @@ typedef struct OfClass {
 	uint64_t allocated, dead;
 } OfClass;
 
-// Our first two classes are of the same size, and one to Go.
+static ClassCounts
+counts_and(ClassCounts c, uint32_t other)
+{
+	ClassCounts more = pace_of_class(other);
+	return (ClassCounts){c.allocated + more.allocated, c.dead + more.dead};
+}
+
+// Our first two classes are of the same size, and one to Go. So is the one of our own and the next.
 static OfClass
 of_class(uint32_t i)
 {
@@ -101,11 +108,10 @@ of_class(uint32_t i)
 	if (i == 0 || class >= GO_SIZE_CLASSES)
 		return (OfClass){0, 0, 0};
 	ClassCounts c = pace_of_class(class);
-	if (i == 1) {
-		ClassCounts tiny = pace_of_class(CLASS_TINY);
-		c.allocated += tiny.allocated;
-		c.dead += tiny.dead;
-	}
+	if (i == 1)
+		c = counts_and(c, CLASS_TINY);
+	if (class == size_class_go(CLASS_TABLE_BYTES))
+		c = counts_and(c, CLASS_TABLE);
 	uint64_t dead = c.dead < c.allocated ? c.dead : c.allocated;
 	return (OfClass){class_size[class], c.allocated, dead};
 }

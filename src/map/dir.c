@@ -85,15 +85,16 @@ next_begin(Map *m)
 	return m->next_dir != NULL;
 }
 
-// Called now and then. Begins when each table is about half full, as most of them are split then
-// soon; without memory it does so later.
+// Called now and then. Begins when there are tables for a third of the entries, which of tables
+// with few and large slots are not many more when the first is split once too often. Without
+// memory it does so later.
 void
 dir_advance(Map *m)
 {
 	size_t n = (size_t)1 << dir_bits(m);
 	if (n < AHEAD_LEAST)
 		return;
-	if (m->next_dir == NULL && (m->count < n * m->groups * (GROUP_SLOTS / 2) || !next_begin(m)))
+	if (m->next_dir == NULL && (m->tables < n / 3 || !next_begin(m)))
 		return;
 	copy_ahead(m, PIECE);
 }

@@ -51,8 +51,8 @@ nth_slot(const Map *m, char *table, uint32_t g, uint32_t i, size_t each)
 }
 
 // Asks for a group's slots before the control bytes have come, which say whether they are needed:
-// in a large map both are far away. The first line alone: asking for both lines helps
-// no search that finds, and costs one that does not a quarter.
+// in a large map both are far away. The first line alone: where there are two, asking for
+// both helps no search that finds, and costs one that does not a quarter.
 FRONT void
 ask_for_slots(const char *slots)
 {

@@ -277,6 +277,14 @@ size_class(size_t bytes)
 	return class_of_128[(bytes + LARGE_STEP - 1) / LARGE_STEP];
 }
 
+// The one that Go has for bytes, for what it tells of sizes.
+static inline uint32_t
+size_class_go(size_t bytes)
+{
+	uint32_t class = size_class(bytes);
+	return class != CLASS_TABLE ? class : size_class(CLASS_TABLE_BYTES + 1);
+}
+
 // Refills these slots from their span, or with another one. *sampled: the first slot is a sample.
 // False: no memory.  Locks: takes central, pages.
 bool mcache_refill(Mcache *c, Kind kind, uint32_t class, bool *sampled);

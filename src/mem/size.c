@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Size classes: Go's, so that what Go rounds up to is the same here; and behind them one more, of
-// the size that tables of maps have, which only such sizes lead to as are rounded up to it.
+// Size classes: Go's, so that what Go rounds up to is the same here (size_class_go); and behind
+// them one more, between two of these, of the size that tables of maps have.
 //
 // Class 1, of 8 bytes, has slots of 16, as the bits of a page are laid out for those: it is
 // CLASS_TINY, and no size leads to it.
@@ -21,7 +21,7 @@ uint8_t class_pages[SIZE_CLASSES];
 
 enum {
 	SPAN_SLOTS = 16, // so many at least in a span, unless it becomes
-	SPAN_PAGES = 8,  // so long, or a bit shorter or longer where that wastes less
+	SPAN_PAGES = 8,  // so long, or as follows where that wastes less
 	SPAN_PAGES_LEAST = 6,
 	SPAN_PAGES_MOST = 15,
 };
@@ -69,10 +69,11 @@ sizes_init(void)
 		class_of_8[i] = (uint8_t)c;
 	}
 	for (uint32_t i = 0, c = FIRST; i <= SMALL_MAX / LARGE_STEP; i++) {
-		c = class_from(c, (size_t)i * LARGE_STEP);
-		class_of_128[i] = (uint8_t)c;
+		size_t bytes = (size_t)i * LARGE_STEP;
+		c = class_from(c, bytes);
+		bool table = bytes <= CLASS_TABLE_BYTES && class_size[c] > CLASS_TABLE_BYTES;
+		class_of_128[i] = table ? CLASS_TABLE : (uint8_t)c;
 	}
-	class_of_128[CLASS_TABLE_BYTES / LARGE_STEP] = CLASS_TABLE;
 	for (uint32_t c = CLASS_TINY; c < SIZE_CLASSES; c++)
 		class_pages[c] = (uint8_t)pages_for(class_size[c]);
 }

@@ -37,3 +37,27 @@ GO_TEST(map_churn, 1)
 	for (uint64_t i = last - KEYS; i < last; i++)
 		expect_eq(go_map_get(words, i), i);
 }
+
+// A directory of which each table has few slots, so that some are split again while others have not
+// been at all, is copied ahead as well: an insert copies a piece of it at most.
+GO_TEST(map_directory_is_copied_ahead, 1)
+{
+	enum { LONG = 1024, PIECE = 32, DIRECTORIES = 2 };
+	typedef GO_MAP(uint64_t, struct { uint64_t w[15]; }) Wide;
+	Wide wide;
+#ifdef UNDERGO_STRESS
+	skip("directories are long in other builds");
+#endif
+	expect_eq(go_map_init(wide, 0), 0);
+	const Map *m = (const Map *)(void *)wide.map;
+	int doubled = 0;
+	for (uint64_t i = 0; doubled < DIRECTORIES; i++) {
+		uint32_t bits = dir_bits(m);
+		size_t done = m->next_dir != NULL ? m->next_done : 0, n = (size_t)1 << bits;
+		memset(go_map_at(wide, i), 1, sizeof(*wide.elem_type_));
+		if (n < LONG || dir_bits(m) == bits)
+			continue;
+		expect(done + PIECE >= n);
+		doubled++;
+	}
+}

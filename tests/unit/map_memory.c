@@ -236,6 +236,25 @@ GO_TEST(map_hint_holds, 1)
 	}
 }
 
+// The largest tables of slots of any size have their own size class, or one that is little smaller,
+// and all of it.
+GO_TEST(map_tables_fit, 1)
+{
+	enum { LEAST = 14336 };
+#ifdef UNDERGO_STRESS
+	skip("tables are small in the stress build");
+#endif
+	for (uint32_t bytes = 8; bytes <= APART_BYTES; bytes += 8) {
+		MapType t = {SIZES(8, 8, bytes, 8), .key_kind = GO_MAP_KEY_64};
+		const Map *m = map_new(&t, 10000);
+		uint32_t groups = layout_groups_most(m);
+		size_t class = class_size[size_class(layout_bytes(m, groups))];
+		expect(class >= LEAST && class <= CLASS_TABLE_BYTES);
+		expect(layout_bytes(m, groups + 1) > class);
+		expect(m->groups <= groups);
+	}
+}
+
 // More than there are addresses is no hint, as in Go.
 GO_TEST(map_absurd_hint, 1)
 {

@@ -10,13 +10,12 @@ GO_TEST(size_of_classes, 1)
 	for (size_t n = 1; n <= SMALL_MAX; n++) {
 		uint32_t class = size_class(n);
 		expect(class_size[class] >= n);
-		// Of Go's the one below is too small; our own is for what rounds up to it.
-		if (class < GO_SIZE_CLASSES)
-			expect(class == 2 || class_size[class - 1] < n);
-		else
-			expect(n > CLASS_TABLE_BYTES - LARGE_STEP && n <= CLASS_TABLE_BYTES);
+		uint32_t go = size_class_go(n);
+		expect(go < GO_SIZE_CLASSES && class_size[go] >= n);
+		expect(go == 2 || class_size[go - 1] < n);
+		bool table = n <= CLASS_TABLE_BYTES && class_size[go] > CLASS_TABLE_BYTES;
+		expect_eq(class, table ? CLASS_TABLE : go);
 	}
-	expect_eq(size_class(CLASS_TABLE_BYTES), CLASS_TABLE);
 }
 
 // What no slot has of a span is little, of a table's nothing.
