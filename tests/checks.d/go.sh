@@ -24,7 +24,7 @@ try()
 try tests/go/run
 if [ -e "$UNDERGO_BUILD/go/front/libgobegin.a" ]; then
 	try tests/go/run --fronts fronts values panics memory profiles cpuprofile allstacks \
-		overflow recoverers poisoned
+		overflow recoverers poisoned mapfaults
 fi
 if [ -d "${GOTEST:-/usr/share/go-1.19/test}/../src/runtime/testdata" ]; then
 	try tests/go/testprog --quick
