@@ -308,7 +308,7 @@ GO_API void go_map_unhashable(const go_type *type) __attribute__((noreturn));
 
 /* go_map_no_memory - die as go_alloc does. What go_map_at calls.
  *
- * Fatal:     "runtime: out of memory".
+ * Fatal:     "out of memory".
  * Blocks:    no.
  * Call from: a goroutine or a thread.
  */
