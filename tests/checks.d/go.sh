@@ -52,6 +52,12 @@ said()
 	fi
 }
 
+for tool in run conformance testprog std; do
+	said "tests/go/$tool: there is no build-none/go/libgobegin.a: make it by \
+\`scripts/build build-none\`, where gccgo-12 is installed, or name another build folder \
+with --build" "tests/go/$tool" --build build-none
+done
+
 command=$UNDERGO_BUILD/undergo
 said "undergo: this command takes no arguments" \
 	bash -c "'$command' version --apart 2>&1 | head -n 1"
