@@ -44,6 +44,8 @@
 
 #include <undergo/base.h>
 
+#include "goprogram.h"
+
 enum { STATUS_FAILED = 1, STATUS_USAGE = 2, PATH_BYTES = PATH_MAX };
 
 extern char **environ;
@@ -614,12 +616,34 @@ compile_go(char *const *file, int n, const char *out)
 	return run_and_wait(&a);
 }
 
+// What the linker would say of a package without main, and the compiler of generics, says little.
+static void
+refuse_none(char *const *file, int n, bool to_run)
+{
+	char why[WHY_BYTES];
+	bool none = is_folder(file[0]) ? goprogram_folder_is_none(file[0], to_run, why)
+				       : goprogram_is_none(file, n, why);
+	if (none)
+		die(STATUS_FAILED, "%s", why);
+}
+
+// Which files of a folder are compiled the go command knows, so they have been tried.
+static int
+compile_folder(const char *folder, const char *out)
+{
+	char why[WHY_BYTES];
+	int status = compile_package(folder, out);
+	if (status != 0 && goprogram_folder_is_generic(folder, why))
+		fprintf(stderr, "undergo: %s\n", why);
+	return status;
+}
+
 // Compiles the files, or a folder, to `out`; the compiler's exit status.
 static int
 compile(char *const *file, int n, const char *out)
 {
 	if (is_folder(file[0]))
-		return compile_package(file[0], out);
+		return compile_folder(file[0], out);
 	if (any_go(file, n))
 		return compile_go(file, n, out);
 	static Library lib;
@@ -648,10 +672,10 @@ check_source(const char *file)
 		die(STATUS_USAGE, "%s is not an option of this command; see undergo help", file);
 	if (is_folder(file))
 		return;
-	if (!ends_with(file, ".c") && !is_go(file))
-		die(STATUS_USAGE, "%s: not a source, its name ends neither in .c nor in .go", file);
 	if (!exists(file))
 		die(STATUS_FAILED, "%s: %s", file, strerror(errno));
+	if (!ends_with(file, ".c") && !is_go(file))
+		die(STATUS_USAGE, "%s: not a source, its name ends neither in .c nor in .go", file);
 }
 
 // --- build --------------------------------------------------------------------------------------
@@ -695,6 +719,7 @@ command_build(int argc, char **argv)
 		default_out(name, argv[0]);
 		out = name;
 	}
+	refuse_none(argv, files, false);
 	return compile(argv, files, out);
 }
 
@@ -730,6 +755,7 @@ command_run(int argc, char **argv)
 	while (files < argc && is_go(argv[0]) &&
 	       (is_go(argv[files]) || ends_with(argv[files], ".c")))
 		check_source(argv[files++]);
+	refuse_none(argv, files, true);
 	int fd = compile_and_open(argv, files);
 	argv += files - 1;
 	stop_minding_signals();

@@ -14,8 +14,8 @@
  * live object. Memory from malloc and mmap is not looked at; values of pthread keys are where libc
  * is glibc. Pointers must be stored whole and aligned to their size.
  *
- * All objects begin zeroed. Without memory these functions end the process with "fatal error:
- * runtime: out of memory", but those that say they return NULL.
+ * All objects begin zeroed. Without memory these functions end the process with "fatal error: out
+ * of memory", but those that say they return NULL.
  */
 #ifndef UNDERGO_HEAP_H
 #define UNDERGO_HEAP_H

@@ -308,14 +308,14 @@ GO_API void go_map_unhashable(const go_type *type) __attribute__((noreturn));
 
 /* go_map_no_memory - die as go_alloc does. What go_map_at calls.
  *
- * Fatal:     "runtime: out of memory".
+ * Fatal:     "out of memory".
  * Blocks:    no.
  * Call from: a goroutine or a thread.
  */
 GO_API void go_map_no_memory(void) __attribute__((noreturn));
 
 /* go_map_misused - die of a map that is looked into while it is changed. What look-ups call that
- * find it so.
+ * find it so. Returns when it is not changed any more: a fault that became a panic has ended that.
  *
  * writer: who was found to change it.
  *
@@ -323,8 +323,7 @@ GO_API void go_map_no_memory(void) __attribute__((noreturn));
  * Blocks:    no.
  * Call from: a goroutine or a thread.
  */
-GO_API void go_map_misused(const go_map *m, const void *writer)
-	__attribute__((noreturn, cold));
+GO_API void go_map_misused(const go_map *m, const void *writer) __attribute__((cold));
 
 #include "map_msan.h"
 

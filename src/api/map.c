@@ -9,7 +9,7 @@ static inline void
 attach(void)
 {
 	if (unlikely(!sched_attached()))
-		gc_out_of_memory(0);
+		gc_no_memory_for("a thread");
 }
 
 go_map *
@@ -148,5 +148,5 @@ go_map_unhashable(const go_type *type)
 void
 go_map_no_memory(void)
 {
-	gc_out_of_memory(0);
+	gc_no_memory_for("a map");
 }

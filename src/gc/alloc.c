@@ -474,16 +474,29 @@ gc_alloc_typed_from(const HeapType *t, size_t elems, Kind kind, const void *kept
 	return likely(t != NULL) ? slow_sized(t->bytes * elems, kind, t, elems, kept) : NULL;
 }
 
+// What could not be had: bytes, or memory for something.
+typedef struct Missing {
+	size_t bytes;
+	const char *what; // NULL: bytes
+} Missing;
+
 COLD static void
-tell_memory(const void *bytes)
+tell_memory(const void *missing)
 {
+	const Missing *w = missing;
 	HeapCounts c;
 	heap_counts(&c);
 	int64_t max = limit_stats().max;
 	Line l = {.n = 0};
 	line_str(&l, "runtime: out of memory: cannot allocate ");
-	line_u64(&l, *(const size_t *)bytes);
-	line_str(&l, "-byte block (");
+	if (w->what != NULL) {
+		line_str(&l, "memory for ");
+		line_str(&l, w->what);
+	} else {
+		line_u64(&l, w->bytes);
+		line_str(&l, "-byte block");
+	}
+	line_str(&l, " (");
 	line_u64(&l, c.in_use);
 	line_str(&l, " in use");
 	if (max != INT64_MAX) {
@@ -497,7 +510,15 @@ tell_memory(const void *bytes)
 COLD NORETURN void
 gc_out_of_memory(size_t bytes)
 {
-	fatal_after(tell_memory, &bytes, "runtime: out of memory");
+	Missing w = {.bytes = bytes};
+	fatal_after(tell_memory, &w, "out of memory");
+}
+
+COLD NORETURN void
+gc_no_memory_for(const char *what)
+{
+	Missing w = {.what = what};
+	fatal_after(tell_memory, &w, "out of memory");
 }
 
 // --- freeing -------------------------------------------------------------------------------------

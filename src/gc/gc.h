@@ -35,6 +35,7 @@ void *gc_alloc_now(size_t bytes, const HeapType *t, size_t elems, Kind kind);
 // For misuse that ends the process, and go_free.
 void gc_free(void *p);
 COLD NORETURN void gc_out_of_memory(size_t bytes);
+COLD NORETURN void gc_no_memory_for(const char *what); // of which the size is not known
 // Whether so much more memory could be had if nothing else wanted any: for who is about to take a
 // lot of it in small pieces. The heap has begun.  Blocks: no.  Stack: 1 KiB.
 bool gc_could_have(size_t bytes);

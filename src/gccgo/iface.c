@@ -47,7 +47,7 @@ itab_new(const InterfaceType *inter, const Type *t)
 	size_t n = (size_t)inter->n_methods + 1;
 	Itab *it = os_alloc(sizeof(*it) + n * sizeof(it->tab[0]));
 	if (it == NULL)
-		fatal("runtime: out of memory");
+		fatal("runtime: cannot allocate memory");
 	it->inter = inter;
 	it->t = t;
 	it->tab[0] = (void *)(uintptr_t)t;
@@ -87,7 +87,7 @@ room(void)
 	size_t n = old != NULL ? old->n * 2 : TABLE_FIRST;
 	Table *tb = os_alloc(sizeof(*tb) + n * sizeof(tb->slot[0]));
 	if (tb == NULL)
-		fatal("runtime: out of memory");
+		fatal("runtime: cannot allocate memory");
 	tb->n = n;
 	for (size_t i = 0; old != NULL && i < old->n; i++)
 		if (load_rlx(&old->slot[i]) != NULL)      // order: own, under the lock

@@ -28,7 +28,7 @@ static inline void *
 must(void *elem)
 {
 	if (unlikely(elem == NULL))
-		gc_out_of_memory(0);
+		gc_no_memory_for("a map");
 	return elem;
 }
 

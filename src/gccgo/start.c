@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A Go program's main function in C: starts the runtime, runs the packages' initialisation and
 // main.main on the main goroutine, and ends the process.
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -109,11 +111,26 @@ die_of_start(void)
 	_exit(2);
 }
 
+// As Go does since 1.21: a program may be started without its standard descriptors, and the next
+// file or socket that it opens shall not become what it prints to. Go's text.
+static void
+open_standard(void)
+{
+	static const char text[] = "fatal error: cannot open standard fds\n";
+	for (int fd = 0; fd <= 2; fd++) {
+		if (fcntl(fd, F_GETFD) >= 0 || errno != EBADF || open("/dev/null", O_RDWR) == fd)
+			continue;
+		(void)!write(2, text, sizeof(text) - 1);
+		_exit(2);
+	}
+}
+
 __attribute__((visibility("default"))) int
 main(int argc, char **argv)
 {
 	argc_given = argc;
 	argv_given = argv;
+	open_standard();
 	goface_ignores();
 	if (!sched_attached())
 		die_of_start();

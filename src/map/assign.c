@@ -63,8 +63,8 @@ room_at(const Map *m, const Place *at)
 	return at->i != NO_SLOT && head_of(at->table)->over < over_most(m->groups);
 }
 
-FRONT char *
-occupy(Map *m, const Place *at, uint64_t hash, size_t each)
+FRONT void
+occupy(Map *m, const Place *at, uint64_t hash)
 {
 	if (unlikely(at->ctrl[at->i] == CTRL_DELETED))
 		head_of(at->table)->dead--;
@@ -75,7 +75,6 @@ occupy(Map *m, const Place *at, uint64_t hash, size_t each)
 	}
 	ctrl_set(at->ctrl, at->i, tag_of(hash));
 	m->count++;
-	return nth_slot(m, at->table, at->g, at->i, each);
 }
 
 // The key that is given may lie in the map itself, in the table that goes when the map grows: it
@@ -115,19 +114,18 @@ search(const MapType *t, Map *m, go_map_key kind, size_t each, Key *k, Own *own,
 	}
 }
 
-// Writes a new entry, or the key of an old one anew.
+// Writes a new entry, or the key of an old one anew. Reading a key may fault, of which the hash
+// function has not looked at all: nothing has changed before.
 FRONT void *
 settle(const MapType *t, Map *m, go_map_key kind, size_t each, Key k, uint64_t hash,
        const Place *at, Found found, const Apart *apart)
 {
-	char *slot;
+	char *slot = nth_slot(m, at->table, at->g, at->i, each);
 	if (found == FOUND_OLD) {
-		slot = nth_slot(m, at->table, at->g, at->i, each);
 		if (unlikely((t->flags & GO_MAP_KEY_RENEWED) != 0))
 			store_key(t, kind, k, (char *)(uintptr_t)slot_key(m, kind, slot));
 		return slot_elem(m, slot);
 	}
-	slot = occupy(m, at, hash, each);
 	if (unlikely((m->flags & (MAP_KEY_APART | MAP_ELEM_APART)) != 0)) {
 		if (apart->key != NULL)
 			*(char **)(void *)slot = apart->key;
@@ -135,6 +133,7 @@ settle(const MapType *t, Map *m, go_map_key kind, size_t each, Key k, uint64_t h
 			*(char **)(void *)(slot + m->elem_at) = apart->elem;
 	}
 	store_key(t, kind, k, (char *)(uintptr_t)slot_key(m, kind, slot));
+	occupy(m, at, hash);
 	return slot_elem(m, slot);
 }
 

@@ -44,8 +44,8 @@ bool map_delete_32(const MapType *t, Map *m, uint32_t key);
 bool map_delete_64(const MapType *t, Map *m, uint64_t key);
 bool map_delete_string(const MapType *t, Map *m, const char *p, size_t n);
 
-// Dies, of a map that the writer's goroutine changed while it was looked into.
-void map_misused(const Map *m, const void *writer) __attribute__((noreturn));
+// Dies, of a map that the writer's goroutine changes while it is looked into; unless it does not.
+void map_misused(const Map *m, const void *writer);
 // What the hash of a key without one calls: panics as Go does, with the name of the key's type.
 COLD NORETURN void map_unhashable(const char *type);
 

@@ -81,9 +81,18 @@ misuse_fatal(const Map *m, Misuse what, G *gp)
 }
 
 void
+misuse_met(const Map *m, Misuse what, G *gp)
+{
+	Map *its = (Map *)(uintptr_t)m;
+	if (gp == CAUGHT || !load_rlx(&gp->faulted)) // order: hint
+		misuse_fatal(m, what, gp);
+	cas_rlx(&its->writer, &gp, NULL); // order: hint
+}
+
+void
 map_misused(const Map *m, const void *writer)
 {
-	misuse_fatal(m, MISUSE_READ, (G *)(uintptr_t)writer);
+	misuse_met(m, MISUSE_READ, (G *)(uintptr_t)writer);
 }
 
 // --- GODEBUG=mapcheck ----------------------------------------------------------------------------
@@ -125,7 +134,7 @@ misuse_look_long(const Map *m, Misuse what)
 	let_others_run();
 	G *gp = load_rlx(&m->writer); // order: hint
 	if (gp != NULL)
-		misuse_fatal(m, what, gp);
+		misuse_met(m, what, gp);
 	if (m->changes != changes)
 		misuse_fatal(m, what, NULL);
 }

@@ -10,6 +10,11 @@
 // No mark is set while functions of the key's type run, which may leave for ever: they are called
 // by who only reads so far. What they do to the map, or others meanwhile, shows in Map.changes.
 //
+// A fault that becomes a panic does leave for ever: where a text lies in memory that is gone, of a
+// key that is given or of one in the map. Then the map is whole and the mark stays. Marks of a G
+// that has had such a fault (G.faulted) prove nothing, so who meets one takes it away. Had the G
+// really been writing it does not find its mark in the end, and the process dies then.
+//
 // With GODEBUG=mapcheck=1 a writer now and then lets others run while its mark is set, and a reader
 // looks for a while whether somebody comes to write (misuse.c).
 #ifndef UNDERGO_MAP_MISUSE_H
@@ -26,6 +31,8 @@ typedef enum Misuse {
 
 // Dies, of what the caller did while gp wrote; NULL: who did is not known, but with mapcheck.
 COLD NORETURN void misuse_fatal(const Map *m, Misuse what, G *gp);
+// The same, of a mark that was found. Returns when a fault has left it there; it is gone then.
+COLD void misuse_met(const Map *m, Misuse what, G *gp);
 COLD void misuse_linger(Map *m);                       // GODEBUG=mapcheck: while the mark is set
 COLD void misuse_look_long(const Map *m, Misuse what); // and while somebody reads
 
@@ -53,20 +60,22 @@ show_use(const Map *m, bool writes)
 }
 #endif
 
-// To be called before the map is looked at; the first where every instruction counts.
-static inline void
-reading_front(const Map *m, Misuse what)
+// One of both is to be called before the map is looked at; the first where every instruction
+// counts, and the second if it says so.
+static inline bool
+is_marked(const Map *m, Misuse what)
 {
 	show_use(m, what == MISUSE_WRITES);
-	G *gp = load_rlx(&m->writer); // order: hint
-	if (unlikely(gp != NULL))
-		misuse_fatal(m, what, gp);
+	return load_rlx(&m->writer) != NULL; // order: hint
 }
 
 static inline void
 reading(const Map *m, Misuse what)
 {
-	reading_front(m, what);
+	show_use(m, what == MISUSE_WRITES);
+	G *gp = load_rlx(&m->writer); // order: hint
+	if (unlikely(gp != NULL))
+		misuse_met(m, what, gp);
 	if (unlikely((m->flags & MAP_CHECKED) != 0))
 		misuse_look_long(m, what);
 }
@@ -86,7 +95,7 @@ writing_begin(Map *m)
 	show_use(m, true);
 	G *gp = load_rlx(&m->writer); // order: hint
 	if (unlikely(gp != NULL))
-		misuse_fatal(m, MISUSE_WRITES, gp);
+		misuse_met(m, MISUSE_WRITES, gp);
 	G *self = sched_g();
 	store_rlx(&m->writer, self); // order: hint
 	if (unlikely((m->flags & MAP_CHECKED) != 0))

@@ -18,6 +18,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "mem/efence.h"
 #include "mem/gcprog.h"
 #include "mem/heap_impl.h"
 #include "mem/mem_up.h"
@@ -347,10 +348,14 @@ half_is_released(size_t half)
 	return true;
 }
 
-// Whether there may be memory behind what follows page `end` of r.
+// Whether there may be memory behind what follows page `end` of r. Never with fences: whoever needs
+// pages may ask the system for the same chunks and put a fence there, before the other thread asks
+// for them and so opens it.
 static bool
 may_be_ahead(const PageRegion *r, size_t end)
 {
+	if (fenced())
+		return false;
 	uint64_t used = load_rlx(&pages_used), max = load_rlx(&pages_max); // order: hint
 	return end >= (r->first + AHEAD_FROM) * CHUNK_PAGES && used < max &&
 	       max - used >= AHEAD * HALF_PAGES && !load_rlx(&populate_fails); // order: hint

@@ -330,11 +330,22 @@ fault_print(const Fault *fault)
 
 // --- the handlers -------------------------------------------------------------------------------
 
+// The goroutine may go on elsewhere, by a panic or where a handler of the program's leads it.
+static void
+note_fault(void)
+{
+	M *mp = sched_m();
+	if (mp != NULL && mp->curg != NULL)
+		store_rlx(&mp->curg->faulted, true); // order: hint
+}
+
 static void
 on_fault(int sig, siginfo_t *info, void *context)
 {
-	if (info->si_code > 0)
+	if (info->si_code > 0) {
 		trace_catch();
+		note_fault();
+	}
 	if (becomes_panic(sig, info, context))
 		return;
 	Fatal *f = fatal_of(sig);

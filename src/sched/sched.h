@@ -87,6 +87,8 @@ struct G {
 	bool pinned : 1;     // owner: Go code that runs inside the runtime, and stays there
 	bool chained : 1;    // owner: stack continues another one; see StackBelow
 	bool panics_on_fault; // owner: a bad pointer is a panic
+	ATOMIC_BOOL faulted; // owner sets, others read as a hint: a fault may have led it out of
+			     // what it was in the middle of. Never cleared, as that may stay
 	uint8_t open_scopes; // owner: which it opened and has not waited for, modulo 2^8
 	union {
 		struct {

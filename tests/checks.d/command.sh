@@ -82,6 +82,65 @@ says "pointers as keys, no warning" 0 "" "$undergo" build "a folder/pointers.go"
 says "options before the command" 2 "undergo: there is no such command" \
 	"$undergo" --apart run "a folder/pointers.go"
 
+# What is no program is refused in a sentence.
+mkdir -p empty generic nothing
+cat >generic/generic.go <<'END'
+package main
+
+func first[T any](s []T) T { return s[0] }
+
+func main() { println(first([]int{1})) }
+END
+cat >nothing/nothing.go <<'END'
+// func main() is elsewhere.
+package main
+
+/*
+func main() {
+}
+*/
+const text = `
+func main() {}
+func first[T any]() {}`
+
+func (m matrix) main() int { return len(m) }
+END
+cat >rest.go <<'END'
+package main
+
+type matrix [size][2]int
+
+const size = 2
+
+func main() { println(matrix{}.main()) }
+END
+none="there is no func main, where a program begins: write one, or name the file that has it, too"
+other="is of package part, which is no program: name a package main"
+folder="there is no Go source in this folder: name sources, or the folder of a package main"
+generic="has type parameters, and gccgo 12 has none: write it as for Go 1.17"
+for how in run build; do
+	says "no such source, $how" 1 "undergo: none.go: No such file or directory" \
+		"$undergo" "$how" none.go
+	says "no such folder, $how" 1 "undergo: none: No such file or directory" \
+		"$undergo" "$how" none
+	says "an empty folder, $how" 1 "undergo: empty: $folder" "$undergo" "$how" empty
+	says "another package, $how" 1 "undergo: module/part/part.go $other" \
+		"$undergo" "$how" module/part/part.go
+	says "no main, $how" 1 "undergo: nothing/nothing.go: $none" \
+		"$undergo" "$how" nothing/nothing.go
+	says "no main in a folder, $how" 1 "undergo: nothing: $none" "$undergo" "$how" nothing
+	says "generics, $how" 1 "undergo: generic/generic.go:3 $generic" \
+		"$undergo" "$how" generic/generic.go
+done
+says "the folder of another package" 1 "undergo: module/part/part.go $other" \
+	"$undergo" run module/part
+says "main in another file" 0 2 "$undergo" run nothing/nothing.go rest.go
+generic_folder()
+{
+	"$undergo" run generic 2>&1 | tail -n 1
+}
+says "generics in a folder" 2 "undergo: generic/generic.go:3 $generic" generic_folder
+
 for flag in -tags -mod -modfile; do
 	for source in "a folder/pointers.go" module/tool; do
 		says "$flag by itself, $source" 2 \

@@ -24,7 +24,7 @@ try()
 try tests/go/run
 if [ -e "$UNDERGO_BUILD/go/front/libgobegin.a" ]; then
 	try tests/go/run --fronts fronts values panics memory profiles cpuprofile allstacks \
-		overflow recoverers poisoned
+		overflow recoverers poisoned mapfaults
 fi
 if [ -d "${GOTEST:-/usr/share/go-1.19/test}/../src/runtime/testdata" ]; then
 	try tests/go/testprog --quick
@@ -51,6 +51,12 @@ said()
 		echo "$got"
 	fi
 }
+
+for tool in run conformance testprog std; do
+	said "tests/go/$tool: there is no build-none/go/libgobegin.a: make it by \
+\`scripts/build build-none\`, where gccgo-12 is installed, or name another build folder \
+with --build" "tests/go/$tool" --build build-none
+done
 
 command=$UNDERGO_BUILD/undergo
 said "undergo: this command takes no arguments" \

@@ -2,7 +2,7 @@
 // The schedule explorer: what a driver says and what it may call.
 //
 // A driver is one C file, x_<subject>.c. It includes the real source under test, describes one or
-// more tests in explore_driver, and links with explore.c, which has main. A test has up to
+// more tests in explore_driver, and links with the engine, which has main. A test has up to
 // EXPLORE_THREADS threads, a set-up that runs alone before each schedule, and a final check that
 // runs alone after it. The engine runs the test as often as it is told to, each time with another
 // order of steps and other choices of what a load may see; schedule number i of a seed is always

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What the engine (explore.c) and the command around it (explore_main.c) share.
+// What the engine (explore_engine.h) and the command around it (explore_main.c) share.
 #ifndef UNDERGO_TESTS_EXPLORE_IMPL_H
 #define UNDERGO_TESTS_EXPLORE_IMPL_H
 

@@ -101,7 +101,7 @@ DEATH(heap_try_watched)
 void
 test_fatal_out_of_memory(void)
 {
-	static const char *const text = "fatal error: runtime: out of memory\n";
+	static const char *const text = "fatal error: out of memory\n";
 	expect_death(heap_grows_small, .status = 2, .err_has = {text},
 		     .env = "UNDERGO_FAULT=commit:17+:ENOMEM", .limit_ms = 20000);
 	expect_death(heap_grows_large, .status = 2, .err_has = {text}, .limit_ms = 20000);
@@ -196,7 +196,7 @@ test_fatal_free(void)
 		     .err_has = {"go_alloc_typed: pointers of an array would not be aligned"});
 	expect_death(heap_array_overflow, .status = 2,
 		     .err_has = {"cannot allocate 18446744073709551615-byte block",
-				 "fatal error: runtime: out of memory\n"});
+				 "fatal error: out of memory\n"});
 	expect_death(heap_free_twice, .status = 2,
 		     .err = "fatal error: go_free: object is free already\n");
 }

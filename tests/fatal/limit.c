@@ -54,21 +54,39 @@ DEATH(limit_one_too_large)
 	(void)go_alloc_data(1024 * MIB);
 }
 
+static int
+fill_map(void *unused)
+{
+	GO_MAP(uint64_t, uint64_t) m;
+	(void)unused;
+	expect_eq(go_map_init(m, 0), 0);
+	for (uint64_t i = 0;; i++)
+		*go_map_at(m, i) = i;
+}
+
+DEATH(limit_fill_map)
+{
+	go_run(fill_map, NULL);
+}
+
 // At the hard maximum, and where the system refuses.
 void
 test_limit_out_of_memory(void)
 {
 	expect_death(limit_fill_up, .status = 2, .env = "UNDERGO_MEMORY_MAX=24MiB",
 		     .err = "runtime: out of memory: cannot allocate 64-byte block (",
-		     .err_has = {" in use, of at most 25165824)\nfatal error: ",
-				 "runtime: out of memory\n"},
+		     .err_has = {" in use, of at most 25165824)\nfatal error: out of memory\n"},
+		     .limit_ms = 20000);
+	expect_death(limit_fill_map, .status = 2, .env = "UNDERGO_MEMORY_MAX=24MiB",
+		     .err = "runtime: out of memory: cannot allocate memory for a map (",
+		     .err_has = {" in use, of at most 25165824)\nfatal error: out of memory\n"},
 		     .limit_ms = 20000);
 	expect_death(limit_one_too_large, .status = 2, .env = "UNDERGO_MEMORY_MAX=24MiB",
 		     .err = "runtime: out of memory: cannot allocate 1073741825-byte block (",
-		     .err_has = {"\nfatal error: runtime: out of memory\n"});
+		     .err_has = {"\nfatal error: out of memory\n"});
 	expect_death(limit_one_too_large, .status = 2, .env = "UNDERGO_FAULT=commit:8+:ENOMEM",
 		     .err = "runtime: out of memory: cannot allocate 1073741825-byte block (",
-		     .err_has = {" in use)\nfatal error: runtime: out of memory\n"});
+		     .err_has = {" in use)\nfatal error: out of memory\n"});
 }
 
 // --- the environment -----------------------------------------------------------------------------

@@ -229,7 +229,7 @@ static bool
 died_well(void)
 {
 	return end.status == 2 && child_lines(&end, "fatal error: ") == 1 &&
-	       child_lines(&end, "fatal error: runtime: out of memory\n") == 1;
+	       child_lines(&end, "fatal error: out of memory\n") == 1;
 }
 
 static void

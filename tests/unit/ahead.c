@@ -152,6 +152,26 @@ GO_TEST(heap_ahead_again, 2)
 	expect_zero(next, end);
 }
 
+// Where memory is asked for ahead, so are chunks, and a fence in one of them would be opened.
+static int
+grow_fenced(void *unused)
+{
+	(void)unused;
+	go_set_gc_percent(-1);
+	char *first = grow(MIB / 2);
+	for (char *p = first; p < first + 150 * MIB; p = grow(MIB / 2))
+		expect(!heap_pages_wanted());
+	expect_eq(heap_fresh_bytes(), 0);
+	return 0;
+}
+
+void
+test_heap_ahead_never_with_fences(void)
+{
+	setenv("GODEBUG", "efence=1", 1);
+	expect_eq(go_run(grow_fenced, NULL), 0);
+}
+
 GO_TEST(heap_ahead_of_a_limit, 2)
 {
 	char *next = grow_ahead(70 * MIB);

@@ -537,7 +537,7 @@ test_gcprog_without_memory(void)
 	t.bytes = t.scan_bytes = (size_t)1 << 60;
 	expect(gcprog_type(&t) == NULL);
 	expect_death(gcprog_absurd, .status = 2,
-		     .err_has = {"fatal error: runtime: out of memory\n"});
+		     .err_has = {"fatal error: out of memory\n"});
 }
 
 // --- alive ---------------------------------------------------------------------------------------

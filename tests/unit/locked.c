@@ -123,14 +123,33 @@ asked_for(void)
 	return os_fault_count("alloc") + os_fault_count("map") + os_fault_count("thread");
 }
 
+static void
+hold_until_all_do(void *all)
+{
+	count_add(&arrived);
+	while (count_of(&arrived) < (long)(intptr_t)all)
+		block_thread_for(GO_MSEC);
+}
+
 // Threads that idle take over what the ending ones let go; so none is made meanwhile.
 static void
 make_idle_threads(void)
 {
-	long before = count_of(&arrived);
+	long all = count_of(&arrived) + HOLDERS;
 	for (int i = 0; i < HOLDERS; i++)
-		expect_eq(go_spawn(hold_thread, NULL), 0);
-	until(count_of(&arrived) == before + HOLDERS);
+		expect_eq(go_spawn(hold_until_all_do, (void *)(intptr_t)all), 0);
+	until(count_of(&arrived) == all);
+}
+
+// A thread that was made and has not come to rest yet would ask for its signal stack.
+static bool
+others_are_idle(void)
+{
+	mutex_lock(&sched.lock);
+	bool so = sched.n_locked_idle == ENDERS &&
+		  sched.n_midle + ENDERS + 1 == sched.n_threads;
+	mutex_unlock(&sched.lock);
+	return so;
 }
 
 static uint64_t
@@ -140,6 +159,7 @@ end_all(void)
 	for (int i = 0; i < ENDERS; i++)
 		expect_eq(go_spawn(end_when_told, c), 0);
 	make_idle_threads();
+	until(others_are_idle());
 	uint64_t before = asked_for();
 	for (long i = 0; i < ENDERS; i++) {
 		atomic_store(&tids[i], 0);

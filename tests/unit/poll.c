@@ -469,6 +469,35 @@ GO_TEST(poll_number_told, 1)
 	expect_eq(go_close(listener), 0);
 }
 
+// --- standard descriptors -----------------------------------------------------------------------
+
+// What the runtime opens for itself is none of them, in a program that has closed these: poller,
+// bell and ring.
+GO_TEST(poll_not_standard, 1)
+{
+	int kept[3], fds[2], taken = 0;
+	char byte;
+	for (int i = 0; i < 3; i++)
+		kept[i] = fcntl(i, F_DUPFD_CLOEXEC, 10);
+	expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	for (int i = 0; i < 3; i++)
+		close(i);
+	left = open_end(fds[0]);
+	right = open_end(fds[1]);
+	put(&left, 'x');
+	int got = get(&right, &byte);
+	go_fd file = go_open("/proc/self/exe", O_RDONLY, 0);
+	int64_t n = go_read(file, &byte, 1);
+	go_close(file);
+	for (int i = 0; i < 3; i++)
+		taken += fcntl(i, F_GETFD) >= 0;
+	for (int i = 0; i < 3; i++)
+		dup2(kept[i], i);
+	expect_eq(got, 1);
+	expect_eq(n, 1);
+	expect_eq(taken, 0);
+}
+
 // --- generations --------------------------------------------------------------------------------
 
 // What the poller says of a descriptor after it was closed is not taken for the next one's, which

@@ -22,10 +22,23 @@ sys_close(int fd)
 	return (int)syscall1(SYS_close, fd);
 }
 
+// The number of a descriptor of our own, in a program that has closed its standard ones: not one of
+// theirs. It would be printed to, or be replaced when the program opens them.
+static int
+not_standard(int fd)
+{
+	enum { FIRST = 3 };
+	if (fd < 0 || fd >= FIRST)
+		return fd;
+	int other = (int)syscall3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, FIRST);
+	syscall1(SYS_close, fd);
+	return other;
+}
+
 int
 sys_poller_make(void)
 {
-	return (int)syscall1(SYS_epoll_create1, EPOLL_CLOEXEC);
+	return not_standard((int)syscall1(SYS_epoll_create1, EPOLL_CLOEXEC));
 }
 
 static int
@@ -51,7 +64,7 @@ sys_poller_remove(int poller, int fd)
 int
 sys_poller_bell(int poller, uint64_t tag)
 {
-	int bell = (int)syscall2(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK);
+	int bell = not_standard((int)syscall2(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK));
 	if (bell < 0)
 		return bell;
 	int err = add(poller, bell, tag, EPOLLIN);

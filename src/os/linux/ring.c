@@ -36,7 +36,8 @@ sys_ring_make(void)
 	int err = io_uring_queue_init_params(SUBMITTED_AT_ONCE, &ring, &p);
 	if (err != 0)
 		return err;
-	if ((p.features & FEATURES) != FEATURES) {
+	// The number of a standard descriptor, which the program has closed: it may open it again.
+	if ((p.features & FEATURES) != FEATURES || ring.ring_fd <= 2) {
 		sys_ring_end();
 		return -ENOSYS;
 	}
