@@ -49,7 +49,12 @@ GO_API void go_stats_read(go_stats *st);
 
 /* go_dump - write every goroutine's number, name, state, wait and stack to a descriptor.
  *
- * The format is that of Go's SIGQUIT dump. Allocates nothing.
+ * The format is that of Go's SIGQUIT dump. Allocates nothing. A goroutine that computes on another
+ * thread is asked for its stack by SIGPROF; if the thread waits in the kernel by then, a call that
+ * is not started again after a handler ends with EINTR. The first time the runtime installs a
+ * handler for that, which stays. Where the program has its own, or ignores the signal, nobody is
+ * asked, and these stacks are missing. A thread that gets no processor is waited for, up to a
+ * second; all such threads, up to four.
  * Blocks:    the thread, for as long as writing takes; the processor goes to others meanwhile.
  * Call from: a goroutine or a thread.
  */
@@ -59,9 +64,9 @@ GO_API void go_dump(int fd);
  *
  * For each second of CPU time, of all threads together, the stack of who computes is taken hz
  * times; 0 means 100. The kernel takes one for each of its ticks at most, which are 4 ms mostly.
- * From the first profile on the handler of SIGPROF is the runtime's. Some thousand different stacks
- * are kept apart, of at most 64 frames each; what is beyond is counted without a stack. It costs
- * some microseconds for each sample.
+ * SIGPROF gets the runtime's handler, which stays. Some thousand different stacks are kept apart,
+ * of at most 64 frames each; what is beyond is counted without a stack. It costs some microseconds
+ * for each sample.
  * Errors:    GO_EINVAL: hz is below 0, or above 1000000. GO_EBUSY: a profile is under way.
  *            GO_ENOMEM: no memory, or no thread. GO_ENOSYS: the system has no such timer.
  * Blocks:    no.

@@ -102,9 +102,10 @@ struct go_map {
 	size_t deepest;       // tables that have as many bits as the directory
 	size_t tables;
 	uint32_t changes; // rises with each change by the slow path, for keys with functions
-	G *changer;       // who changed it last, with GODEBUG=mapcheck
-	// The last: readers write it beside each other, and what copies a map does not touch it.
-	ATOMIC(uint8_t) iterated; // 1: an iterator may be in a table that was replaced
+	// The last: what copies a map does not touch them.
+	ATOMIC(uint8_t) iterated; // 1: an iterator may be in a table that was replaced; readers
+				  // write it beside each other
+	uint64_t changer; // with GODEBUG=mapcheck: the number of who changed it last, 0 nobody
 };
 static_assert(offsetof(Map, count) == 0, "compiled Go code reads len here");
 

@@ -4,7 +4,8 @@
 // Who notices puts CAUGHT in the place of the other's mark, its next one if it is gone meanwhile,
 // and gives it a moment. The other finds CAUGHT where its own mark was as it ends what it does, and
 // parks: then its stack shows the change. When it does not come, it is printed as what it is,
-// running elsewhere most likely.
+// running elsewhere most likely. With GODEBUG=mapcheck the map has the number of who changed it
+// last, too; he may have ended, and is named all the same.
 #include "map/misuse.h"
 
 #include "base/line.h"
@@ -19,6 +20,12 @@ enum {
 	LINGER_NS = 30000,
 };
 
+// What misuse_linger found in the map where it left its own number last.
+static struct {
+	ATOMIC(const Map *) map;
+	ATOMIC_U64 changer;
+} replaced;
+
 // --- being caught --------------------------------------------------------------------------------
 
 COLD NORETURN static void
@@ -29,54 +36,83 @@ hold_still(void)
 		sched_park(WAIT_map_misuse, NULL, NULL);
 }
 
+// A record of another number serves another goroutine.
+static bool
+is_alive(const G *gp, uint64_t id)
+{
+	uint32_t status = load_rlx(&gp->status); // order: hint
+	return gp->id == id && status != Gidle && status != Gdead;
+}
+
 static void
-wait_for(const Map *m, G *gp)
+wait_for(const Map *m, G *gp, uint64_t id)
 {
 	Map *its = (Map *)(uintptr_t)m;
 	bool caught = false;
-	if (gp == NULL || gp == sched_g())
-		return;
 	int64_t until = os_nanotime() + PATIENCE_NS;
-	while (!(caught && load_rlx(&gp->status) == Gwaiting)) { // order: hint
+	while (is_alive(gp, id) && os_nanotime() < until) {
 		G *there = gp;
 		caught = caught || cas_rlx(&its->writer, &there, CAUGHT); // order: hint
-		if (os_nanotime() >= until)
+		if (caught && load_rlx(&gp->status) == Gwaiting) // order: hint
 			return;
 		os_sleep(LOOK_NS); // the other goes on to park, which nothing tells
 	}
 }
 
+// NULL: it has ended.
+static G *
+find(uint64_t id)
+{
+	for (G *gp = sched_all_first(); gp != NULL; gp = gp->all_next)
+		if (is_alive(gp, id))
+			return gp;
+	return NULL;
+}
+
+// The number of the other one; 0: not known. Who has left its own number in the map, and finds then
+// that it was changed before, has left the other's here.
+static uint64_t
+other_of(const Map *m, const G *gp)
+{
+	uint64_t self = sched_g()->id, id = gp != NULL ? gp->id : m->changer;
+	if (id == self && load_rlx(&replaced.map) == m) // order: hint
+		id = load_rlx(&replaced.changer);       // order: hint
+	return id != self ? id : 0;
+}
+
 static void
 tell(const void *arg)
 {
-	const G *gp = arg;
+	const uint64_t *id = arg;
 	Line l = {.n = 0};
-	if (gp == NULL)
+	if (*id == 0)
 		return;
 	line_str(&l, "runtime: the map was being changed by goroutine ");
-	line_u64(&l, gp->id);
+	line_u64(&l, *id);
 	line_end(&l);
 }
 
 void
 misuse_fatal(const Map *m, Misuse what, G *gp)
 {
-	if (gp == NULL)
-		gp = m->changer;
-	if (!sched_attached())
-		gp = NULL;
-	else if (gp == CAUGHT)
-		hold_still();
-	wait_for(m, gp);
+	uint64_t id = 0;
+	if (sched_attached()) {
+		if (gp == CAUGHT)
+			hold_still();
+		id = other_of(m, gp);
+		gp = id != 0 ? find(id) : NULL;
+		if (gp != NULL)
+			wait_for(m, gp, id);
+	}
 	switch (what) {
 	case MISUSE_WRITES:
-		fatal_told("concurrent map writes", tell, gp);
+		fatal_told("concurrent map writes", tell, &id);
 	case MISUSE_READ:
-		fatal_told("concurrent map read and map write", tell, gp);
+		fatal_told("concurrent map read and map write", tell, &id);
 	case MISUSE_ITERATION:
-		fatal_told("concurrent map iteration and map write", tell, gp);
+		fatal_told("concurrent map iteration and map write", tell, &id);
 	default:
-		fatal_told("concurrent map clone and map write", tell, gp);
+		fatal_told("concurrent map clone and map write", tell, &id);
 	}
 }
 
@@ -120,7 +156,9 @@ let_others_run(void)
 void
 misuse_linger(Map *m)
 {
-	m->changer = sched_g();
+	store_rlx(&replaced.map, m);              // order: hint
+	store_rlx(&replaced.changer, m->changer); // order: hint
+	m->changer = sched_g()->id;
 	if (by_chance())
 		let_others_run();
 }

@@ -265,7 +265,7 @@ bool os_signal_blocked(int tid, int sig);
 // gone by. Returns what os_timer_end gets.
 int os_timer_every(int64_t ns, OsHandler *fn);
 void os_timer_end(int timer);
-// For samples of what runs: fn becomes SIGPROF's handler, for good. Faults reach their handlers
+// For samples of what runs: fn becomes SIGPROF's handler. Faults reach their handlers
 // from within it; other signals wait, but for libc's.
 int os_profile_handle(OsHandler *fn);
 // From now on the signal is sent to a thread that computes each time that the process has computed

@@ -9,9 +9,11 @@
 //
 // A goroutine's record is never freed, so the list is walked without a lock; what a record says may
 // be a moment old. Its stack is read only while its scan bit is held, which keeps it from running,
-// and never waited for. The stack of one that runs elsewhere is its thread's to tell, when that
-// answers a signal within some milliseconds. Nothing is written before the bit is given up, as the
-// reader of what we write may be that goroutine, or need its thread.
+// and never waited for. The stack of one that runs elsewhere is its thread's to tell, when a signal
+// has it do so (sample.c): mostly at once, as late as in a second on a machine that is busy. One
+// deadline is for all questions to a goroutine, one for those of a dump; who blocks the signal is
+// not waited for. Nothing is written before the bit is given up, as the reader of what we write may
+// be that goroutine, or need its thread.
 //
 // Printing needs more stack than a goroutine or a signal handler may have left, so it happens on
 // stacks of its own: one for the death of the process, which happens once, and one for go_dump,
@@ -39,6 +41,9 @@ enum {
 	TURN_LOOK_NS = 1000000, // between looks whether another has ended
 };
 #define NS_PER_MINUTE INT64_C(60000000000)
+#define ASK_NS INT64_C(1000000000) // how long one goroutine may be asked for its stack; and
+#define PATIENCE_NS (4 * ASK_NS)   // all of a dump: less than HOLD_STILL_NS (os/seam.c)
+#define AGAIN_NS 200000
 
 typedef struct Dump {
 	TraceStart start;
@@ -47,6 +52,8 @@ typedef struct Dump {
 	bool system;  // the runtime's goroutines and frames too
 	bool runtime; // the present stack is of interest even if it is no goroutine's
 	bool dying;
+	bool disturbs; // threads that do not compute are asked too, though a call may end by it
+	int64_t patience_ns; // what is left of it, for questions
 	bool begun; // something stands above: a blank line goes between
 } Dump;
 
@@ -114,11 +121,11 @@ line_name(Line *l, const char *name)
 
 // Fits into a line, so nothing is written here.
 static NO_TSAN void
-line_header(Line *l, G *gp, uint32_t status)
+line_header(Line *l, G *gp, uint64_t id, uint32_t status)
 {
 	int64_t since = load_rlx(&gp->wait_since); // order: count
 	line_str(l, "goroutine ");
-	line_u64(l, gp->id);
+	line_u64(l, id);
 	if (gp->name != NULL)
 		line_name(l, gp->name);
 	line_str(l, " [");
@@ -167,9 +174,12 @@ print_gap(Dump *d)
 typedef struct Shown {
 	Line header;
 	Walk walk;
+	uint64_t id; // noted first: its record may serve another by and by
 	uint64_t creator;
 	uintptr_t creator_pc;
+	void *face;
 	uint32_t status;
+	WaitReason why;
 	bool walked;
 } Shown;
 
@@ -194,16 +204,22 @@ hold_stack(G *gp)
 static NO_TSAN bool
 look_at(Shown *s, G *gp)
 {
+	s->id = gp->id;
+	fence_seq(); // order: the number is read first: the rest is of it, or of a later one
 	s->status = load_acq(&gp->status); // order: observe <- finish_switch
 	if (s->status == Gidle || s->status == Gdead)
 		return false;
 	s->walked = !gp->thread && hold_stack(gp);
-	if (s->walked)
+	if (s->walked) {
 		s->status = load_rlx(&gp->status); // order: hint, it cannot run
+		s->id = gp->id;
+	}
 	s->header.n = 0;
-	line_header(&s->header, gp, s->status);
+	line_header(&s->header, gp, s->id, s->status);
+	s->why = s->status == Gwaiting ? load_rlx(&gp->wait) : WAIT_none; // order: count
 	s->creator = creator_of(gp);
 	s->creator_pc = gp->spawn_pc;
+	s->face = gp->face;
 	if (s->walked) {
 		trace_parked(gp, &s->walk);
 		sched_scan_end(gp);
@@ -218,40 +234,50 @@ is_system(const G *gp, const Shown *s)
 {
 	if (s->status != Gwaiting)
 		return false;
-	return service_rests(gp) || (gp->thread && panic_in_go != NULL &&
-				     load_rlx(&gp->wait) == WAIT_run_main); // order: count
+	return service_rests(gp) ||
+	       (gp->thread && panic_in_go != NULL && s->why == WAIT_run_main);
 }
 
-// A signal may end a call that blocks, so of a living process only those that compute are.
 static NO_TSAN bool
 may_ask(const Dump *d, const G *gp)
 {
 	M *mp = load_rlx(&gp->m); // order: hint; Ms are never freed
-	return d->dying || (mp != NULL && os_thread_runnable(load_rlx(&mp->tid))); // order: hint
+	if (d->patience_ns <= 0)
+		return false;
+	return d->disturbs || (mp != NULL && os_thread_runnable(load_rlx(&mp->tid))); // order: hint
 }
 
-static bool
-ask(const Dump *d, const G *gp, Shown *s)
+// Until then, or until patience is at an end.
+static Answer
+ask(Dump *d, const G *gp, Shown *s, int64_t until)
 {
-	uintptr_t pcs[SAMPLE_FRAMES];
-	size_t n = d->dying ? sample_of_dying(gp, pcs, SAMPLE_FRAMES)
-			    : sample_of(gp, pcs, SAMPLE_FRAMES);
-	trace_told(&s->walk, pcs, n);
-	return n != 0;
+	int64_t begun = os_nanotime();
+	if (begun >= until || !may_ask(d, gp))
+		return ANSWER_NONE;
+	if (until > begun + d->patience_ns)
+		until = begun + d->patience_ns;
+	Question q = {.gp = gp, .id = s->id, .until = until, .dying = d->dying};
+	Answer a = sample_ask(&q, &s->walk);
+	if (a == ANSWER_LEFT)
+		os_sleep(AGAIN_NS); // asked all the time a thread would do nothing else
+	d->patience_ns -= os_nanotime() - begun;
+	return a;
 }
 
-// One that is asked may have begun to wait by then, or to run elsewhere.
+// One that is asked may have begun to wait by then, to run elsewhere, or ended, and its record may
+// serve another: nothing that was noted of it holds then. False: nothing is to be shown.
 static NO_TSAN bool
-look_and_ask(const Dump *d, Shown *s, G *gp)
+look_and_ask(Dump *d, Shown *s, G *gp)
 {
-	enum { TRIES = 3 };
-	for (int i = 0; i < TRIES; i++) {
-		if (!look_at(s, gp))
+	int64_t until = os_nanotime() + ASK_NS;
+	do {
+		if (!look_at(s, gp) || (!d->system && is_system(gp, s)))
 			return false;
-		s->walked = s->walked || (may_ask(d, gp) && ask(d, gp, s));
-		if (s->walked)
-			break;
-	}
+		Answer a = s->walked ? ANSWER_STACK : ask(d, gp, s, until);
+		s->walked = a == ANSWER_STACK;
+		if (s->walked || (a == ANSWER_NONE && gp->id == s->id))
+			return true;
+	} while (os_nanotime() < until);
 	return true;
 }
 
@@ -259,7 +285,7 @@ static void
 print_other(Dump *d, G *gp)
 {
 	Shown s;
-	if (!look_and_ask(d, &s, gp) || (!d->system && is_system(gp, &s)))
+	if (!look_and_ask(d, &s, gp))
 		return;
 	print_gap(d);
 	line_end(&s.header);
@@ -364,7 +390,7 @@ print_goroutines(Dump *d)
 	if (me != NULL) {
 		Line l = {0};
 		print_gap(d);
-		line_header(&l, me, load_rlx(&me->status)); // order: hint
+		line_header(&l, me, me->id, load_rlx(&me->status)); // order: hint
 		line_end(&l);
 		trace_here(&d->start, d->system);
 		print_creator(creator_of(me), me->spawn_pc);
@@ -417,6 +443,8 @@ up_print_goroutines(int all)
 		.system = system,
 		.runtime = system || fault_context() != NULL,
 		.dying = true,
+		.disturbs = true,
+		.patience_ns = PATIENCE_NS,
 	};
 	if (trace_level() != TRACE_NONE)
 		arch_call_on(death_stack + sizeof(death_stack), dump_on_stack, &d);
@@ -449,6 +477,8 @@ dump_dying(const TraceStart *start)
 		.system = trace_level() >= TRACE_SYSTEM,
 		.runtime = trace_level() >= TRACE_SYSTEM || sched_m() == NULL,
 		.dying = true,
+		.disturbs = true,
+		.patience_ns = PATIENCE_NS,
 	};
 	if (trace_level() != TRACE_NONE)
 		arch_call_on(death_stack + sizeof(death_stack), dump_on_stack, &d);
@@ -465,18 +495,6 @@ turn_take(Turn *t)
 {
 	while (xchg_acq(&t->taken, true)) // order: claim
 		os_sleep(TURN_LOOK_NS);   // what is waited for takes milliseconds or more
-}
-
-bool
-turn_try(Turn *t)
-{
-	enum { TRIES = 20 };
-	for (int i = 0; i < TRIES; i++) {
-		if (!xchg_acq(&t->taken, true)) // order: claim
-			return true;
-		os_sleep(TURN_LOOK_NS); // as above
-	}
-	return false;
 }
 
 void
@@ -505,6 +523,7 @@ panic_dump(int fd)
 		.fd = fd,
 		.all = true,
 		.system = trace_level() >= TRACE_SYSTEM,
+		.patience_ns = PATIENCE_NS,
 	};
 	(void)dump_stack_run(fd, dump_on_stack, &d);
 }
@@ -522,38 +541,25 @@ look_through(const Walk *w, Look *l)
 	}
 }
 
-static NO_TSAN void
-look_begin(const Shown *s, const G *gp, Look *l)
-{
-	size_t n = s->header.n < sizeof(l->header) ? s->header.n : sizeof(l->header) - 1;
-	memcpy(l->header, s->header.text, n);
-	l->header[n] = '\0';
-	l->id = gp->id;
-	l->why = s->status == Gwaiting ? load_rlx(&gp->wait) : WAIT_none; // order: count
-	l->creator = s->creator;
-	l->creator_pc = s->creator_pc;
-	l->face = gp->face;
-	l->n = 0;
-	l->elided = false;
-}
-
-// One that runs is asked; it may have begun to wait by then, or to run elsewhere.
 bool
 panic_look(G *gp, Look *l)
 {
-	enum { TRIES = 3 };
-	for (int i = 0; i < TRIES; i++) {
-		Shown s;
-		if (!look_at(&s, gp))
-			return false;
-		look_begin(&s, gp, l);
-		if (s.walked)
-			look_through(&s.walk, l);
-		else
-			l->n = sample_of(gp, l->pcs, LOOK_FRAMES);
-		if (l->n != 0)
-			break;
-	}
+	Dump d = {.system = true, .disturbs = true, .patience_ns = ASK_NS};
+	Shown s;
+	if (!look_and_ask(&d, &s, gp))
+		return false;
+	size_t n = s.header.n < sizeof(l->header) ? s.header.n : sizeof(l->header) - 1;
+	memcpy(l->header, s.header.text, n);
+	l->header[n] = '\0';
+	l->id = s.id;
+	l->why = s.why;
+	l->creator = s.creator;
+	l->creator_pc = s.creator_pc;
+	l->face = s.face;
+	l->n = 0;
+	l->elided = false;
+	if (s.walked)
+		look_through(&s.walk, l);
 	return true;
 }
 

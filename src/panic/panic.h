@@ -46,7 +46,8 @@ typedef struct Look {
 	uintptr_t pcs[LOOK_FRAMES]; // from the inside; all as return addresses are
 } Look;
 // Looks at gp, which is not the caller's own. False: there is no such goroutine now. The caller is
-// outside of the runtime.  Blocks: M, for some milliseconds at most.  Stack: some 8 KiB.
+// outside of the runtime.  Blocks: M, mostly for microseconds; for a second at most, when a thread
+// that is to tell a stack gets no processor.  Stack: some 8 KiB.
 bool panic_look(G *gp, Look *l);
 
 // What GOTRACEBACK says, as if it said text; what the environment said is the least.

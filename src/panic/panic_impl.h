@@ -38,9 +38,12 @@ typedef struct Frame {
 
 typedef struct Walk {
 	uintptr_t start; // frames before the one with this pc are ours
+	bool start_exact; // that is where a signal interrupted
 	bool started;
-	bool cut;    // there were too many
-	bool broken; // it faulted
+	uint32_t ours;
+	uint64_t most; // no more frames are walked
+	bool cut;      // there were more
+	bool broken;   // it faulted
 	uint64_t n;
 	uintptr_t cfa; // of the frame before
 	Frame inner[WALK_HALF];
@@ -49,8 +52,11 @@ typedef struct Walk {
 
 // Walks the stack of a G that does not run. The caller holds its scan bit.  Blocks: no.
 void trace_parked(const G *gp, Walk *w);
-// The same of a stack that its own thread has told (sample.h).
-void trace_told(Walk *w, const uintptr_t *pcs, size_t n);
+// For a signal's handler: walks what it interrupted, within a moment. There is a frame at least.
+// Stack: signal; some 4 KiB.
+void trace_told(Walk *w, const void *context);
+// Has the unwinder set itself up.
+void trace_ready(void);
 void trace_print(const Walk *w, bool system);
 // "created by f in goroutine id", and the place that returns to pc.
 void trace_creator(uintptr_t pc, uint64_t id);
@@ -80,9 +86,6 @@ typedef struct Turn {
 } Turn;
 void turn_take(Turn *t); // Blocks: M
 void turn_give(Turn *t);
-// With patience of some milliseconds; false: it is taken. For who may have it himself already,
-// beneath a signal's handler.  Blocks: M
-bool turn_try(Turn *t);
 
 // Runs fn on the stack that go_dump has, printing to fd. False: not all of it was written.
 // Blocks: M, while another one has it.

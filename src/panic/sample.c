@@ -4,19 +4,24 @@
 // For a CPU profile the kernel sends the signal to a thread that computes. The handler walks what
 // it has interrupted, into a slot of a table that the reader empties every now and then. Names are
 // for the reader. And somebody may ask for the stack of a goroutine that runs elsewhere; then the
-// signal is sent to its thread.
+// signal is sent to its thread, which walks the stack as dumps do.
 //
 // The handler takes no lock and no memory. The unwinder finds its tables by _dl_find_object,
 // without the loader's lock; where there is no such function a sample is the interrupted address
 // alone. A walk may come to code that is switching stacks, or has no tables: then it ends early, or
 // faults, which costs the rest of this sample.
 //
+// The handler is the program's to replace, at any time. A question looks first who has it: while
+// the process lives only a signal that nobody wants is taken, for good; who dies takes it anyway.
+//
 // Invariants:
 //   S1  A slot is FREE: whoever makes it TAKEN writes it; or FULL: the reader reads it, and frees
 //       it.
-//   S2  The question is one at a time (ask_turn). WAITS: who asks may take it back, the thread it
-//       is for may answer; whoever moves it away from there. ANSWERED: it is who asks's again. Each
-//       has another number in its state: a handler that comes late answers no later one.
+//   S2  The question is one at a time: it and ask.number are the asker's. WAITS: the asker may take
+//       it back, the thread it is for may answer; whoever moves it away from there. TAKEN: who
+//       answers writes ask.walk. ANSWERED: that is the asker's. Each has another number in its
+//       state: a handler that comes late answers no later one.
+//   S3  Who does not wait for the end of an answer leaves it TAKEN, and the next one to ask waits.
 // Order:  a slot's contents ride on its state, and the question's on its.
 // The table is read by the collector, since tags are managed memory.
 #include "panic/sample.h"
@@ -37,25 +42,25 @@ enum { CAN_WALK = false };
 enum { SLOTS = 512 };
 enum { SLOT_FREE, SLOT_TAKEN, SLOT_FULL };
 enum { ASK_IDLE, ASK_WAITS, ASK_TAKEN, ASK_ANSWERED, ASK_STATES };
-#define ASK_LOOK_NS 20000   // between looks for the answer
-enum {
-	ASK_LOOKS = 500,
-	ASK_ROUNDS = 200, // of so many looks; a few seconds
-	VAIN_MAX = 100, // questions of the dying: a second or so
-};
+#define ASK_LOOK_NS 20000      // between looks for the answer
+#define HEAR_LOOK_NS 10000000  // between looks whether there can be one
+#define DEAF_LOOK_NS 500000    // between looks whether a signal is blocked for long
+#define TURN_LOOK_NS 200000    // between looks whether another has asked
 
 typedef struct Slot {
 	ATOMIC_U32 state;
 	Sample s; // S1
 } Slot;
 
-typedef struct Ask {
-	ATOMIC_U32 state; // number * ASK_STATES + ASK_...
-	uint32_t number;  // ask_turn; ASK_STATES times it
-	ATOMIC(const G *) gp; // S2; whose stack, and
+static struct {
+	ATOMIC_U32 state;     // number * ASK_STATES + ASK_...
+	uint32_t number;      // S2; ASK_STATES times it
+	ATOMIC(const G *) gp; // S2; whose stack,
+	ATOMIC_U64 id;        // whose number it has, and
 	ATOMIC(const M *) m;  // whose thread is asked
-	Sample s;     // S2
-} Ask;
+	Walk walk;            // S2
+} ask;
+static ATOMIC(int) asker;   // this thread's question; 0: nobody's
 
 static void *tags[SLOTS];   // S1; here the collector sees them
 static Slot *slots;         // set by the first start; NULL: none yet
@@ -63,8 +68,6 @@ static ATOMIC_BOOL on;
 static ATOMIC_U32 next;     // where to look for a slot first
 static ATOMIC_U64 lost;
 static void *(*tag_of)(void); // set before `on`
-static Ask ask;
-static Turn ask_turn;
 
 // --- the handler --------------------------------------------------------------------------------
 
@@ -105,23 +108,34 @@ take_sample(const void *context)
 	store_rel(&slot->state, SLOT_FULL); // order: publish -> sample_take
 }
 
+// Between two goroutines one is on the other's stack, or on the scheduler's, which is the thread's.
+static bool
+on_its_stack(const M *mp, const G *gp, const void *context)
+{
+	uintptr_t pc, sp;
+	os_signal_regs(context, &pc, &sp);
+	bool on_threads = sp >= (uintptr_t)mp->stack_lo && sp < (uintptr_t)mp->stack_hi;
+	return mp->prev == NULL && (gp->thread || !on_threads);
+}
+
 static void
 answer(const void *context)
 {
 	const M *mp = sched_m();
-	uint32_t is = load_acq(&ask.state); // order: observe <- sample_of
+	uint32_t is = load_acq(&ask.state); // order: observe <- pose
 	uint32_t number = is - is % ASK_STATES;
 	if (mp == NULL || is != number + ASK_WAITS)
 		return;
 	if (load_rlx(&ask.m) != mp) // order: with state
 		return;
 	const G *wanted = load_rlx(&ask.gp); // order: with state
+	uint64_t id = load_rlx(&ask.id);     // order: with state
 	if (!cas_acq(&ask.state, &is, number + ASK_TAKEN)) // order: claim, S2
 		return;
-	ask.s.n = 0;
-	if (mp->curg == wanted)
-		walk(&ask.s, context);
-	store_rel(&ask.state, number + ASK_ANSWERED); // order: publish -> sample_of
+	ask.walk.n = 0;
+	if (mp->curg == wanted && wanted->id == id && on_its_stack(mp, wanted, context))
+		trace_told(&ask.walk, context);
+	store_rel(&ask.state, number + ASK_ANSWERED); // order: publish -> await_answer, may_pose
 }
 
 static void
@@ -136,19 +150,35 @@ on_signal(int sig, siginfo_t *info, void *context)
 	*os_errno_addr() = saved;
 }
 
-// The first call matters; one that comes at the same time does the same. The unwinder sets itself
-// up at its first use, under a lock, so this comes before the first signal.
+static bool
+is_ours(const struct sigaction *now)
+{
+	return (now->sa_flags & SA_SIGINFO) != 0 && now->sa_sigaction == on_signal;
+}
+
+// The unwinder sets itself up at its first use, under a lock, so this comes before the first signal
+// that has it walk.
 static int
 listen(void)
 {
-	static ATOMIC_BOOL listening;
-	uintptr_t unused;
-	if (load_rlx(&listening)) // order: hint
-		return 0;
-	(void)trace_interrupted(0, &unused, 1);
-	int err = os_profile_handle(on_signal);
-	store_rlx(&listening, err == 0); // order: hint
+	static ATOMIC_BOOL ready;
+	struct sigaction now;
+	int err = os_signal_now(SIGPROF, &now);
+	if (err == 0 && !is_ours(&now))
+		err = os_profile_handle(on_signal);
+	if (err == 0 && !load_rlx(&ready)) { // order: hint; twice does no harm
+		trace_ready();
+		store_rlx(&ready, true); // order: hint
+	}
 	return err;
+}
+
+// Whether the program does nothing with the signal that we would take from it.
+static bool
+is_unused(void)
+{
+	struct sigaction now;
+	return os_signal_now(SIGPROF, &now) == 0 && (now.sa_handler == SIG_DFL || is_ours(&now));
 }
 
 // --- profiles -----------------------------------------------------------------------------------
@@ -203,94 +233,129 @@ sample_lost(void)
 
 // --- asking -------------------------------------------------------------------------------------
 
+// While somebody dies nobody else asks.
 static bool
-answer_comes(void)
+is_over(const Question *q)
 {
-	for (int i = 0; i < ASK_LOOKS; i++) {
-		if (load_acq(&ask.state) == ask.number + ASK_ANSWERED) // order: observe <- answer
+	bool others_death = !q->dying && load_rlx(&base_dying) != 0; // order: hint
+	return others_death || os_nanotime() >= q->until;
+}
+
+// Who dies in the middle of a question of his own has his turn.
+static bool
+turn_begins(const Question *q)
+{
+	int self = os_thread_id(), its = 0;
+	while (!cas_acq(&asker, &its, self) && its != self) { // order: claim, S2
+		if (is_over(q))
+			return false;
+		os_sleep(TURN_LOOK_NS); // a question takes microseconds, or very long
+		its = 0;
+	}
+	return true;
+}
+
+static void
+turn_ends(void)
+{
+	store_rel(&asker, 0); // order: release, S2
+}
+
+static bool
+take_back(void)
+{
+	uint32_t is = ask.number + ASK_WAITS;
+	return cas_acq(&ask.state, &is, ask.number + ASK_IDLE); // order: claim, S2
+}
+
+// S3. False: there is still somebody who answers.
+static bool
+may_pose(const Question *q)
+{
+	(void)take_back(); // what the thread asked that dies now
+	while (load_acq(&ask.state) == ask.number + ASK_TAKEN) { // order: observe <- answer
+		if (is_over(q))
+			return false;
+		os_sleep(ASK_LOOK_NS); // as in await_answer
+	}
+	return true;
+}
+
+// Whether it blocks the signal for longer than a handler takes.
+static bool
+is_deaf(int tid)
+{
+	enum { LOOKS = 4 };
+	for (int i = 1; os_signal_blocked(tid, SIGPROF); i++) {
+		if (i == LOOKS)
 			return true;
-		os_sleep(ASK_LOOK_NS); // the other is in a signal's handler, which wakes nobody
+		os_sleep(DEAF_LOOK_NS); // the handler is another thread's, and wakes nobody
 	}
 	return false;
 }
 
 // A thread that has nothing against the signal gets it as soon as it gets a processor.
 static bool
-may_answer(int tid)
+may_answer(const M *mp, int tid)
 {
-	return os_thread_runnable(tid) && !os_signal_blocked(tid, SIGPROF);
+	return load_rlx(&mp->tid) == tid && os_thread_runnable(tid) && !is_deaf(tid); // order: hint
 }
 
-// ASK_ANSWERED: it is in ask.s, of no length when the goroutine has left. ASK_IDLE: there will be
-// none. ASK_TAKEN: it may still come.
-static uint32_t
-await_answer(int tid)
+static void
+pose(const Question *q, const M *mp)
 {
-	uint32_t is = ask.number + ASK_WAITS;
-	for (int i = 0; i < ASK_ROUNDS && (i == 0 || may_answer(tid)); i++)
-		if (answer_comes())
-			return ASK_ANSWERED;
-	if (cas_acq(&ask.state, &is, ask.number + ASK_IDLE)) // order: claim, S2
-		return ASK_IDLE;
-	return ASK_TAKEN;
+	ask.number += ASK_STATES;
+	store_rlx(&ask.gp, q->gp); // order: with state
+	store_rlx(&ask.id, q->id); // order: with state
+	store_rlx(&ask.m, mp);     // order: with state
+	store_rel(&ask.state, ask.number + ASK_WAITS); // order: publish -> answer
+}
+
+// Who answers blocks the signal, and may be kept from a processor: he is waited for.
+static bool
+await_answer(const Question *q, const M *mp, int tid)
+{
+	int64_t look = os_nanotime() + HEAR_LOOK_NS;
+	while (!is_over(q)) {
+		uint32_t is = load_acq(&ask.state); // order: observe <- answer
+		if (is == ask.number + ASK_ANSWERED)
+			return true;
+		if (is == ask.number + ASK_WAITS && os_nanotime() >= look) {
+			if (!may_answer(mp, tid) && take_back())
+				return false;
+			look = os_nanotime() + HEAR_LOOK_NS;
+		}
+		os_sleep(ASK_LOOK_NS); // the other is in a signal's handler, which wakes nobody
+	}
+	return !take_back() &&
+	       load_acq(&ask.state) == ask.number + ASK_ANSWERED; // order: observe <- answer
 }
 
 // The caller has the turn.
-static uint32_t
-ask_for(const G *gp)
+static Answer
+ask_now(const Question *q, Walk *w)
 {
-	M *mp = load_rlx(&gp->m); // order: hint; Ms are never freed
+	const M *mp = load_rlx(&q->gp->m); // order: hint; Ms are never freed
 	int tid = mp != NULL ? load_rlx(&mp->tid) : 0; // order: hint
-	if (tid == 0 || listen() != 0)
-		return ASK_IDLE;
-	ask.number += ASK_STATES;
-	store_rlx(&ask.gp, gp); // order: with state
-	store_rlx(&ask.m, mp);  // order: with state
-	store_rel(&ask.state, ask.number + ASK_WAITS); // order: publish -> answer
-	if (os_signal_thread(tid, SIGPROF) == 0)
-		return await_answer(tid);
-	store_rlx(&ask.state, ask.number + ASK_IDLE); // order: own, S2; nobody was told of it
-	return ASK_IDLE;
+	if (tid == 0 || is_deaf(tid) || !may_pose(q))
+		return ANSWER_NONE;
+	if ((!q->dying && !is_unused()) || listen() != 0)
+		return ANSWER_NONE;
+	pose(q, mp);
+	if (os_signal_thread(tid, SIGPROF) != 0 && take_back())
+		return ANSWER_NONE;
+	if (!await_answer(q, mp, tid))
+		return ANSWER_NONE;
+	*w = ask.walk;
+	return w->n != 0 ? ANSWER_STACK : ANSWER_LEFT;
 }
 
-static size_t
-copy_answer(uint32_t is, uintptr_t *pcs, size_t max)
+Answer
+sample_ask(const Question *q, Walk *w)
 {
-	size_t n = 0;
-	for (; is == ASK_ANSWERED && n < ask.s.n && n < max; n++)
-		pcs[n] = ask.s.pcs[n];
-	store_rlx(&ask.state, ask.number + ASK_IDLE); // order: own, S2
-	return n;
-}
-
-size_t
-sample_of(const G *gp, uintptr_t *pcs, size_t max)
-{
-	turn_take(&ask_turn);
-	uint32_t is = ask_for(gp);
-	while (is == ASK_TAKEN)
-		is = answer_comes() ? ASK_ANSWERED : ASK_TAKEN;
-	size_t n = copy_answer(is, pcs, max);
-	turn_give(&ask_turn);
-	return n;
-}
-
-// The turn is kept where an answer has begun and does not end: it is still written to.
-size_t
-sample_of_dying(const G *gp, uintptr_t *pcs, size_t max)
-{
-	static int in_vain; // the one that dies
-	if (in_vain == VAIN_MAX || !turn_try(&ask_turn)) {
-		in_vain = VAIN_MAX;
-		return 0;
-	}
-	uint32_t is = ask_for(gp);
-	if (is == ASK_TAKEN && answer_comes())
-		is = ASK_ANSWERED;
-	if (is == ASK_TAKEN)
-		return 0;
-	in_vain += is == ASK_IDLE;
-	size_t n = copy_answer(is, pcs, max);
-	turn_give(&ask_turn);
-	return n;
+	if (!turn_begins(q))
+		return ANSWER_NONE;
+	Answer a = ask_now(q, w);
+	turn_ends();
+	return a;
 }

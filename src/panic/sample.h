@@ -6,6 +6,8 @@
 
 #include "sched/sched.h"
 
+struct Walk; // panic_impl.h
+
 enum { SAMPLE_FRAMES = 64 };
 
 typedef struct Sample {
@@ -24,12 +26,21 @@ bool sample_take(Sample *s);
 // How many found no room since this was last asked.
 uint64_t sample_lost(void);
 
-// The stack of a G that runs on another thread: how many addresses, at most max. 0: it is not there
-// any more, or its thread does not answer.  The caller is outside of the runtime.  Blocks: M, for
-// some milliseconds, or until a busy machine gives that thread a processor, seconds at most.
-size_t sample_of(const G *gp, uintptr_t *pcs, size_t max);
-// The same for the process's one death: with limits to all that is waited for, and after some
-// questions that found no answer none is asked any more.  Stack: signal.
-size_t sample_of_dying(const G *gp, uintptr_t *pcs, size_t max);
+// Asks the thread of a G that runs elsewhere for its stack.
+typedef struct Question {
+	const G *gp;
+	uint64_t id;   // its number; the stack of another that has its record now is no answer
+	int64_t until; // os_nanotime's clock; the question is over when it is answered, or by then
+	bool dying;    // the caller, of the process's one death
+} Question;
+typedef enum Answer {
+	ANSWER_NONE,  // its thread is deaf, has too little time, or may not be asked
+	ANSWER_LEFT,  // it is not there any more, or not yet: look at it anew
+	ANSWER_STACK, // w has it
+} Answer;
+// While the process lives nobody is asked when SIGPROF has a handler of the program's, or is
+// ignored; and when somebody dies, only by him. The caller is outside of the runtime, or dies.
+// Blocks: M, until q.until at most and some milliseconds.  Stack: any; signal, when dying.
+Answer sample_ask(const Question *q, struct Walk *w);
 
 #endif

@@ -11,8 +11,8 @@
 // Both set themselves up at the first use, since most programs end without one and the tables they
 // read are pages of memory, and time. That may be in a signal's handler. What the unwinder sets up
 // is some stores behind a pthread_once: only a signal that comes between these of the same thread
-// would wait for itself. Profiles see to it before they begin (sample.c); else the process is dying
-// then, and a second signal ends it.
+// would wait for itself. Profiles and questions see to it before they begin (sample.c); else the
+// process is dying then, and a second signal ends it.
 //
 // The first name asked for needs the loader's list of modules, and its lock, which some thread may
 // hold for ever. A dying process that waits there without computing, for some STUCK_LOOK_NS, does
@@ -37,7 +37,11 @@
 #include "panic/panic_impl.h"
 
 enum { NAME_BYTES = 256 };    // longer names of functions are as the linker knows them
-enum { WALK_MAX = 1 << 20 }; // frames walked; a second or so
+enum {
+	WALK_MAX = 1 << 20, // frames walked; a second or so
+	TOLD_MAX = 1 << 18, // by a thread that has other things to do
+	OURS_MAX = 40,      // frames of ours, before the first that is wanted
+};
 #define STUCK_LOOK_NS INT64_C(500000000)
 enum {
 	STUCK_LOOKS = 4,
@@ -96,11 +100,11 @@ step(struct _Unwind_Context *context, void *arg)
 	int exact = 0;
 	uintptr_t pc = _Unwind_GetIPInfo(context, &exact);
 	uintptr_t cfa = _Unwind_GetCFA(context);
-	if (!w->started && pc != w->start)
-		return _URC_NO_REASON;
-	w->started = true;
+	w->started = w->started || (pc == w->start && (exact != 0 || !w->start_exact));
+	if (!w->started)
+		return ++w->ours < OURS_MAX ? _URC_NO_REASON : _URC_END_OF_STACK;
 
-	w->cut = w->n == WALK_MAX;
+	w->cut = w->n == w->most;
 	bool circles = w->n > 1 && cfa == w->cfa && !exact;
 	if (w->cut || pc == 0 || circles)
 		return _URC_END_OF_STACK;
@@ -109,14 +113,11 @@ step(struct _Unwind_Context *context, void *arg)
 	return _URC_NO_REASON;
 }
 
-void
-trace_told(Walk *w, const uintptr_t *pcs, size_t n)
+static void
+walk_begin(Walk *w, uint64_t most)
 {
 	memset(w, 0, sizeof(*w));
-	if (n > 0)
-		take_frame(w, (Frame){pcs[0] - 1, true}); // see trace_interrupted
-	for (size_t i = 1; i < n; i++)
-		take_frame(w, (Frame){pcs[i], false});
+	w->most = most;
 }
 
 static NOINLINE void
@@ -222,6 +223,7 @@ up_callers(uintptr_t *pcs, size_t max)
 typedef struct Interrupted {
 	uintptr_t start;
 	bool entered; // the handler's own frames are behind us
+	size_t ours;  // they
 	uintptr_t *pcs;
 	size_t n;
 	size_t max;
@@ -235,7 +237,7 @@ take_interrupted(struct _Unwind_Context *context, void *arg)
 	uintptr_t pc = _Unwind_GetIPInfo(context, &exact);
 	in->entered = in->entered || (exact != 0 && pc == in->start);
 	if (!in->entered)
-		return _URC_NO_REASON;
+		return ++in->ours < OURS_MAX ? _URC_NO_REASON : _URC_END_OF_STACK;
 	if (pc == 0 || in->n == in->max)
 		return _URC_END_OF_STACK;
 	in->pcs[in->n++] = pc + (exact != 0);
@@ -252,6 +254,34 @@ trace_interrupted(uintptr_t pc, uintptr_t *pcs, size_t max)
 		_Unwind_Backtrace(take_interrupted, &in);
 	trap_swap(trap.outer);
 	return ((volatile Interrupted *)&in)->n;
+}
+
+void
+trace_told(Walk *w, const void *context)
+{
+	uintptr_t sp;
+	walk_begin(w, TOLD_MAX);
+	w->start_exact = true;
+	os_signal_regs(context, &w->start, &sp);
+#ifdef DLFO_EH_SEGMENT_TYPE // else the unwinder takes the loader's lock
+	walk_safely(&(WalkFrom){.walk = w});
+#endif
+	if (w->n == 0)
+		take_frame(w, (Frame){w->start, true});
+}
+
+static _Unwind_Reason_Code
+take_none(struct _Unwind_Context *context, void *unused)
+{
+	(void)context;
+	(void)unused;
+	return _URC_END_OF_STACK;
+}
+
+void
+trace_ready(void)
+{
+	_Unwind_Backtrace(take_none, NULL);
 }
 
 void
@@ -576,7 +606,7 @@ void
 trace_here(const TraceStart *start, bool system)
 {
 	Walk w;
-	memset(&w, 0, sizeof(w));
+	walk_begin(&w, WALK_MAX);
 	WalkFrom from = {.walk = &w};
 	uintptr_t sp;
 	w.start = start->pc;
@@ -599,7 +629,7 @@ first_pc(const G *gp)
 void
 trace_parked(const G *gp, Walk *w)
 {
-	memset(w, 0, sizeof(*w));
+	walk_begin(w, WALK_MAX);
 	if (gp->sp == NULL)
 		w->inner[w->n++] = (Frame){.pc = first_pc(gp), .exact = true};
 	else

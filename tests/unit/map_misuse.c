@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Each place where a map finds out that somebody else changes it: with the mark set by hand before,
 // or by a key's function, or in an allocation; with the mark taken away; with the map changed while
-// it asks for memory. A place that does not look lets the program end with another status.
+// it asks for memory. A place that does not look lets the program end with another status. And who
+// is named with GODEBUG=mapcheck=1.
 #include "goroutines.h"
 #include "map/map_impl.h"
 
@@ -484,4 +485,61 @@ test_map_misuse_in_allocation(void)
 	expect_death(changed_in_apart, .status = 2, .err = WRITES);
 	expect_death(changed_in_merge, .status = 2, .err = WRITES);
 	expect_death(marked_in_copy, .status = 2, .err = CLONE_WRITE);
+}
+
+// --- who is named, when maps are checked ---------------------------------------------------------
+
+enum { OTHER = 4711 }; // the number of nobody who is still there
+
+static void
+change_as_other(void)
+{
+	change();
+	map->changer = OTHER;
+}
+
+static int
+put_checked(void (*meanwhile)(void))
+{
+	MapType t = calls;
+	t.elem_bytes = 2 * APART_BYTES;
+	new_call(&t, 5);
+	check_map(map);
+	in_next_allocation(meanwhile);
+	put_call(&t, 5);
+	return 0;
+}
+
+static int
+put_beside_other(void *unused)
+{
+	(void)unused;
+	return put_checked(change_as_other);
+}
+
+static int
+put_beside_unknown(void *unused)
+{
+	(void)unused;
+	return put_checked(change);
+}
+
+DEATH(changed_by_other)
+{
+	(void)go_run(put_beside_other, NULL);
+}
+
+DEATH(changed_by_unknown)
+{
+	(void)go_run(put_beside_unknown, NULL);
+}
+
+// Who finds the change has left his own number in the map by then; he is not who is meant.
+void
+test_map_misuse_names_the_other(void)
+{
+	expect_death(changed_by_other, .status = 2, .err = WRITES,
+		     .err_has = {"runtime: the map was being changed by goroutine 4711\n"});
+	expect_death(changed_by_unknown, .status = 2, .err = WRITES,
+		     .err_lacks = {"the map was being changed by"});
 }
