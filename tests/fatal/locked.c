@@ -457,7 +457,7 @@ DEATH(locked_spread_foreign)
 	note_home();
 	go_gomaxprocs(4);
 	taint_foreign(NULL);
-	until(count_of(&checked) >= 4); // who still looks would see the next thread before it is noted
+	until(count_of(&checked) >= 4); // or who still looks sees the next one before it is noted
 	expect_eq(pthread_create(&t, NULL, taint_foreign, NULL), 0);
 	expect_eq(pthread_join(t, NULL), 0);
 	expect_eq(go_run(after_foreign, NULL), 0);
