@@ -14,8 +14,10 @@ typedef struct Reader {
 	int line;
 	int token;      // the present one; EOF
 	int token_line; // where it is
+	bool ends;      // a statement may end with it
 	int before;     // the one before; 0 at the beginning
 	int before_line;
+	bool before_ends;
 	int depth; // of brackets
 	char name[64];
 } Reader;
@@ -35,6 +37,14 @@ unget(Reader *r, int c)
 {
 	r->line -= c == '\n';
 	(void)ungetc(c, r->f);
+}
+
+// A file may begin with a byte order mark.
+static void
+skip_mark(Reader *r)
+{
+	if (getc(r->f) != 0xef || getc(r->f) != 0xbb || getc(r->f) != 0xbf)
+		rewind(r->f);
 }
 
 // The rest of a comment of which the two first characters are read.
@@ -94,11 +104,26 @@ read_name(Reader *r, int c)
 	unget(r, c);
 }
 
+// Whether Go puts a semicolon behind the present token where a line ends. Behind a number's dot,
+// too; behind another one there is no declaration.
+static bool
+ends_statement(const Reader *r)
+{
+	static const char ends[] = {NAME, NUMBER, TEXT, ')', ']', '}', '.'};
+	static const char *const open[] = {"chan", "go",   "defer", "case",  "range",
+					   "else", "func", "map",   "struct", "interface"};
+	for (size_t i = 0; r->token == NAME && i < sizeof open / sizeof open[0]; i++)
+		if (strcmp(r->name, open[i]) == 0)
+			return false;
+	return memchr(ends, r->token, sizeof ends) != NULL;
+}
+
 static int
 next(Reader *r)
 {
 	r->before = r->token;
 	r->before_line = r->token_line;
+	r->before_ends = r->ends;
 	int c = get_visible(r);
 	r->token_line = r->line;
 	if (in_name(c)) {
@@ -112,7 +137,9 @@ next(Reader *r)
 	} else if (c == ')' || c == ']' || c == '}') {
 		r->depth--;
 	}
-	return r->token = c;
+	r->token = c;
+	r->ends = ends_statement(r);
+	return c;
 }
 
 // --- declarations --------------------------------------------------------------------------------
@@ -121,10 +148,9 @@ next(Reader *r)
 static bool
 begins(const Reader *r)
 {
-	static const char ends[] = {NAME, NUMBER, TEXT, ')', ']', '}'};
 	if (r->before == 0 || r->before == ';')
 		return true;
-	return r->before_line != r->token_line && memchr(ends, r->before, sizeof ends) != NULL;
+	return r->before_line != r->token_line && r->before_ends;
 }
 
 static void
@@ -183,6 +209,7 @@ gosource_read(const char *path, GoSource *s)
 	*s = (GoSource){0};
 	if (r.f == NULL)
 		return false;
+	skip_mark(&r);
 	while (next(&r) != EOF)
 		if (r.token == NAME && r.depth == 0 && begins(&r))
 			read_declaration(&r, s);

@@ -617,10 +617,13 @@ compile_go(char *const *file, int n, const char *out)
 }
 
 // What the linker would say of a package without main, and the compiler of generics, says little.
+// Which files of a list for cgo are compiled the go command knows.
 static void
 refuse_none(char *const *file, int n, bool to_run)
 {
 	char why[WHY_BYTES];
+	if (!is_folder(file[0]) && any_imports_c(file, n))
+		return;
 	bool none = is_folder(file[0]) ? goprogram_folder_is_none(file[0], to_run, why)
 				       : goprogram_is_none(file, n, why);
 	if (none)

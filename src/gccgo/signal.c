@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What package os/signal asks for. The core has it all: signal/signal.h. The package's goroutine is
 // the receiver; it blocks a thread while it waits.
+#include "panic/panic.h"
 #include "signal/signal.h"
 
 #include <signal.h>
@@ -77,6 +78,7 @@ goface_signals(void)
 {
 	static const int survived[] = {SIGPIPE, SIGUSR1, SIGUSR2, SIGALRM, SIGXCPU,
 				       SIGXFSZ, SIGVTALRM, SIGPROF, SIGIO, SIGPWR};
+	panic_unnoticed = take_no_notice;
 	for (size_t i = 0; i < countof(survived); i++)
 		survive(survived[i]);
 	for (int sig = SIGRTMIN + 1; sig <= SIGRTMAX; sig++)

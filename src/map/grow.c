@@ -173,15 +173,24 @@ split(const MapType *t, Map *m, uint64_t hash)
 	return true;
 }
 
+// Whether hashing the keys of a table reads other memory than the table's, which may not be there.
+static bool
+keys_lead_elsewhere(const MapType *t, const Map *m)
+{
+	return t->key_kind == GO_MAP_KEY_STRING || t->key_kind == GO_MAP_KEY_CALLS ||
+	       (m->flags & MAP_KEY_APART) != 0;
+}
+
 // The table where the hash leads, and the one it was split from, become one again: the first, with
-// the entries of the second, or a new one, if somebody may be in the first.
+// the entries of the second, or a new one, if somebody may be in the first, or the second may turn
+// out to be unreadable half way.
 bool
 map_merge(const MapType *t, Map *m, uint64_t hash)
 {
 	char *a = table_of(m, hash);
 	uint32_t depth = head_of(a)->depth, changes = m->changes;
 	char *b = table_of(m, hash ^ (uint64_t)1 << (SEED_BITS - depth));
-	bool stays = nobody_inside(t, m);
+	bool stays = nobody_inside(t, m) && !keys_lead_elsewhere(t, m);
 	char *table = stays ? a : table_new(m, m->groups, depth - 1);
 	if (table == NULL)
 		return false;

@@ -242,9 +242,11 @@ static NO_TSAN bool
 may_ask(const Dump *d, const G *gp)
 {
 	M *mp = load_rlx(&gp->m); // order: hint; Ms are never freed
-	if (d->patience_ns <= 0)
+	if (d->patience_ns <= 0 || mp == NULL)
 		return false;
-	return d->disturbs || (mp != NULL && os_thread_runnable(load_rlx(&mp->tid))); // order: hint
+	if (gp->thread && load_rlx(&mp->lent) != LENT_NOT) // order: hint
+		return false; // it runs others, and this one's stack lies beneath
+	return d->disturbs || os_thread_runnable(load_rlx(&mp->tid)); // order: hint
 }
 
 // Until then, or until patience is at an end.
@@ -269,15 +271,16 @@ ask(Dump *d, const G *gp, Shown *s, int64_t until)
 static NO_TSAN bool
 look_and_ask(Dump *d, Shown *s, G *gp)
 {
+	enum { TRIES = 50 };
 	int64_t until = os_nanotime() + ASK_NS;
-	do {
+	for (int i = 0; i < TRIES && os_nanotime() < until; i++) {
 		if (!look_at(s, gp) || (!d->system && is_system(gp, s)))
 			return false;
 		Answer a = s->walked ? ANSWER_STACK : ask(d, gp, s, until);
 		s->walked = a == ANSWER_STACK;
 		if (s->walked || (a == ANSWER_NONE && gp->id == s->id))
 			return true;
-	} while (os_nanotime() < until);
+	}
 	return true;
 }
 
@@ -534,6 +537,8 @@ look_through(const Walk *w, Look *l)
 	static_assert(LOOK_FRAMES == 2 * WALK_HALF, "all that a walk keeps");
 	l->elided = w->n > LOOK_FRAMES;
 	l->n = l->elided ? LOOK_FRAMES : (size_t)w->n;
+	if (w->cut && l->elided)
+		l->n = WALK_HALF; // the others are from its middle
 	for (size_t i = 0; i < l->n; i++) {
 		uint64_t at = l->elided && i >= WALK_HALF ? w->n - LOOK_FRAMES + i : i;
 		Frame f = i < WALK_HALF ? w->inner[i] : w->outer[at % WALK_HALF];

@@ -330,11 +330,15 @@ fault_print(const Fault *fault)
 
 // --- the handlers -------------------------------------------------------------------------------
 
-// The goroutine may go on elsewhere, by a panic or where a handler of the program's leads it.
+// The goroutine may go on elsewhere, by a panic or where a handler of the program's leads it. Not
+// of a division, nor of Go's nil pointers, of which there may be many: they leave nothing undone.
 static void
-note_fault(void)
+note_fault(int sig, const siginfo_t *info)
 {
+	enum { NIL_BYTES = 4096 };
 	M *mp = sched_m();
+	if (sig == SIGFPE || (panic_in_go != NULL && (uintptr_t)info->si_addr < NIL_BYTES))
+		return;
 	if (mp != NULL && mp->curg != NULL)
 		store_rlx(&mp->curg->faulted, true); // order: hint
 }
@@ -344,7 +348,7 @@ on_fault(int sig, siginfo_t *info, void *context)
 {
 	if (info->si_code > 0) {
 		trace_catch();
-		note_fault();
+		note_fault(sig, info);
 	}
 	if (becomes_panic(sig, info, context))
 		return;

@@ -50,6 +50,10 @@ typedef struct Look {
 // that is to tell a stack gets no processor.  Stack: some 8 KiB.
 bool panic_look(G *gp, Look *l);
 
+// The handler that a face gives to signals that shall do nothing. Set once, before the runtime
+// starts.
+extern void (*panic_unnoticed)(int sig);
+
 // What GOTRACEBACK says, as if it said text; what the environment said is the least.
 void panic_set_level(const char *text);
 

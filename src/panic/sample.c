@@ -173,12 +173,18 @@ listen(void)
 	return err;
 }
 
+void (*panic_unnoticed)(int sig);
+
 // Whether the program does nothing with the signal that we would take from it.
 static bool
 is_unused(void)
 {
 	struct sigaction now;
-	return os_signal_now(SIGPROF, &now) == 0 && (now.sa_handler == SIG_DFL || is_ours(&now));
+	if (os_signal_now(SIGPROF, &now) != 0)
+		return false;
+	bool plain = (now.sa_flags & SA_SIGINFO) == 0;
+	return is_ours(&now) ||
+	       (plain && (now.sa_handler == SIG_DFL || now.sa_handler == panic_unnoticed));
 }
 
 // --- profiles -----------------------------------------------------------------------------------
@@ -323,6 +329,8 @@ await_answer(const Question *q, const M *mp, int tid)
 		if (is == ask.number + ASK_WAITS && os_nanotime() >= look) {
 			if (!may_answer(mp, tid) && take_back())
 				return false;
+			if (q->dying || is_unused()) // one that was sent may be lost
+				(void)os_signal_thread(tid, SIGPROF);
 			look = os_nanotime() + HEAR_LOOK_NS;
 		}
 		os_sleep(ASK_LOOK_NS); // the other is in a signal's handler, which wakes nobody

@@ -39,7 +39,8 @@
 enum { NAME_BYTES = 256 };    // longer names of functions are as the linker knows them
 enum {
 	WALK_MAX = 1 << 20, // frames walked; a second or so
-	TOLD_MAX = 1 << 18, // by a thread that has other things to do
+	TOLD_MAX = 1 << 14, // by a thread that has other things to do; some milliseconds
+	TOLD_MAX_DYING = 1 << 18,
 	OURS_MAX = 40,      // frames of ours, before the first that is wanted
 };
 #define STUCK_LOOK_NS INT64_C(500000000)
@@ -260,7 +261,7 @@ void
 trace_told(Walk *w, const void *context)
 {
 	uintptr_t sp;
-	walk_begin(w, TOLD_MAX);
+	walk_begin(w, load_rlx(&base_dying) != 0 ? TOLD_MAX_DYING : TOLD_MAX); // order: hint
 	w->start_exact = true;
 	os_signal_regs(context, &w->start, &sp);
 #ifdef DLFO_EH_SEGMENT_TYPE // else the unwinder takes the loader's lock

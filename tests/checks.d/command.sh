@@ -134,6 +134,18 @@ for how in run build; do
 done
 says "the folder of another package" 1 "undergo: module/part/part.go $other" \
 	"$undergo" run module/part
+mkdir odd
+printf '\xef\xbb\xbfpackage main\n\nconst one = 1.\n\nfunc main() { two() }\n' >odd/mark.go
+printf '\xef\xbb\xbfpackage main\n\nvar c chan\nfunc([2]int)\n' >odd/chan.go
+printf '\nfunc two() { println(c == nil) }\n' >>odd/chan.go
+says "a mark of byte order, a dot at the end, chan at the end" 0 true \
+	"$undergo" run odd/mark.go odd/chan.go
+mkdir cgo
+printf 'package main\n\n// enum { THREE = 3 };\nimport "C"\n' >cgo/a.go
+printf '\nfunc main() { println(C.THREE) }\n' >>cgo/a.go
+printf '//go:build gc\n\npackage main\n\nfunc first[T any]() {}\n' >cgo/b.go
+printf 'package main_test\n' >cgo/a_test.go
+says "what cgo leaves out" 0 3 "$undergo" run cgo/a.go cgo/b.go cgo/a_test.go
 says "main in another file" 0 2 "$undergo" run nothing/nothing.go rest.go
 generic_folder()
 {

@@ -99,6 +99,38 @@ func arrays() {
 	protect(writable)
 }
 
+// Tables that become one while a key of theirs cannot be read: no entry comes twice or comes back.
+func merged() {
+	const near, far = 20000, 50
+	m := map[string]int{}
+	for i := 0; i < near; i++ {
+		m[fmt.Sprint(i)] = i
+	}
+	for i := 0; i < far; i++ {
+		b := page[64*i : 64*i+9 : 64*i+9]
+		copy(b, fmt.Sprintf("far%06d", i))
+		m[*(*string)(unsafe.Pointer(&b))] = i
+	}
+	protect(none)
+	gone := map[string]bool{}
+	for i := 0; i < near-far; i++ {
+		key := fmt.Sprint(i)
+		if !try(func() { delete(m, key) }) {
+			gone[key] = true
+		}
+	}
+	protect(writable)
+	seen := map[string]bool{}
+	wrong := 0
+	for key := range m {
+		if seen[key] || gone[key] {
+			wrong++
+		}
+		seen[key] = true
+	}
+	fmt.Println("merged:", wrong, len(seen) == len(m))
+}
+
 func main() {
 	var err error
 	page, err = syscall.Mmap(-1, 0, 4096, writable, syscall.MAP_ANON|syscall.MAP_PRIVATE)
@@ -110,6 +142,7 @@ func main() {
 	kept(9)
 	kept(100)
 	arrays()
+	merged()
 }
 
 // Output:
@@ -118,3 +151,4 @@ func main() {
 // kept 9: true true 3 3
 // kept 100: true true 3 3
 // arrays: true 2
+// merged: 0 true
