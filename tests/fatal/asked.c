@@ -207,7 +207,7 @@ test_asked_behind_the_deaf(void)
 
 // What is walked meanwhile, in a handler, takes more than the moments after which one looks whether
 // there can be an answer.
-enum { DEPTH = 200000, TOO_DEEP = 270000 };
+enum { DEPTH = 16000, TOO_DEEP = 20000 };
 
 static __attribute__((noinline)) void
 spin_deep(int n, atomic_bool *there)
