@@ -8,9 +8,9 @@
  * go to the channel.
  * A signal may come on any thread, known to the runtime or not. It is received even when every
  * thread of the program blocks it. Several of one kind that come at once may count as one.
- * SIGKILL, SIGSTOP, SIGPROF, which profiles use, and the two that the C library keeps (32, 33) can
- * be neither received nor ignored. From the first go_signal_notify on the program is never taken
- * for dead ("all goroutines are asleep"), since a signal may come.
+ * SIGKILL, SIGSTOP, SIGPROF, which profiles and dumps use, and the two that the C library keeps
+ * (32, 33) can be neither received nor ignored. From the first go_signal_notify on the program is
+ * never taken for dead ("all goroutines are asleep"), since a signal may come.
  * The runtime itself uses no signal that a program can name but those of fatal errors, and its own
  * writes never raise SIGPIPE.
  */
