@@ -315,7 +315,7 @@ GO_API void go_map_unhashable(const go_type *type) __attribute__((noreturn));
 GO_API void go_map_no_memory(void) __attribute__((noreturn));
 
 /* go_map_misused - die of a map that is looked into while it is changed. What look-ups call that
- * find it so. Returns when it is not changed any more: a fault that became a panic has ended that.
+ * find it so. 0: it is not changed any more, as a fault that became a panic has ended that.
  *
  * writer: who was found to change it.
  *
@@ -323,7 +323,7 @@ GO_API void go_map_no_memory(void) __attribute__((noreturn));
  * Blocks:    no.
  * Call from: a goroutine or a thread.
  */
-GO_API void go_map_misused(const go_map *m, const void *writer) __attribute__((cold));
+GO_API int go_map_misused(const go_map *m, const void *writer) __attribute__((cold, pure));
 
 #include "map_msan.h"
 

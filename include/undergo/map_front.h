@@ -339,13 +339,14 @@ go_map_quiet_(const struct go_map_front_ *m)
 	return GO_MAP_LIKELY_(go_map_writer_(m) == NULL);
 }
 
-/* A look-up begins. */
-GO_MAP_INLINE_ void
+/* A look-up begins. False: a mark was met that somebody had left, and the library shall look. What
+ * is called for it is declared pure, too: programs keep what they have in registers. */
+GO_MAP_INLINE_ bool
 go_map_looking_(const struct go_map_front_ *m)
 {
 	const void *writer = go_map_writer_(m);
-	if (!GO_MAP_LIKELY_(writer == NULL))
-		go_map_misused((const go_map *)(const void *)m, writer);
+	return GO_MAP_LIKELY_(writer == NULL) ||
+	       go_map_misused((const go_map *)(const void *)m, writer) != 0;
 }
 
 /* The group that a hash names. Where its slots are is known before the control bytes have come, and
@@ -467,8 +468,8 @@ go_map_front_get_32_(const go_map_type *t, const go_map *map, uint32_t key)
 	void *elem;
 	if (!GO_MAP_LIKELY_(m != NULL))
 		return NULL;
-	go_map_looking_(m);
-	if (GO_MAP_LIKELY_(go_map_find_word_(m, key, sizeof(key), go_map_slot_bytes_(t),
+	if (GO_MAP_LIKELY_(go_map_looking_(m)) &&
+	    GO_MAP_LIKELY_(go_map_find_word_(m, key, sizeof(key), go_map_slot_bytes_(t),
 					     go_map_elem_at_(t), &elem)))
 		return elem;
 	return go_map_raw_get_32(map, key);
@@ -481,8 +482,8 @@ go_map_front_get_64_(const go_map_type *t, const go_map *map, uint64_t key)
 	void *elem;
 	if (!GO_MAP_LIKELY_(m != NULL))
 		return NULL;
-	go_map_looking_(m);
-	if (GO_MAP_LIKELY_(go_map_find_word_(m, key, sizeof(key), go_map_slot_bytes_(t),
+	if (GO_MAP_LIKELY_(go_map_looking_(m)) &&
+	    GO_MAP_LIKELY_(go_map_find_word_(m, key, sizeof(key), go_map_slot_bytes_(t),
 					     go_map_elem_at_(t), &elem)))
 		return elem;
 	return go_map_raw_get_64(map, key);
@@ -537,8 +538,7 @@ go_map_front_get_string_(const go_map_type *t, const go_map *map, const char *p,
 	void *elem;
 	if (!GO_MAP_LIKELY_(m != NULL))
 		return NULL;
-	go_map_looking_(m);
-	if (GO_MAP_LIKELY_(n <= 16) &&
+	if (GO_MAP_LIKELY_(go_map_looking_(m)) && GO_MAP_LIKELY_(n <= 16) &&
 	    GO_MAP_LIKELY_(go_map_find_short_(m, p, n, go_map_slot_bytes_(t), go_map_elem_at_(t),
 					      &elem)))
 		return elem;

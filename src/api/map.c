@@ -132,10 +132,11 @@ go_map_raw_next(go_map_iter *it)
 	map_iter_next(it);
 }
 
-void
+int
 go_map_misused(const go_map *m, const void *writer)
 {
 	map_misused(m, writer);
+	return 0;
 }
 
 void
