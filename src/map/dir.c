@@ -85,16 +85,24 @@ next_begin(Map *m)
 	return m->next_dir != NULL;
 }
 
-// Called now and then. Begins when there are tables for a third of the entries, which of tables
-// with few and large slots are not many more when the first is split once too often. Without
-// memory it does so later.
+// With so many tables the next directory is begun: well before the first of them is split once too
+// often, which of tables with few and large slots is early; but not at once, as there is half a
+// table for each entry of a new directory, and a longer one takes long to clear.
+static size_t
+tables_to_begin(const Map *m, size_t n)
+{
+	enum { FEW_GROUPS = 64 };
+	return m->groups < FEW_GROUPS ? n / 3 : n / 16 * 9;
+}
+
+// Called now and then. Without memory it begins later.
 void
 dir_advance(Map *m)
 {
 	size_t n = (size_t)1 << dir_bits(m);
 	if (n < AHEAD_LEAST)
 		return;
-	if (m->next_dir == NULL && (m->tables < n / 3 || !next_begin(m)))
+	if (m->next_dir == NULL && (m->tables < tables_to_begin(m, n) || !next_begin(m)))
 		return;
 	copy_ahead(m, PIECE);
 }
