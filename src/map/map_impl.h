@@ -108,6 +108,7 @@ struct go_map {
 	uint64_t changer; // with GODEBUG=mapcheck: the number of who changed it last, 0 nobody
 };
 static_assert(offsetof(Map, count) == 0, "compiled Go code reads len here");
+static_assert(sizeof(Map) <= 160, "one more word is the next size class");
 
 // The part that is compiled into programs (undergo/map_front.h).
 typedef struct go_map_front_ Front;

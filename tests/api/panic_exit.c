@@ -120,7 +120,7 @@ GO_TEST(exit_runs_what_is_deferred, 0)
 static int
 wait_for_cancel(void *n)
 {
-	int err = go_sleep(3600 * GO_SEC);
+	int err = go_sleep(3600 * GO_SEC); // until it is cancelled
 	atomic_fetch_add((atomic_int *)n, 1);
 	return err;
 }

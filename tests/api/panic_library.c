@@ -84,7 +84,7 @@ GO_TEST(panic_of_a_send_that_waits, 0)
 	go_chan *c = go_chan_new(sizeof(long), 0);
 	atomic_store(&gone, 0);
 	expect_eq(go_spawn(send_and_be_caught, c), 0);
-	go_sleep(GO_MSEC);
+	go_sleep(GO_MSEC); // so that it waits in its send, mostly
 	go_chan_close(c);
 	until(atomic_load(&gone) == 1);
 }

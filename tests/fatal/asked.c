@@ -128,7 +128,7 @@ unlock_unlocked(void *unused)
 {
 	go_mutex m = GO_MUTEX_INIT;
 	(void)unused;
-	go_sleep(20 * GO_MSEC);
+	go_sleep(20 * GO_MSEC); // so that the others have begun, mostly
 	go_mutex_unlock(&m);
 	KEEP_FRAME();
 }
@@ -142,7 +142,7 @@ die_together(void *unused)
 	go_spawn(unlock_unlocked, NULL);
 	go_spawn(unlock_unlocked, NULL);
 	go_spawn(wait_unasked, go_chan_new(sizeof(int), 0));
-	go_sleep(30 * GO_SEC);
+	go_sleep(30 * GO_SEC); // the others end the process long before
 	return unused != NULL;
 }
 
@@ -184,7 +184,7 @@ die_beside_many_deaf(void *unused)
 		expect(pthread_create(&t, NULL, be_deaf, NULL) == 0);
 	until(count_of(&deaf) == DEAF);
 	go_spawn(spin_asked, NULL);
-	go_sleep(20 * GO_MSEC);
+	go_sleep(20 * GO_MSEC); // so that it has begun, mostly
 	go_chan_close(NULL);
 	return unused != NULL;
 }
@@ -392,7 +392,7 @@ static int
 die_beside_a_spinner(void *handler)
 {
 	go_spawn(spin_asked, NULL);
-	go_sleep(20 * GO_MSEC);
+	go_sleep(20 * GO_MSEC); // so that it has begun, mostly
 	(void)dump_now();
 	signal(SIGPROF, (void (*)(int))(uintptr_t)handler);
 	go_chan_close(NULL);

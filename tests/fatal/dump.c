@@ -130,7 +130,7 @@ await_deaf(void)
 {
 	go_spawn(spin_deaf, NULL);
 	while (!atomic_load(&deaf))
-		go_sleep(GO_MSEC);
+		go_sleep(GO_MSEC); // nothing can be waited for: it has its thread to itself
 }
 
 GO_TEST(dump_of_the_deaf, 2)
