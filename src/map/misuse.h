@@ -11,10 +11,11 @@
 // by who only reads so far. What they do to the map, or others meanwhile, shows in Map.changes.
 //
 // A fault that becomes a panic does leave for ever: where a text lies in memory that is gone, of a
-// key that is given or of one in the map. Then the map is whole, as tables whose keys lead elsewhere
-// are made apart (grow.c), and the mark stays. Marks of a G that has had such a fault (G.faulted)
-// prove nothing, so who meets one takes it away. Had the G really been writing it does not find its
-// mark in the end, and the process dies then; but an assignment that is in line begins anew.
+// key that is given or of one in the map. Then the map is whole, as tables whose keys lead
+// elsewhere are made apart (grow.c), and the mark stays. Marks of a G that has had such a fault
+// (G.faulted) prove nothing, so who meets one takes it away. Had the G really been writing it does
+// not find its mark in the end, and the process dies then; but an assignment that is in line
+// begins anew.
 //
 // With GODEBUG=mapcheck=1 a writer now and then lets others run while its mark is set, and a reader
 // looks for a while whether somebody comes to write (misuse.c).
