@@ -359,6 +359,9 @@ find_go(char to[PATH_BYTES])
 
 static bool apart; // nothing of the runtime is to be inlined into Go programs
 
+// At a fixed place, as Go's own programs are: half the start. GOFLAGS may say -pie.
+#define FLAG_PLACE "-no-pie"
+
 // Fronts are declared inline, but larger than what is inlined usually.
 #define FLAG_LTO "-flto=auto"
 #define FLAG_INLINE "--param=max-inline-insns-single=400"
@@ -468,10 +471,10 @@ begin_go_tool(Args *a, const char *what)
 	if (strpbrk(folder, " \t") != NULL)
 		die(STATUS_FAILED, "%s: the go command takes no such name, with a space", folder);
 	if (find_fronts(fronts, folder))
-		make_path(flags, "all=-static-libgo " FLAG_LTO " " FLAG_INLINE " -L %s -L %s",
-			  fronts, folder);
+		make_path(flags, "all=" FLAG_PLACE " -static-libgo " FLAG_LTO " " FLAG_INLINE
+			  " -L %s -L %s", fronts, folder);
 	else
-		make_path(flags, "all=-static-libgo -L %s", folder);
+		make_path(flags, "all=" FLAG_PLACE " -static-libgo -L %s", folder);
 	add_go_flags(&own, &for_tool);
 	for (int i = 0; i < own.n; i++) {
 		size_t n = strlen(flags), room = sizeof flags - n;
@@ -596,7 +599,7 @@ compile_go(char *const *file, int n, const char *out)
 	add_go_tool(&a, "GCCGO", "gccgo-12");
 	find_go(folder);
 	find_library(&lib);
-	args_add(&a, "-no-pie"); // as Go's own are: half the start. GOFLAGS may say -pie
+	args_add(&a, FLAG_PLACE);
 	if (find_fronts(fronts, folder)) {
 		args_add(&a, FLAG_LTO);
 		args_add(&a, FLAG_INLINE);

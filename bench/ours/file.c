@@ -16,13 +16,16 @@ static go_fd file;
 static void
 make_file(int flags)
 {
-	static char piece[1 << 20];
+	enum { PIECE = 1 << 20 };
+	char *piece = calloc(1, PIECE); // no static array: a collector would read it each time
 	char name[] = "bench-file-XXXXXX";
 	int made = mkstemp(name);
 
 	bench_check(made >= 0, "cannot make a file here");
-	for (int i = 0; i < PAGES * PAGE / (int)sizeof piece; i++)
-		bench_check(write(made, piece, sizeof piece) == sizeof piece, "write failed");
+	bench_check(piece != NULL, "no memory");
+	for (int i = 0; i < PAGES * PAGE / PIECE; i++)
+		bench_check(write(made, piece, PIECE) == PIECE, "write failed");
+	free(piece);
 	bench_check(fsync(made) == 0, "fsync failed");
 	file = go_open(name, O_RDONLY | flags, 0);
 	bench_check(file > 0, "cannot open the file as it has to be");
@@ -50,16 +53,16 @@ row_file4k(void)
 
 static go_waitgroup all;
 static int64_t each;
+static char (*read_to)[PAGE]; // of each reader
 
 static void
 read_disk(void *v)
 {
-	static char page[READERS][PAGE] __attribute__((aligned(PAGE)));
 	uint64_t at = (uint64_t)(uintptr_t)v;
 
 	for (int64_t i = 0; i < each; i++) {
 		at = at * 6364136223846793005U + 1442695040888963407U;
-		bench_check(go_pread(file, page[(uintptr_t)v], PAGE,
+		bench_check(go_pread(file, read_to[(uintptr_t)v], PAGE,
 				     (int64_t)((at >> 33) % PAGES * PAGE)) == PAGE,
 			    "file_disk: short");
 	}
@@ -79,6 +82,8 @@ file_disk_body(int64_t n)
 void
 row_file_disk(void)
 {
+	read_to = aligned_alloc(PAGE, READERS * sizeof *read_to);
+	bench_check(read_to != NULL, "no memory");
 	double wall, cpu;
 
 	all_ps();

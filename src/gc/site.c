@@ -25,7 +25,7 @@ enum {
 
 static Mutex site_lock = MUTEX_INIT(leaf);
 static Site *sites;               // site_lock; entry 0 is not used
-static uint32_t buckets[BUCKETS]; // site_lock
+static uint32_t *buckets;         // site_lock; of BUCKETS, with the sites
 static ATOMIC_U32 count;          // site_lock writes; T1
 static uint32_t *objsites;        // set before the first allocation; NULL: off
 static size_t objsites_frames;    // the same
@@ -47,14 +47,27 @@ hash_site(const Site *s)
 	return h;
 }
 
+// No static arrays: each cycle would look for pointers there.  Locks: site_lock held.
+static bool
+have_memory(void)
+{
+	size_t bytes = SITES_MAX * sizeof(Site);
+	if (sites != NULL)
+		return true;
+	char *p = os_map(bytes + BUCKETS * sizeof(*buckets), os_page_bytes());
+	if (p == NULL)
+		return false;
+	buckets = (uint32_t *)(void *)(p + bytes);
+	sites = (Site *)(void *)p;
+	return true;
+}
+
 // Locks: site_lock held.
 static uint32_t
 add_site(const Site *s, uint32_t *bucket)
 {
 	uint32_t number = load_rlx(&count) + 1; // order: own, under the lock
-	if (sites == NULL)
-		sites = os_map(SITES_MAX * sizeof(Site), os_page_bytes());
-	if (sites == NULL || number >= SITES_MAX)
+	if (number >= SITES_MAX)
 		return 0;
 	sites[number] = *s;
 	sites[number].next = *bucket;
@@ -63,19 +76,24 @@ add_site(const Site *s, uint32_t *bucket)
 	return number;
 }
 
+// Locks: site_lock held.
+static uint32_t
+find_or_add(const Site *s)
+{
+	uint32_t *bucket = &buckets[s->hash % BUCKETS], number = *bucket;
+	while (number != 0 && !same_site(&sites[number], s))
+		number = sites[number].next;
+	return number != 0 ? number : add_site(s, bucket);
+}
+
 uint32_t
 site_here(size_t frames, size_t bytes, Kind kind, const HeapType *type)
 {
 	Site s = {.kind = (uint8_t)kind, .bytes = bytes, .type = type};
 	s.n_pcs = (uint16_t)up_callers(s.pcs, frames < SITE_FRAMES ? frames : SITE_FRAMES);
 	s.hash = hash_site(&s);
-	uint32_t *bucket = &buckets[s.hash % BUCKETS];
 	mutex_lock(&site_lock);
-	uint32_t number = *bucket;
-	while (number != 0 && !same_site(&sites[number], &s))
-		number = sites[number].next;
-	if (number == 0)
-		number = add_site(&s, bucket);
+	uint32_t number = have_memory() ? find_or_add(&s) : 0;
 	mutex_unlock(&site_lock);
 	return number;
 }

@@ -67,6 +67,15 @@ dir_make(Map *m, uint32_t bits)
 	return true;
 }
 
+// After dir_none: of a single table. The directory is as long as it was.
+void
+dir_one(Map *m, char *table)
+{
+	m->one[0] = m->one[1] = table;
+	m->dir = m->one;
+	m->only = table;
+}
+
 // Copies so many more entries to the next directory.
 static void
 copy_ahead(Map *m, size_t n)

@@ -289,12 +289,31 @@ map_forget(Map *m)
 	m->epoch++;
 }
 
+// Of one group, as most maps begin; the rest is as dir_none has left it.
+static bool
+begin_small(Map *m)
+{
+	char *table = table_new(m, 1, 0);
+	if (table == NULL)
+		return false;
+	m->slots_at = layout_slots_at(m, 1);
+	dir_one(m, table);
+	m->tables = 1;
+	m->low = 0;
+	m->epoch++;
+	m->changes++;
+	return true;
+}
+
+// m has no table.
 bool
 map_begin(const MapType *t, Map *m)
 {
 	map_lay_out(t, m);
+	if (m->hint_groups == 0)
+		return begin_small(m);
 	uint32_t bits = m->hint_bits, depth = bits > 1 ? bits : 0;
-	map_set_groups(m, m->hint_groups != 0 ? m->hint_groups : 1);
+	map_set_groups(m, m->hint_groups);
 	if (!dir_make(m, bits > 1 ? bits : 1))
 		goto fail;
 	size_t n = (size_t)1 << depth;

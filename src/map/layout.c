@@ -122,12 +122,25 @@ set_places(const MapType *t, Map *m)
 	m->align = (uint8_t)max(align, WORD);
 }
 
+static bool
+is_two_words(const MapType *t)
+{
+	return t->key_bytes == WORD && t->elem_bytes == WORD && t->key_align == WORD &&
+	       t->elem_align == WORD;
+}
+
+// Each new map is laid out anew, most of them for a word each.
 void
 map_lay_out(const MapType *t, Map *m)
 {
 	if ((m->flags & MAP_LAID_OUT) != 0)
 		return;
-	set_places(t, m);
+	if (is_two_words(t)) {
+		m->elem_at = m->align = WORD;
+		m->slot_bytes = 2 * WORD;
+	} else {
+		set_places(t, m);
+	}
 	m->mask = slot_mask(t, m);
 	m->flags |= MAP_LAID_OUT;
 }

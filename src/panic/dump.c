@@ -608,4 +608,7 @@ dump_init(void)
 	if (getauxval(AT_SECURE) == 0)
 		level_at_start = level_of(text != NULL ? text : "");
 	store_rlx(&level, level_at_start); // order: own, the first
+	os_modules_leave_out(death_stack, sizeof(death_stack));
+	os_modules_leave_out(death_signal_stack, sizeof(death_signal_stack));
+	os_modules_leave_out(dump_stack, sizeof(dump_stack));
 }

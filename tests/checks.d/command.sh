@@ -77,6 +77,13 @@ says "a package of a module" 0 "42 plain" "$undergo" run module/tool
 says "the same, from within" 0 "42 plain" env -C module "$undergo" run tool
 says "a tag" 0 "42 special" env GOFLAGS="-O1 -tags=special" "$undergo" run module/tool
 says "a tag for the compiler" 0 1 env GOFLAGS=-tags=special "$undergo" run "a folder/pointers.go"
+type_of()
+{
+	"$undergo" build "$1" -o placed && readelf -h placed | awk '$1 == "Type:" { print $2 }'
+}
+says "a program at a fixed place" 0 EXEC type_of "a folder/pointers.go"
+says "a package at a fixed place" 0 EXEC type_of module/tool
+GOFLAGS=-pie says "a package wherever it is loaded" 0 DYN type_of module/tool
 says "a test that fails" 1 "--- FAIL: TestFails (0.00s)" "$undergo" test module/tool
 says "pointers as keys, no warning" 0 "" "$undergo" build "a folder/pointers.go"
 says "options before the command" 2 "undergo: there is no such command" \

@@ -271,6 +271,29 @@ GO_TEST(roots_caller, 2)
 
 // --- thread-locals, globals ---------------------------------------------------------------------
 
+static struct {
+	uintptr_t before, first, between[64], last, after;
+} globals;
+
+// What of the globals the runtime has said holds nothing, two neighbours named in either order.
+GO_TEST(roots_left_out, 1)
+{
+	Secrets s = {.n = 0};
+	put(&globals.before, secret_new(&s));
+	put(&globals.after, secret_new(&s));
+	put(&globals.first, secret_new(&s));
+	put(&globals.between[7], secret_new(&s));
+	put(&globals.last, secret_new(&s));
+	secrets_look(&s);
+	for (int i = 0; i < s.n; i++)
+		expect_eq(s.found[i], 1);
+	os_modules_leave_out(&globals.between, sizeof(globals.between) + sizeof(globals.last));
+	os_modules_leave_out(&globals.first, sizeof(globals.first));
+	secrets_look(&s);
+	for (int i = 0; i < s.n; i++)
+		expect_eq(s.found[i], i < 2);
+}
+
 static __thread uintptr_t thread_local_word;
 static uintptr_t global_word;
 static pthread_key_t key, far_key;

@@ -24,6 +24,7 @@ const (
 	map10m   = 10000000
 	mapShort = 12
 	mapLong  = 100
+	mapAsks  = 1 << 20 // before an order repeats
 )
 
 var mapKeys, mapAsked []uint64
@@ -50,16 +51,32 @@ func mapMix(x uint64) uint64 {
 	return x ^ (x >> 31)
 }
 
+func mapShuffle(a []uint64, seed uint64) {
+	for i := len(a) - 1; i > 0; i-- {
+		j := int(mapMix(uint64(i)^seed) % uint64(i+1))
+		a[i], a[j] = a[j], a[i]
+	}
+}
+
+// From is what is asked for, in its first order.
+func mapMakeAsked(from []uint64) {
+	n, orders := len(from), 1
+	if n < mapAsks {
+		orders = mapAsks / n
+	}
+	mapAsked = make([]uint64, orders*n)
+	for i := 0; i < orders; i++ {
+		order := mapAsked[i*n : (i+1)*n]
+		copy(order, from)
+		mapShuffle(order, mapMix(uint64(i)))
+		from = order
+	}
+}
+
 func mapMakeKeys(n int) {
 	mapKeys = make([]uint64, n)
-	mapAsked = make([]uint64, n)
 	for i := range mapKeys {
 		mapKeys[i] = mapMix(uint64(i)) | 1
-		mapAsked[i] = mapKeys[i]
-	}
-	for i := n - 1; i > 0; i-- {
-		j := int(mapMix(uint64(i)^77) % uint64(i+1))
-		mapAsked[i], mapAsked[j] = mapAsked[j], mapAsked[i]
 	}
 }
 
@@ -113,6 +130,7 @@ func mapEach() {
 func mapLookup(n int, body func(int64)) func(string) {
 	return func(name string) {
 		mapMakeKeys(n)
+		mapMakeAsked(mapKeys)
 		mapM = mapFilled(0)
 		body(int64(n))
 		per(1, body)(name)
@@ -152,11 +170,13 @@ func mapFill(n, room int) func(string) {
 		mapMakeKeys(n)
 		rss, c, w, ops := mapRss(), cpuNow(), mapNow(), int64(0)
 		for ops == 0 || mapNow()-w < targetNs {
-			mapM = mapFilled(room)
-			if ops == 0 {
-				rss = mapRss() - rss
+			for i := 0; i < map1k; i += n { // as ../../map_rows.h
+				mapM = mapFilled(room)
+				if ops == 0 {
+					rss = mapRss() - rss
+				}
+				ops += int64(n)
 			}
-			ops += int64(n)
 		}
 		extra := ""
 		if n >= map1m {
@@ -250,6 +270,7 @@ func mapWorstGC(name string) {
 
 func mapDel(name string) {
 	mapMakeKeys(map1m)
+	mapMakeAsked(mapKeys)
 	m := mapFilled(0)
 	c, w := cpuNow(), mapNow()
 	for _, k := range mapAsked {
@@ -304,14 +325,15 @@ func mapTextBody(n int64) {
 
 func mapText(n, bytes int) func(string) {
 	return func(name string) {
-		mapMakeKeys(n)
+		number := make([]uint64, n)
 		mapT = make(map[string]uint64)
 		mapTexts = make([]string, n)
 		for i := range mapTexts {
 			end := fmt.Sprintf("key %08d", i)
 			mapTexts[i] = strings.Repeat("x", bytes-mapShort) + end
-			mapAsked[i] = mapMix(uint64(i)) % uint64(n)
+			number[i] = uint64(i)
 		}
+		mapMakeAsked(number)
 		for i, s := range mapTexts {
 			mapT[string([]byte(s))] = uint64(i) // which lies elsewhere
 		}

@@ -24,7 +24,11 @@
 enum {
 	TLS_RESERVE = 1024, // of what glibc reserves for modules that insist
 	TLS_FAR = 64 << 10, // a block so far from the thread pointer was not there from the start
+	LEFT_OUT_MAX = 8,
 };
+
+static OsRange left_out[LEFT_OUT_MAX]; // by rising address; constant after the start
+static uint32_t n_left_out;
 
 // --- the loader's list --------------------------------------------------------------------------
 
@@ -73,8 +77,18 @@ typedef struct Walk {
 	bool fits;
 } Walk;
 
+void
+os_modules_leave_out(const void *p, size_t bytes)
+{
+	uint32_t i = n_left_out++;
+	assert(i < LEFT_OUT_MAX);
+	for (; i > 0 && left_out[i - 1].lo > (uintptr_t)p; i--)
+		left_out[i] = left_out[i - 1];
+	left_out[i] = (OsRange){(uintptr_t)p, (uintptr_t)p + bytes};
+}
+
 static void
-add_data(Walk *w, uintptr_t lo, uintptr_t hi)
+add_range(Walk *w, uintptr_t lo, uintptr_t hi)
 {
 	OsModules *m = w->m;
 	if (lo >= hi)
@@ -84,6 +98,18 @@ add_data(Walk *w, uintptr_t lo, uintptr_t hi)
 	else
 		w->fits = false;
 	m->n_data++;
+}
+
+static void
+add_data(Walk *w, uintptr_t lo, uintptr_t hi)
+{
+	for (uint32_t i = 0; i < n_left_out; i++) {
+		if (left_out[i].lo < lo || left_out[i].hi > hi)
+			continue;
+		add_range(w, lo, left_out[i].lo);
+		lo = left_out[i].hi;
+	}
+	add_range(w, lo, hi);
 }
 
 // [at, at + bytes) is this thread's block.
