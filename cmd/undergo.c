@@ -79,7 +79,8 @@ print_usage(FILE *to)
 	      "\n"
 	      "CC and CFLAGS in the environment choose the C compiler and its flags, GCCGO and\n"
 	      "GOFLAGS those for Go, GOTOOL the go command. Of GOFLAGS that one gets words like\n"
-	      "-tags=x and -mod=vendor.\n",
+	      "-tags=x and -mod=vendor. Go programs lie at a fixed place, as Go's own;\n"
+	      "with GOFLAGS=-pie the kernel chooses one.\n",
 	      to);
 }
 

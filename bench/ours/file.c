@@ -82,10 +82,10 @@ file_disk_body(int64_t n)
 void
 row_file_disk(void)
 {
-	read_to = aligned_alloc(PAGE, READERS * sizeof *read_to);
-	bench_check(read_to != NULL, "no memory");
 	double wall, cpu;
 
+	read_to = aligned_alloc(PAGE, READERS * sizeof *read_to);
+	bench_check(read_to != NULL, "no memory");
 	all_ps();
 	make_file(O_DIRECT);
 	cpu = bench_time(file_disk_body, READERS, &wall);

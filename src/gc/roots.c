@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Where a mark begins: all memory outside the heap that may hold pointers into it.
 //
-//   globals        writable segments of what is loaded
+//   globals        writable segments of what is loaded, without os_modules_leave_out's
 //   threads        from the stack pointer to the stack's end, the signal's frame with all
 //                  registers, thread-locals
 //   goroutines     parked: from the saved stack pointer up; not begun: their argument

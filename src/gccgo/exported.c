@@ -54,8 +54,12 @@ GOFUNC("runtime_1debug.SetMemoryLimit", int64_t, rt_setmemorylimit, (int64_t byt
 	return old;
 }
 
-// Go code that empties the pools at each cycle; it waits for nothing and allocates nothing.
+enum { POOL_STACK_BYTES = 32 << 10 };
+
+// Go code that empties the pools at each cycle; it waits for nothing and allocates nothing. Its
+// stack is no static array, where the cycle that begins would find what it has just let go.
 static const FuncVal *pool_cleanup;
+static char *pool_stack;
 
 static void
 clean_pools(void *unused)
@@ -68,16 +72,17 @@ clean_pools(void *unused)
 static void
 clean_pools_apart(void)
 {
-	enum { STACK_BYTES = 32 << 10 };
-	static char stack[STACK_BYTES] __attribute__((aligned(16)));
 	const G *gp = sched_g();
 	arch_set_stack_limit(0);
-	arch_call_on(stack + sizeof(stack), clean_pools, NULL);
+	arch_call_on(pool_stack + POOL_STACK_BYTES, clean_pools, NULL);
 	arch_set_stack_limit(gp->split ? (uintptr_t)gp->stack.lo + STACK_RESERVE_BYTES : 0);
 }
 
 GOFUNC("sync.runtime__registerPoolCleanup", void, rt_registerpoolcleanup, (const FuncVal *f))
 {
+	pool_stack = os_map(POOL_STACK_BYTES, os_page_bytes());
+	if (pool_stack == NULL)
+		fatal("no memory or no thread to start with");
 	pool_cleanup = f;
 	gc_cycle_begins = clean_pools_apart;
 }

@@ -67,7 +67,7 @@ dir_make(Map *m, uint32_t bits)
 	return true;
 }
 
-// After dir_none: of a single table. The directory is as long as it was.
+// The directory is as long as it was.
 void
 dir_one(Map *m, char *table)
 {

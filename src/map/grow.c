@@ -289,7 +289,8 @@ map_forget(Map *m)
 	m->epoch++;
 }
 
-// Of one group, as most maps begin; the rest is as dir_none has left it.
+// Of one group, as most maps begin: what map_set_groups, dir_set and map_changed come to then. The
+// rest is as dir_none has left it.
 static bool
 begin_small(Map *m)
 {

@@ -129,7 +129,7 @@ is_two_words(const MapType *t)
 	       t->elem_align == WORD;
 }
 
-// Each new map is laid out anew, most of them for a word each.
+// Each new map is laid out anew, and of most the key is a word and the element another.
 void
 map_lay_out(const MapType *t, Map *m)
 {

@@ -452,7 +452,7 @@ void dir_none(Map *m);                // the one without tables
 bool dir_make(Map *m, uint32_t bits); // all entries NULL
 bool dir_double(Map *m);
 void dir_advance(Map *m); // a part of the next doubling
-void dir_one(Map *m, char *table);
+void dir_one(Map *m, char *table);    // the one of a single table, after dir_none
 void dir_set(Map *m, uint64_t hash, uint32_t depth, char *table);
 void dir_halve(Map *m);
 

@@ -65,6 +65,7 @@ map_verify(const MapType *t, const Map *m)
 	}
 	check(live == m->count, "map: count");
 	check(m->only == only_table(m), "map: the only table");
+	check(m->tables > 1 || m->groups > 1 || m->low == 0, "map: low");
 	check(tables == m->tables, "map: number of tables");
 	check(deepest == m->deepest, "map: deepest tables");
 }

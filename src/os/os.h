@@ -170,8 +170,8 @@ typedef struct OsModules {
 	uint64_t digest;
 } OsModules;
 
-// [p, p + bytes), static, never holds what a program would miss: os_modules_list leaves it out. At
-// the start, by one thread, for a few large arrays of the runtime.
+// [p, p + bytes), static, holds nothing that the collector must see there: os_modules_list leaves
+// it out. At the start, by one thread, for a few large arrays of the runtime; further ones stay in.
 void os_modules_leave_out(const void *p, size_t bytes);
 // Fills m. False: one of the arrays is too small; n_data and n_tls then tell what is needed.
 // stack_lo, stack_hi: the calling thread's.  Locks: takes the loader's.

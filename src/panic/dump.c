@@ -506,6 +506,8 @@ turn_give(Turn *t)
 	store_rel(&t->taken, false); // order: release
 }
 
+// fn has no object of the heap that nobody else has, and waits for no goroutine: the collector does
+// not look at this stack while a signal is handled upon it, or who is on it has parked.
 bool
 dump_stack_run(int fd, void (*fn)(void *), void *arg)
 {
@@ -608,6 +610,7 @@ dump_init(void)
 	if (getauxval(AT_SECURE) == 0)
 		level_at_start = level_of(text != NULL ? text : "");
 	store_rlx(&level, level_at_start); // order: own, the first
+	// A thread that stands still upon them has what is in use of them looked at (gc/roots.c).
 	os_modules_leave_out(death_stack, sizeof(death_stack));
 	os_modules_leave_out(death_signal_stack, sizeof(death_signal_stack));
 	os_modules_leave_out(dump_stack, sizeof(dump_stack));

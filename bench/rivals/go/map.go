@@ -24,7 +24,7 @@ const (
 	map10m   = 10000000
 	mapShort = 12
 	mapLong  = 100
-	mapAsks  = 1 << 20 // before an order repeats
+	mapAsks  = 1 << 20 // look-ups before they repeat
 )
 
 var mapKeys, mapAsked []uint64
@@ -168,11 +168,15 @@ func mapRss() int64 {
 func mapFill(n, room int) func(string) {
 	return func(name string) {
 		mapMakeKeys(n)
-		rss, c, w, ops := mapRss(), cpuNow(), mapNow(), int64(0)
+		rss := int64(0)
+		if n >= map1m {
+			rss = mapRss()
+		}
+		c, w, ops := cpuNow(), mapNow(), int64(0)
 		for ops == 0 || mapNow()-w < targetNs {
 			for i := 0; i < map1k; i += n { // as ../../map_rows.h
 				mapM = mapFilled(room)
-				if ops == 0 {
+				if ops == 0 && n >= map1m {
 					rss = mapRss() - rss
 				}
 				ops += int64(n)

@@ -80,8 +80,10 @@ typedef struct Walk {
 void
 os_modules_leave_out(const void *p, size_t bytes)
 {
-	uint32_t i = n_left_out++;
-	assert(i < LEFT_OUT_MAX);
+	uint32_t i = n_left_out;
+	if (i == LEFT_OUT_MAX)
+		return;
+	n_left_out++;
 	for (; i > 0 && left_out[i - 1].lo > (uintptr_t)p; i--)
 		left_out[i] = left_out[i - 1];
 	left_out[i] = (OsRange){(uintptr_t)p, (uintptr_t)p + bytes};
