@@ -13,7 +13,8 @@ extern const String rt_build_version __asm__("runtime.buildVersion");
 
 // --- collecting ----------------------------------------------------------------------------------
 
-typedef void Collect(void);
+// What stands where arguments would is no root: there are none.
+typedef void Collect(Int a, Int b, Int c, Int d, Int e, Int f);
 
 static void
 rest_gc(const Kept *k)
@@ -25,7 +26,7 @@ rest_gc(const Kept *k)
 
 GOFUNC("runtime.GC", void, rt_gc, (void))
 {
-	GO_KEPT(Collect, rest_gc);
+	GO_KEPT(Collect, rest_gc, 0, 0, 0, 0, 0, 0);
 }
 GOVALUE("runtime.GC", rt_gc);
 
@@ -99,7 +100,7 @@ rest_freeosmemory(const Kept *k)
 
 GOFUNC("runtime_1debug.freeOSMemory", void, rt_freeosmemory, (void))
 {
-	GO_KEPT(Collect, rest_freeosmemory);
+	GO_KEPT(Collect, rest_freeosmemory, 0, 0, 0, 0, 0, 0);
 }
 
 // --- what there is -------------------------------------------------------------------------------
