@@ -339,11 +339,23 @@ await_answer(const Question *q, const M *mp, int tid)
 	       load_acq(&ask.state) == ask.number + ASK_ANSWERED; // order: observe <- answer
 }
 
+// Who runs gp, as it says without any order; of one in the list all is seen that made it. NULL:
+// none, or one so new that it is not in the list that we see.
+static const M *
+runner_of(const G *gp)
+{
+	const M *says = load_rlx(&gp->m); // order: hint; Ms are never freed
+	const M *mp = sched_ms();
+	while (mp != NULL && mp != says)
+		mp = mp->all_next;
+	return mp;
+}
+
 // The caller has the turn.
 static Answer
 ask_now(const Question *q, Walk *w)
 {
-	const M *mp = load_rlx(&q->gp->m); // order: hint; Ms are never freed
+	const M *mp = runner_of(q->gp);
 	int tid = mp != NULL ? load_rlx(&mp->tid) : 0; // order: hint
 	if (tid == 0 || is_deaf(tid) || !may_pose(q))
 		return ANSWER_NONE;
