@@ -440,11 +440,14 @@ static void *
 look_again(void *unused)
 {
 	static __thread Look l;
-	for (;;) {
+	while (load_rlx(&base_dying) == 0) { // order: hint
 		G *gp = load_acq(&spinner); // order: observe <- spin_looked_at
 		(void)panic_look(gp, &l);
 		count_add(&looks);
 	}
+	// Going on without an end would only keep who is asked from a processor.
+	for (;;)
+		pause();
 	return unused;
 }
 
