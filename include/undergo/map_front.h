@@ -202,34 +202,21 @@ go_map_zeros_(uint64_t x)
 	return (x - GO_MAP_ONES_) & ~x & 0x80 * GO_MAP_ONES_;
 }
 
-/* Of a group's control bytes: the same of slots without an entry. */
-GO_MAP_INLINE_ uint64_t
-go_map_unused_(uint64_t ctrl)
-{
-	return go_map_zeros_(ctrl & ~GO_MAP_ONES_);
-}
-
-/* All of the byte of which the lowest bit that is set is the highest. */
-GO_MAP_INLINE_ uint64_t
-go_map_first_byte_(uint64_t zeros)
-{
-	uint64_t bit = zeros & (0 - zeros);
-	return (bit << 1) - (bit >> 7);
-}
-
 /* The control bytes of a group and, with SSE2, of the group behind: go_map_ctrls_, of
  * GO_MAP_GROUPS_SEEN_ groups.
  *
  * go_map_match_: the slots that have a tag, a bit for each, GO_MAP_STEP_ apart. There may be full
  * slots among them that have another.
- * go_map_open_end_: whether a search ends there, at an empty slot, whose control byte is 0. Behind
- * the control bytes of a lone group there are eight that are 0.
+ * go_map_empty_: those that never had an entry, whose control byte is 0; for certain the first of
+ * them. Where there is one a search ends. Behind the control bytes of a lone group there are eight
+ * that are 0.
  *
  * Who writes a control byte writes its group's eight together, and who looks before writing loads
  * each group by itself (go_map_ctrls_to_write_): a load waits long for a store that it finds only a
  * part of, and of small maps one entry after the other comes into one group. */
 #ifdef __SSE2__
 enum { GO_MAP_STEP_ = 1, GO_MAP_GROUPS_SEEN_ = 2 };
+#define GO_MAP_OWN_BITS_ 0xffU /* those of the first group */
 typedef uint32_t go_map_match_bits_;
 typedef char go_map_ctrls_ __attribute__((vector_size(16)));
 typedef long long go_map_halves_ __attribute__((vector_size(16)));
@@ -265,14 +252,15 @@ go_map_match_(go_map_ctrls_ ctrls, const char *tag)
 	return go_map_equal_(ctrls, want);
 }
 
-GO_MAP_INLINE_ bool
-go_map_open_end_(go_map_ctrls_ ctrls)
+GO_MAP_INLINE_ go_map_match_bits_
+go_map_empty_(go_map_ctrls_ ctrls)
 {
 	go_map_halves_ none = {0};
-	return go_map_equal_(ctrls, none) != 0;
+	return go_map_equal_(ctrls, none);
 }
 #else
 enum { GO_MAP_STEP_ = 8, GO_MAP_GROUPS_SEEN_ = 1 };
+#define GO_MAP_OWN_BITS_ UINT64_MAX
 typedef uint64_t go_map_match_bits_;
 typedef uint64_t go_map_ctrls_;
 
@@ -294,12 +282,18 @@ go_map_match_(uint64_t ctrls, const char *tag)
 	return go_map_zeros_(ctrls ^ go_map_load8_(tag));
 }
 
-GO_MAP_INLINE_ bool
-go_map_open_end_(uint64_t ctrls)
+GO_MAP_INLINE_ uint64_t
+go_map_empty_(uint64_t ctrls)
 {
-	return go_map_zeros_(ctrls) != 0;
+	return go_map_zeros_(ctrls);
 }
 #endif
+
+GO_MAP_INLINE_ bool
+go_map_open_end_(go_map_ctrls_ ctrls)
+{
+	return go_map_empty_(ctrls) != 0;
+}
 
 /* --- looking up ------------------------------------------------------------------------------ */
 
@@ -406,31 +400,26 @@ go_map_first_bit_(go_map_match_bits_ match)
 #endif
 }
 
-/* A slot for a key that the map does not have, in the group it belongs to or the one behind, with
- * its tag. NULL, and nothing has changed: the library shall look, as there is none, or an entry was
- * there before. Behind a lone group there are control bytes, but no slots. */
+/* A slot for a key that the map does not have, in the group it belongs to, with its tag. NULL, and
+ * nothing has changed: the library shall look, as the group has no empty one. In a map of one group
+ * of which no entry was deleted the count is its number, which is there before the control bytes
+ * are: the entry before has just been written into them. */
 GO_MAP_INLINE_ char *
-go_map_take_(struct go_map_front_ *m, struct go_map_group_ g, const char *tag, size_t each)
+go_map_take_(struct go_map_front_ *m, struct go_map_group_ g, go_map_ctrls_ ctrls, const char *tag,
+	     size_t each)
 {
-	char *group = go_map_ctrl_(g), *slots = g.slots;
-	uint64_t ctrl = go_map_load8_(group), mask, room = go_map_unused_(ctrl);
-	if (!GO_MAP_LIKELY_(room != 0)) {
-		if (GO_MAP_GROUPS_SEEN_ == 1)
-			return NULL; /* the key may be in the group behind */
-		group += GO_MAP_SLOTS_;
-		slots += GO_MAP_SLOTS_ * each;
-		ctrl = go_map_load8_(group);
-		room = go_map_unused_(ctrl);
-		if (room == 0 || m->groups == 1)
+	char *group = go_map_ctrl_(g);
+	uint64_t i = m->count, ctrl = go_map_load8_(group);
+	if (!GO_MAP_EVEN_(m->groups == 1) || (uint8_t)(ctrl >> (i * 8 & 63)) != 0) {
+		go_map_match_bits_ empty = go_map_empty_(ctrls) & GO_MAP_OWN_BITS_;
+		if (!GO_MAP_LIKELY_(empty != 0))
 			return NULL;
+		i = go_map_first_bit_(empty);
 	}
-	mask = go_map_first_byte_(room);
-	if (!GO_MAP_LIKELY_((ctrl & mask) == 0))
-		return NULL;
-	ctrl |= go_map_load8_(tag) & mask;
+	ctrl |= (uint64_t)(uint8_t)*tag << (i * 8 & 63);
 	memcpy(group, &ctrl, sizeof(ctrl));
 	m->count++;
-	return slots + (uint64_t)__builtin_ctzll(room) / GO_MAP_SLOTS_ * each;
+	return g.slots + i * each;
 }
 
 /* The slot, of those that match, with a key of 4 or 8 bytes; NULL: none. */

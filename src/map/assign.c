@@ -188,12 +188,14 @@ assign_near(const MapType *t, Map *m, go_map_key kind, size_t each, Key k, uint6
 	Ctrls ctrls = go_map_ctrls_to_write_(go_map_ctrl_(home));
 	bool found = find_near(t, kind, each, k, hash, home, ctrls, &i);
 	char *slot = found ? home.slots + i * each
-			   : go_map_take_((Front *)(void *)m, home, go_map_tag_of_(hash), each);
+			   : go_map_take_((Front *)(void *)m, home, ctrls, go_map_tag_of_(hash),
+					each);
 	if (likely(slot != NULL) && (!found || unlikely((t->flags & GO_MAP_KEY_RENEWED) != 0)))
 		store_key(t, kind, k, slot);
 	return slot;
 }
 
+// All of it, whatever the map is like.
 FRONT void *
 assign_sized(const MapType *t, Map *m, go_map_key kind, Shape sh, Key k)
 {
@@ -229,32 +231,70 @@ assign_unusual(const MapType *t, Map *m, Key k)
 	}
 }
 
+// What takes more than a step, or is the first of a map, with the mark set.
 FRONT void *
-assign(const MapType *t, Map *m, go_map_key kind, Key k)
+assign_on(const MapType *t, Map *m, go_map_key kind, Key k, uint64_t hash, G *self)
 {
+	char *slot = NULL;
+	void *elem = NULL;
+	if (m->tables == 0 && map_begin(t, m))
+		slot = assign_near(t, m, kind, usual_shape(kind).each, k, hash);
+	if (likely(slot != NULL))
+		elem = slot + usual_shape(kind).elem_at;
+	else if (m->tables != 0)
+		elem = assign_far(t, m, kind, k, hash);
+	writing_end(m, self);
+	return elem;
+}
+
+typedef void *AssignRest(const MapType *t, Map *m, Key k, uint64_t hash, G *self);
+
+#define ASSIGN_REST(suffix, kind)                                                  \
+	static NOINLINE void *rest_##suffix(const MapType *t, Map *m, Key k,       \
+					    uint64_t hash, G *self)                \
+	{                                                                          \
+		return assign_on(t, m, kind, k, hash, self);                       \
+	}
+ASSIGN_REST(32, GO_MAP_KEY_32)
+ASSIGN_REST(64, GO_MAP_KEY_64)
+ASSIGN_REST(string, GO_MAP_KEY_STRING)
+
+// Nearly all assignments. What calls others does so last, so that no register is to be saved.
+FRONT void *
+assign(const MapType *t, Map *m, go_map_key kind, Key k, AssignRest *rest)
+{
+	Shape sh = usual_shape(kind);
 	if (unlikely(m == NULL))
 		assign_nil();
-	if (likely(m->slot_bytes == usual_shape(kind).each))
-		return assign_sized(t, m, kind, usual_shape(kind), k);
-	return assign_unusual(t, m, k);
+	if (unlikely(m->slot_bytes != sh.each) || unlikely(m->flags != MAP_FLAGS_USUAL) ||
+	    unlikely(is_marked(m, MISUSE_WRITES)))
+		return assign_unusual(t, m, k);
+	G *self = sched_g();
+	store_rlx(&m->writer, self); // order: hint
+	uint64_t hash = key_hash(t, m, kind, k);
+	char *slot = assign_near(t, m, kind, sh.each, k, hash);
+	if (unlikely(slot == NULL))
+		return rest(t, m, k, hash, self);
+	writing_end(m, self);
+	return slot + sh.elem_at;
 }
 
 void *
 map_assign_32(const MapType *t, Map *m, uint32_t key)
 {
-	return assign(t, m, GO_MAP_KEY_32, (Key){.word = key});
+	return assign(t, m, GO_MAP_KEY_32, (Key){.word = key}, rest_32);
 }
 
 void *
 map_assign_64(const MapType *t, Map *m, uint64_t key)
 {
-	return assign(t, m, GO_MAP_KEY_64, (Key){.word = key});
+	return assign(t, m, GO_MAP_KEY_64, (Key){.word = key}, rest_64);
 }
 
 void *
 map_assign_string(const MapType *t, Map *m, const char *p, size_t n)
 {
-	return assign(t, m, GO_MAP_KEY_STRING, (Key){.p = p, .n = n});
+	return assign(t, m, GO_MAP_KEY_STRING, (Key){.p = p, .n = n}, rest_string);
 }
 
 // The first tables need nothing of the key, so the mark is set while they are made.

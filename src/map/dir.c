@@ -24,9 +24,13 @@ enum {
 static const HeapType pointer_type = {
     .bytes = sizeof(void *), .scan_bytes = sizeof(void *), .mask = 1, .name = "map directory"};
 
-// An empty group, and what is before it.
-static const Head empty_table[2];
-#define EMPTY_TABLE ((char *)(uintptr_t)empty_table)
+// A group without entries, and what is before and behind it. Its slots are as deleted ones: there
+// is nothing to find, and who wants to put an entry there has to look further.
+static const struct {
+	Head head;
+	char ctrl[2 * GROUP_SLOTS];
+} empty_table = {.ctrl = {[0 ... GROUP_SLOTS - 1] = CTRL_DELETED}};
+#define EMPTY_TABLE ((char *)(uintptr_t)&empty_table)
 char *const dir_empty[2] = {EMPTY_TABLE, EMPTY_TABLE};
 
 void

@@ -156,16 +156,6 @@ unmark(Map *m, const void *self)
 	return true;
 }
 
-// The slot for a new key in its group; NULL: the rest shall look. A map without entries may have
-// no tables.
-PART char *
-new_slot(const MapGoType *t, Front *f, struct go_map_group_ g, uint64_t hash)
-{
-	if (unlikely(f->count == 0))
-		return NULL;
-	return go_map_take_(f, g, go_map_tag_of_(hash), front_slot_bytes(t));
-}
-
 PART void *
 assign_word(const MapGoType *t, Map *m, uint64_t key, size_t bytes)
 {
@@ -179,8 +169,11 @@ assign_word(const MapGoType *t, Map *m, uint64_t key, size_t bytes)
 	go_map_ctrls_ ctrls = go_map_ctrls_to_write_(go_map_ctrl_(g));
 	go_map_match_bits_ match = go_map_match_(ctrls, go_map_tag_of_(hash));
 	char *slot = go_map_slot_of_word_(g, match, key, bytes, front_slot_bytes(t));
-	if (slot == NULL && likely((slot = new_slot(t, f, g, hash)) != NULL))
-		memcpy(slot, &key, bytes);
+	if (slot == NULL) {
+		slot = go_map_take_(f, g, ctrls, go_map_tag_of_(hash), front_slot_bytes(t));
+		if (likely(slot != NULL))
+			memcpy(slot, &key, bytes);
+	}
 	return unmark(m, self) && likely(slot != NULL) ? slot + elem_at(t) : NULL;
 }
 
@@ -201,7 +194,7 @@ assign_text(const MapGoType *t, Map *m, String key)
 	char *slot = go_map_slot_of_short_(g, match, w, key.p, n, front_slot_bytes(t));
 	bool found = slot != NULL;
 	if (!found)
-		slot = new_slot(t, f, g, hash);
+		slot = go_map_take_(f, g, ctrls, go_map_tag_of_(hash), front_slot_bytes(t));
 	if (likely(slot != NULL) && (!found || (t->flags & MAPTYPE_KEY_RENEWED) != 0))
 		memcpy(slot, &key, sizeof(key));
 	return unmark(m, self) && likely(slot != NULL) ? slot + elem_at(t) : NULL;
