@@ -87,6 +87,10 @@ int test_slowness(void);
 // what is large and static would be read in each collection of each test.
 void *test_pages(size_t bytes);
 
+// Of a function that does wrong on purpose: the processor is to find it, not the code that
+// UndefinedBehaviorSanitizer adds.
+#define WRONG_ON_PURPOSE __attribute__((no_sanitize("undefined")))
+
 // Monotonic nanoseconds, of the system and never virtual.
 int64_t test_now_ns(void);
 

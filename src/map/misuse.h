@@ -7,6 +7,10 @@
 // which each of them reads or writes. A program whose accesses are ordered, by whatever means, has
 // the last writer's NULL in sight each time, so it is never accused.
 //
+// Two writers whose changes overlap are found in whatever order their steps fall. Who sets its mark
+// after the other's last look for its own has it taken away by the other's end, and finds that at
+// its own end; or it has ended before, and changed nothing until the other was through.
+//
 // No mark is set while functions of the key's type run, which may leave for ever: they are called
 // by who only reads so far. What they do to the map, or others meanwhile, shows in Map.changes.
 //

@@ -356,16 +356,16 @@ test_fatal_panic_in_handler(void)
 
 static int *volatile null_pointer;
 
-MAIN_DEATH(fault_is_fatal)
-{
-	*null_pointer = 1;
-}
-
-static void
+static WRONG_ON_PURPOSE void
 dereference(void *unused)
 {
 	(void)unused;
 	*null_pointer = 1;
+}
+
+MAIN_DEATH(fault_is_fatal)
+{
+	dereference(NULL);
 }
 
 // Not asked for: go_protect does not catch it.
@@ -377,7 +377,7 @@ MAIN_DEATH(fault_is_not_caught)
 MAIN_DEATH(fault_panics)
 {
 	go_set_panic_on_fault(true);
-	*null_pointer = 1;
+	dereference(NULL);
 }
 
 static __attribute__((noinline)) long

@@ -329,7 +329,7 @@ test_fault_in_main(void)
 
 static volatile int zero;
 
-static void
+static WRONG_ON_PURPOSE void
 divide(void *unused)
 {
 	(void)unused;
