@@ -188,7 +188,7 @@ gmutex_unlock_released(go_mutex *m)
 	}
 	mutex_unlock(&root->lock);
 	if (gp != NULL)
-		sched_ready(gp);
+		sched_ready_aside(gp);
 }
 
 // The first waiter becomes the holder. NULL when there is none.

@@ -190,8 +190,12 @@ sema_release(uint32_t *addr, bool handoff)
 	mutex_unlock(&root->lock);
 	if (gp == NULL)
 		return 0;
+	if (!handoff) {
+		sched_ready_aside(gp);
+		return waited;
+	}
 	sched_ready(gp);
-	if (handoff && !sched_g()->thread)
+	if (!sched_g()->thread)
 		sched_gosched();
 	return waited;
 }

@@ -114,13 +114,6 @@ put_overflow(P *pp, G *gp)
 	return true;
 }
 
-// Whether somebody looks, or could look, for work: then it belongs where he can get it.
-static inline bool
-others_hungry(void)
-{
-	return load_rlx(&sched.n_pidle) != 0 || load_rlx(&sched.n_spinning) != 0; // order: hint
-}
-
 static inline bool
 put_in_hand(P *pp, G *gp)
 {

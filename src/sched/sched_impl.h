@@ -142,6 +142,13 @@ void p_put_tail(P *pp, G *gp);
 G *p_refill(P *pp);
 void p_empty(P *pp);
 
+// Whether somebody looks, or could look, for work: then it belongs where he can get it.
+static inline bool
+others_hungry(void)
+{
+	return load_rlx(&sched.n_pidle) != 0 || load_rlx(&sched.n_spinning) != 0; // order: hint
+}
+
 // A guess unless called by the owner.
 static inline bool
 p_has_work(P *pp)

@@ -257,6 +257,20 @@ sched_ready(G *gp)
 		ready_usual(gp);
 }
 
+// A hungry P takes it out of the ring by one locked instruction. From `next` it would have to wait
+// for a while, whether the two of them are about to change places, and then freeze us.
+void
+sched_ready_aside(G *gp)
+{
+	if (likely(!others_hungry())) {
+		sched_ready(gp);
+		return;
+	}
+	GList l = {gp, gp, 1};
+	gp->link = NULL;
+	sched_ready_list(&l);
+}
+
 // Whether it is, and comes into no queue.
 static COLD bool
 ready_apart(G *gp)
