@@ -96,6 +96,12 @@ sched_ready(G *gp)
 }
 
 void
+sched_ready_aside(G *gp)
+{
+	sched_ready(gp);
+}
+
+void
 sched_ready_list(GList *l)
 {
 	for (G *gp = l->first, *next; gp != NULL; gp = next) {
