@@ -409,14 +409,14 @@ go_map_take_(struct go_map_front_ *m, struct go_map_group_ g, go_map_ctrls_ ctrl
 	     size_t each)
 {
 	char *group = go_map_ctrl_(g);
-	uint64_t i = m->count, ctrl = go_map_load8_(group);
-	if (!GO_MAP_EVEN_(m->groups == 1) || (uint8_t)(ctrl >> (i * 8 & 63)) != 0) {
+	uint64_t i = m->count % GO_MAP_SLOTS_, ctrl = go_map_load8_(group);
+	if (!GO_MAP_EVEN_(m->groups == 1) || (uint8_t)(ctrl >> i * 8) != 0) {
 		go_map_match_bits_ empty = go_map_empty_(ctrls) & GO_MAP_OWN_BITS_;
 		if (!GO_MAP_LIKELY_(empty != 0))
 			return NULL;
 		i = go_map_first_bit_(empty);
 	}
-	ctrl |= (uint64_t)(uint8_t)*tag << (i * 8 & 63);
+	ctrl |= (uint64_t)(uint8_t)*tag << i * 8;
 	memcpy(group, &ctrl, sizeof(ctrl));
 	m->count++;
 	return g.slots + i * each;

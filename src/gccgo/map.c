@@ -2,7 +2,7 @@
 // Maps, as compiled code and package reflect call them. The map itself is the core's: map/map.h.
 //
 // An element is not NULL for compiled code: where a key is absent it reads zeroes.
-#include "map/map.h"
+#include "map/misuse.h"
 
 #include "gccgo/gccgo.h"
 
@@ -180,6 +180,12 @@ GOFUNC("runtime.mapassign__fast64", void *, rt_mapassign_64,
 GOREST("mapassign__fast64", "runtime.mapassign__fast64");
 GOALIAS("runtime.mapassign__fast64ptr", "runtime.mapassign__fast64");
 GOREST("mapassign__fast64ptr", "runtime.mapassign__fast64");
+
+// Called by an assignment in line that does not find its mark in the end.
+GOFUNC("undergo_rest.map_mark_lost", NORETURN void, rest_map_mark_lost, (Map *m))
+{
+	misuse_fatal(m, MISUSE_WRITES, load_rlx(&m->writer)); // order: hint
+}
 
 GOFUNC("runtime.mapassign__faststr", void *, rt_mapassign_str,
        (const MapGoType *t, Map *m, String key))

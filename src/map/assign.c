@@ -231,18 +231,17 @@ assign_unusual(const MapType *t, Map *m, Key k)
 	}
 }
 
-// What takes more than a step, or is the first of a map, with the mark set.
+// What takes more than a step, with the mark set. The first entry of a map takes just one, then.
 FRONT void *
 assign_on(const MapType *t, Map *m, go_map_key kind, Key k, uint64_t hash, G *self)
 {
+	Shape sh = usual_shape(kind);
 	char *slot = NULL;
-	void *elem = NULL;
 	if (m->tables == 0 && map_begin(t, m))
-		slot = assign_near(t, m, kind, usual_shape(kind).each, k, hash);
-	if (likely(slot != NULL))
-		elem = slot + usual_shape(kind).elem_at;
-	else if (m->tables != 0)
-		elem = assign_far(t, m, kind, k, hash);
+		slot = assign_near(t, m, kind, sh.each, k, hash);
+	void *elem = slot != NULL	? slot + sh.elem_at
+		     : m->tables != 0 ? assign_far_any(t, m, k, hash)
+				      : NULL;
 	writing_end(m, self);
 	return elem;
 }

@@ -9,6 +9,8 @@ get(const MapType *t, const Map *m, go_map_key kind, Key k)
 	if (unlikely(m == NULL))
 		return NULL;
 	reading(m, MISUSE_READ);
+	if (m->count == 0)
+		return NULL;
 	return find(t, m, kind, k, hash_of(t, m, kind, k, MISUSE_READ));
 }
 

@@ -39,9 +39,9 @@
 //   I4  An empty or deleted slot of a map with pointers, and the element part of one of any map,
 //       is zero.
 //   I5  Two tables become one only when each of their keys equals itself: see iter.c.
-//   I6  Until the first entry comes dir leads to a group of deleted slots that all maps share, and
-//       tables is 0. With one table dir is `one`, both of it. In both cases `only` is that table,
-//       else what only_table says.
+//   I6  Until the first entry comes dir leads to a group of deleted slots, not counted, that all
+//       maps share, and tables is 0. With one table dir is `one`, both of it. In both cases `only`
+//       is that table, else what only_table says.
 // The first line of a map, heads, groups and the way to a hash are known to compiled programs:
 // undergo/map_front.h, which static_asserts below hold to this.
 // Who may touch a map: whoever the program lets. The mark finds out about some who should not:

@@ -7,9 +7,11 @@
 // which each of them reads or writes. A program whose accesses are ordered, by whatever means, has
 // the last writer's NULL in sight each time, so it is never accused.
 //
-// Two writers whose changes overlap are found in whatever order their steps fall. Who sets its mark
-// after the other's last look for its own has it taken away by the other's end, and finds that at
-// its own end; or it has ended before, and changed nothing until the other was through.
+// Two writers whose changes overlap are found in whatever order their steps come to memory. Who
+// sets its mark after the other's last look for its own has it taken away by the other's end, and
+// finds that at its own end; or it has ended before, and changed nothing until the other was
+// through. What is still in a processor's store buffer nobody sees: two that begin within some tens
+// of nanoseconds may both go on.
 //
 // No mark is set while functions of the key's type run, which may leave for ever: they are called
 // by who only reads so far. What they do to the map, or others meanwhile, shows in Map.changes.
@@ -18,8 +20,7 @@
 // key that is given or of one in the map. Then the map is whole, as tables whose keys lead
 // elsewhere are made apart (grow.c), and the mark stays. Marks of a G that has had such a fault
 // (G.faulted) prove nothing, so who meets one takes it away. Had the G really been writing it does
-// not find its mark in the end, and the process dies then; but an assignment that is in line
-// begins anew.
+// not find its mark in the end, and the process dies then.
 //
 // With GODEBUG=mapcheck=1 a writer now and then lets others run while its mark is set, and a reader
 // looks for a while whether somebody comes to write (misuse.c).
@@ -66,8 +67,8 @@ show_use(const Map *m, bool writes)
 }
 #endif
 
-// One of both is to be called before the map is looked at; the first where every instruction
-// counts, and the second if it says so.
+// One of both is to be called before the map's entries are looked at; the first where every
+// instruction counts, and the second if it says so.
 static inline bool
 is_marked(const Map *m, Misuse what)
 {

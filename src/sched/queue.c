@@ -3,10 +3,10 @@
 // sched.lock.
 //
 // P.next holds the G that was made runnable last, so that two Gs that talk to each other run in
-// turns. The hand holds Gs older than those in the ring: as long as no other P is hungry they need
-// not pass through the ring, whose claims cost a locked instruction. Both are touched by the owner
-// of the P alone, at plain cost; a thief that finds nothing else freezes the owner's lease first
-// (find.c).
+// turns; sched_ready_aside has exceptions. The hand holds Gs older than those in the ring: as long
+// as no other P is hungry they need not pass through the ring, whose claims cost a locked
+// instruction. Both are touched by the owner of the P alone, at plain cost; a thief that finds
+// nothing else freezes the owner's lease first (find.c).
 #include "sched/sched_impl.h"
 
 void

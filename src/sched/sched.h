@@ -365,7 +365,8 @@ void sched_unlock_after(void *mutex); // that `after`, for sched_wait_park
 // Makes a parked G runnable; it runs next on this P. Exactly one party may call it per park.
 // Stack: any, with or without a P, also on threads that are no M's (sysmon).
 void sched_ready(G *gp);
-// The same, of a G whose waker goes on: where a P is idle it is for that one to run.
+// The same, of a G whose waker goes on: where a P is idle, and has nothing else to get here, it is
+// put where that one finds it.
 void sched_ready_aside(G *gp);
 // Makes all of them runnable, last in the queue.
 void sched_ready_list(GList *l);

@@ -258,11 +258,14 @@ sched_ready(G *gp)
 }
 
 // A hungry P takes it out of the ring by one locked instruction. From `next` it would have to wait
-// for a while, whether the two of them are about to change places, and then freeze us.
+// for a while, whether the two of them are about to change places, and then freeze us. Where other
+// work is queued here, that is for the hungry.
 void
 sched_ready_aside(G *gp)
 {
-	if (likely(!others_hungry())) {
+	M *mp = sched_m();
+	P *pp = mp != NULL ? mp->p : NULL;
+	if (likely(!others_hungry()) || pp == NULL || p_has_work(pp)) {
 		sched_ready(gp);
 		return;
 	}

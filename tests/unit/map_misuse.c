@@ -226,6 +226,21 @@ test_map_misuse_mark_meanwhile(void)
 	expect_death(marked_by_hash_del, .status = 2, .err = WRITES);
 }
 
+// --- a count that is too high ------------------------------------------------------------------
+
+// As while another one clears the map: what is put stays within the table all the same.
+GO_TEST(map_misuse_stays_inside, 1)
+{
+	Words m;
+	(void)go_map_init(m, 0);
+	for (uint64_t i = 0; i < GROUP_SLOTS; i++)
+		go_map_put(m, i, i);
+	char *table = m.map->one[0];
+	memset(ctrl_of(table, 0), CTRL_EMPTY, GROUP_SLOTS);
+	char *elem = (char *)go_map_at(m, GROUP_SLOTS);
+	expect(elem > table && elem < table + layout_bytes(m.map, 1));
+}
+
 // --- a mark that is another one in the end -------------------------------------------------------
 
 // There is one P, yet writer and taker may run at the same time: who is outside of the runtime can
@@ -372,6 +387,47 @@ test_map_misuse_mark_lost(void)
 	expect_death(mark_lost_in_del_call, .status = 2, .err = WRITES);
 }
 
+static void
+in_next_allocation(void (*then)(void))
+{
+	map_memory_then = then;
+	store_rlx(&map_memory_ends, 1);
+}
+
+// Without mapcheck: gone while the first table is made.
+static void
+lose_it(void)
+{
+	store_rlx(&map->writer, NULL); // order: own
+}
+
+#define LOST_FIRST(name, Type, key)                                \
+	static int lose_##name(void *unused)                       \
+	{                                                          \
+		Type m;                                            \
+		(void)unused;                                      \
+		(void)go_map_init(m, 0);                           \
+		map = m.map;                                       \
+		in_next_allocation(lose_it);                       \
+		(void)go_map_at(m, key);                           \
+		return 0;                                          \
+	}                                                          \
+	DEATH(mark_lost_first_##name)                              \
+	{                                                          \
+		(void)go_run(lose_##name, NULL);                   \
+	}
+LOST_FIRST(32, Halves, 1)
+LOST_FIRST(64, Words, 1)
+LOST_FIRST(text, Texts, SOME)
+
+void
+test_map_misuse_mark_lost_first(void)
+{
+	expect_death(mark_lost_first_32, .status = 2, .err = WRITES);
+	expect_death(mark_lost_first_64, .status = 2, .err = WRITES);
+	expect_death(mark_lost_first_text, .status = 2, .err = WRITES);
+}
+
 // --- a change while the map asks for memory ------------------------------------------------------
 
 static void
@@ -379,13 +435,6 @@ change(void)
 {
 	map->changes++;
 	changed = true;
-}
-
-static void
-in_next_allocation(void (*then)(void))
-{
-	map_memory_then = then;
-	store_rlx(&map_memory_ends, 1);
 }
 
 // Puts keys until the map has other tables, with the change in the first allocation for them. from:

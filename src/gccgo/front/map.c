@@ -140,20 +140,21 @@ GETS("str", str, String, get_text(t, m, key, &elem))
 // Who writes leaves its mark, as in map/misuse.h, although it may change nothing. Who meets that of
 // another one asks, and the rest dies of it.
 
+FRONT_REST("map_mark_lost", NORETURN void, rest_mark_lost, (Map *));
+
 PART bool
 writable(const Front *f, const MapGoType *t)
 {
 	return f != NULL && as_usual(f, t) && likely(f->flags == MAP_FLAGS_USUAL);
 }
 
-// False: another one's mark is there instead.
-PART bool
+// Dies when another one's mark is there instead, or none.
+PART void
 unmark(Map *m, const void *self)
 {
 	if (unlikely(load_rlx(mark_of(m)) != self)) // order: hint
-		return false;
+		rest_mark_lost(m);
 	store_rlx(mark_of(m), NULL); // order: hint
-	return true;
 }
 
 PART void *
@@ -174,7 +175,8 @@ assign_word(const MapGoType *t, Map *m, uint64_t key, size_t bytes)
 		if (likely(slot != NULL))
 			memcpy(slot, &key, bytes);
 	}
-	return unmark(m, self) && likely(slot != NULL) ? slot + elem_at(t) : NULL;
+	unmark(m, self);
+	return likely(slot != NULL) ? slot + elem_at(t) : NULL;
 }
 
 PART void *
@@ -197,7 +199,8 @@ assign_text(const MapGoType *t, Map *m, String key)
 		slot = go_map_take_(f, g, ctrls, go_map_tag_of_(hash), front_slot_bytes(t));
 	if (likely(slot != NULL) && (!found || (t->flags & MAPTYPE_KEY_RENEWED) != 0))
 		memcpy(slot, &key, sizeof(key));
-	return unmark(m, self) && likely(slot != NULL) ? slot + elem_at(t) : NULL;
+	unmark(m, self);
+	return likely(slot != NULL) ? slot + elem_at(t) : NULL;
 }
 
 #define ASSIGN(suffix, name, KeyType, assign)                                                     \
