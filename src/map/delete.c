@@ -17,11 +17,13 @@ enum {
 static void
 tidy_empty(Map *m)
 {
+	char *table = m->dir[0];
+	still_own(m, table);
 	if (m->tables > 1) {
 		m->clears++;
 		map_forget(m);
-	} else if (head_of(m->one[0])->dead != 0) {
-		table_wipe(m, m->one[0]);
+	} else if (head_of(table)->dead != 0) {
+		table_wipe(m, table);
 	}
 }
 

@@ -81,9 +81,14 @@ static void
 wipe_all(Map *m)
 {
 	size_t n = (size_t)1 << dir_bits(m);
-	for (size_t i = 0; i < n; i++)
-		if (i == 0 || m->dir[i] != m->dir[i - 1])
-			table_wipe(m, m->dir[i]);
+	char *last = NULL;
+	for (size_t i = 0; i < n; i++) {
+		char *table = m->dir[i];
+		still_own(m, table);
+		if (table != last)
+			table_wipe(m, table);
+		last = table;
+	}
 }
 
 // Time in proportion to the entries there are: when they are few the tables are given up.

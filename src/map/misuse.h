@@ -96,6 +96,15 @@ unchanged(const Map *m, uint32_t changes, Misuse what)
 		misuse_fatal(m, what, load_rlx(&m->writer)); // order: hint
 }
 
+// To be called with a table that is to be written. The map had some when this change began: that it
+// leads to the one that all maps share is what another one has done, who took them away.
+static inline void
+still_own(const Map *m, const char *table)
+{
+	if (unlikely(table == dir_empty[0]))
+		misuse_fatal(m, MISUSE_WRITES, load_rlx(&m->writer)); // order: hint
+}
+
 static inline G *
 writing_begin(Map *m)
 {

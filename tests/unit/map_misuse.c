@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Each place where a map finds out that somebody else changes it: with the mark set by hand before,
-// or by a key's function, or in an allocation; with the mark taken away; with the map changed while
-// it asks for memory. A place that does not look lets the program end with another status. And who
-// is named with GODEBUG=mapcheck=1.
+// or by a key's function, or in an allocation; with the mark taken away; with the tables gone; with
+// the map changed while it asks for memory. A place that does not look lets the program end with
+// another status. And who is named with GODEBUG=mapcheck=1.
 #include "goroutines.h"
 #include "map/map_impl.h"
 
@@ -426,6 +426,79 @@ test_map_misuse_mark_lost_first(void)
 	expect_death(mark_lost_first_32, .status = 2, .err = WRITES);
 	expect_death(mark_lost_first_64, .status = 2, .err = WRITES);
 	expect_death(mark_lost_first_text, .status = 2, .err = WRITES);
+}
+
+// --- tables that another one has taken away ------------------------------------------------------
+
+// As who has looked whether there are tables finds the map that is cleared right after.
+static void
+lose_tables(void)
+{
+	map->dir = (char **)(uintptr_t)dir_empty;
+	map->only = dir_empty[0];
+	map->one[0] = map->one[1] = NULL;
+}
+
+#define CLEARED(name, type, make, use)       \
+	static int name##_body(void *unused) \
+	{                                    \
+		type m;                      \
+		(void)unused;                \
+		make;                        \
+		lose_tables();               \
+		use;                         \
+		return 0;                    \
+	}                                    \
+	DEATH(name)                          \
+	{                                    \
+		(void)go_run(name##_body, NULL); \
+	}
+
+typedef struct Wide {
+	uint64_t word[APART_BYTES / 4];
+} Wide;
+typedef GO_MAP(uint64_t, Wide) Wides;
+
+CLEARED(cleared_put_32, Halves, NEW(m, 1), (void)go_map_at(m, 1))
+CLEARED(cleared_put_64, Words, NEW(m, 1), (void)go_map_at(m, 2))
+CLEARED(cleared_put_text, Texts, NEW(m, SOME), (void)go_map_at(m, SOME))
+CLEARED(cleared_put_unusual, Unusual, NEW(m, 1), (void)go_map_at(m, 2))
+CLEARED(cleared_put_wide, Wides, NEW(m, 1), (void)go_map_at(m, 2))
+CLEARED(cleared_put_bytes, Pairs, NEW(m, pair), (void)go_map_at(m, pair))
+CLEARED(cleared_put_call, void *, new_call(&calls, 5); m = NULL, (void)m; put_call(&calls, 3))
+CLEARED(cleared_clear, Words, NEW(m, 1), go_map_clear(m))
+
+// The last entry is found before.
+static int
+cleared_del_body(void *unused)
+{
+	Words m;
+	(void)unused;
+	NEW(m, 1);
+	char *table = map->only;
+	lose_tables();
+	map->only = table;
+	go_map_del(m, 1);
+	return 0;
+}
+
+DEATH(cleared_del)
+{
+	(void)go_run(cleared_del_body, NULL);
+}
+
+void
+test_map_misuse_cleared(void)
+{
+	expect_death(cleared_put_32, .status = 2, .err = WRITES);
+	expect_death(cleared_put_64, .status = 2, .err = WRITES);
+	expect_death(cleared_put_text, .status = 2, .err = WRITES);
+	expect_death(cleared_put_unusual, .status = 2, .err = WRITES);
+	expect_death(cleared_put_wide, .status = 2, .err = WRITES);
+	expect_death(cleared_put_bytes, .status = 2, .err = WRITES);
+	expect_death(cleared_put_call, .status = 2, .err = WRITES);
+	expect_death(cleared_clear, .status = 2, .err = WRITES);
+	expect_death(cleared_del, .status = 2, .err = WRITES);
 }
 
 // --- a change while the map asks for memory ------------------------------------------------------
