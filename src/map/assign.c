@@ -103,7 +103,7 @@ search(const MapType *t, Map *m, go_map_key kind, size_t each, Key *k, Own *own,
 	for (;;) {
 		if (find_place(t, m, kind, each, *k, hash, at))
 			return FOUND_OLD;
-		still_own(m, at->table);
+		still_own(m, at->table, MISUSE_WRITES);
 		if (likely(room_at(m, at)))
 			return FOUND_ROOM;
 		own_key(t, kind, k, own);

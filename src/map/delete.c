@@ -18,7 +18,7 @@ static void
 tidy_empty(Map *m)
 {
 	char *table = m->dir[0];
-	still_own(m, table);
+	still_own(m, table, MISUSE_WRITES);
 	if (m->tables > 1) {
 		m->clears++;
 		map_forget(m);

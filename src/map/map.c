@@ -84,7 +84,7 @@ wipe_all(Map *m)
 	char *last = NULL;
 	for (size_t i = 0; i < n; i++) {
 		char *table = m->dir[i];
-		still_own(m, table);
+		still_own(m, table, MISUSE_WRITES);
 		if (table != last)
 			table_wipe(m, table);
 		last = table;
@@ -159,14 +159,18 @@ copy_table(const MapType *t, Map *m, char *from)
 }
 
 static bool
-copy_tables(const MapType *t, Map *m, char *const *from)
+copy_tables(const MapType *t, Map *m, const Map *other, char *const *from)
 {
 	size_t n = (size_t)1 << dir_bits(m);
+	char *last = NULL;
 	for (size_t i = 0; i < n; i++) {
-		if (i > 0 && from[i] == from[i - 1])
+		char *table = from[i];
+		still_own(other, table, MISUSE_CLONE);
+		if (table == last)
 			m->dir[i] = m->dir[i - 1];
-		else if ((m->dir[i] = copy_table(t, m, from[i])) == NULL)
+		else if ((m->dir[i] = copy_table(t, m, table)) == NULL)
 			return false;
+		last = table;
 	}
 	return true;
 }
@@ -186,7 +190,7 @@ map_clone(const MapType *t, const Map *from)
 	if (from->tables == 0)
 		return m;
 	map_set_groups(m, from->groups);
-	if (!dir_make(m, dir_bits(from)) || !copy_tables(t, m, from->dir))
+	if (!dir_make(m, dir_bits(from)) || !copy_tables(t, m, from, from->dir))
 		return NULL;
 	m->tables = from->tables;
 	m->only = only_table(m);

@@ -96,13 +96,14 @@ unchanged(const Map *m, uint32_t changes, Misuse what)
 		misuse_fatal(m, what, load_rlx(&m->writer)); // order: hint
 }
 
-// To be called with a table that is to be written. The map had some when this change began: that it
-// leads to the one that all maps share is what another one has done, who took them away.
+// To be called with a table that is to be written, or copied. The map had some when that began:
+// that it leads to none now, or to the one that all maps share, is what another one has done, who
+// took them away.
 static inline void
-still_own(const Map *m, const char *table)
+still_own(const Map *m, const char *table, Misuse what)
 {
-	if (unlikely(table == dir_empty[0]))
-		misuse_fatal(m, MISUSE_WRITES, load_rlx(&m->writer)); // order: hint
+	if (unlikely(table == dir_empty[0]) || unlikely(table == NULL))
+		misuse_fatal(m, what, load_rlx(&m->writer)); // order: hint
 }
 
 static inline G *

@@ -482,6 +482,24 @@ cleared_del_body(void *unused)
 	return 0;
 }
 
+// A copy looks at the map again after its first allocation.
+static int
+cleared_copy_body(void *unused)
+{
+	Words m, other;
+	(void)unused;
+	NEW(m, 1);
+	map_memory_then = lose_tables;
+	store_rlx(&map_memory_ends, 1);
+	(void)go_map_copy(other, m);
+	return 0;
+}
+
+DEATH(cleared_copy)
+{
+	(void)go_run(cleared_copy_body, NULL);
+}
+
 DEATH(cleared_del)
 {
 	(void)go_run(cleared_del_body, NULL);
@@ -499,6 +517,7 @@ test_map_misuse_cleared(void)
 	expect_death(cleared_put_call, .status = 2, .err = WRITES);
 	expect_death(cleared_clear, .status = 2, .err = WRITES);
 	expect_death(cleared_del, .status = 2, .err = WRITES);
+	expect_death(cleared_copy, .status = 2, .err = CLONE_WRITE);
 }
 
 // --- a change while the map asks for memory ------------------------------------------------------
