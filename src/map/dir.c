@@ -40,7 +40,7 @@ dir_none(Map *m)
 	m->groups = 1;
 	m->homes = homes_of(1);
 	m->tables = m->deepest = 0;
-	m->one[0] = m->one[1] = NULL;
+	m->one[0] = m->one[1] = EMPTY_TABLE; // not NULL: who misuses m may look there
 	m->only = EMPTY_TABLE;
 	m->next_dir = NULL;
 	store_rel(&m->shift, SEED_BITS - 1); // order: publish -> table_of
@@ -127,7 +127,7 @@ dir_double(Map *m)
 		return false;
 	copy_ahead(m, SIZE_MAX);
 	publish(m, m->next_dir, dir_bits(m) + 1);
-	m->one[0] = m->one[1] = NULL; // or it keeps alive what lies there later
+	m->one[0] = m->one[1] = EMPTY_TABLE; // or it keeps alive what lies there later
 	m->next_dir = NULL;
 	m->deepest = 0;
 	m->only = only_table(m);

@@ -325,5 +325,5 @@ GO_TEST(map_first_tables_go, 1)
 		kind->make(&k, i);
 		expect(map_assign(&kind->type, m, &k) != NULL);
 	}
-	expect(m->one[0] == NULL && m->one[1] == NULL);
+	expect(m->one[0] == dir_empty[0] && m->one[1] == dir_empty[0]);
 }
