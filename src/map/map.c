@@ -114,24 +114,26 @@ map_clear(const MapType *t, Map *m)
 
 // --- copying -------------------------------------------------------------------------------------
 
+typedef struct Copy {
+	const MapType *t;
+	Map *m;
+	const Map *from;
+	bool ok;
+} Copy;
+
 // A copy of what a word of a slot points to. False: no memory.
 static bool
-copy_apart(const HeapType *type, size_t bytes, uint32_t mask, char *slot_word)
+copy_apart(const Copy *c, const HeapType *type, size_t bytes, uint32_t mask, char *slot_word)
 {
 	char **word = (char **)(void *)slot_word;
 	char *copy = map_memory_apart(bytes, type, mask);
 	if (copy == NULL)
 		return false;
+	still_own(c->from, *word, MISUSE_CLONE);
 	memcpy(copy, *word, bytes);
 	*word = copy;
 	return true;
 }
-
-typedef struct Copy {
-	const MapType *t;
-	Map *m;
-	bool ok;
-} Copy;
 
 static void
 copy_slot(void *ctx, char *slot)
@@ -139,17 +141,17 @@ copy_slot(void *ctx, char *slot)
 	Copy *c = ctx;
 	const MapType *t = c->t;
 	if ((c->m->flags & MAP_KEY_APART) != 0)
-		c->ok = c->ok && copy_apart(t->key_type, t->key_bytes, t->key_mask, slot);
+		c->ok = c->ok && copy_apart(c, t->key_type, t->key_bytes, t->key_mask, slot);
 	if ((c->m->flags & MAP_ELEM_APART) != 0)
-		c->ok = c->ok &&
-			copy_apart(t->elem_type, t->elem_bytes, t->elem_mask, slot + c->m->elem_at);
+		c->ok = c->ok && copy_apart(c, t->elem_type, t->elem_bytes, t->elem_mask,
+					    slot + c->m->elem_at);
 }
 
 static char *
-copy_table(const MapType *t, Map *m, char *from)
+copy_table(const MapType *t, Map *m, const Map *other, char *from)
 {
 	char *table = table_new(m, m->groups, 0);
-	Copy c = {t, m, table != NULL};
+	Copy c = {t, m, other, table != NULL};
 	if (table == NULL)
 		return NULL;
 	memcpy(table, from, layout_bytes(m, m->groups));
@@ -168,7 +170,7 @@ copy_tables(const MapType *t, Map *m, const Map *other, char *const *from)
 		still_own(other, table, MISUSE_CLONE);
 		if (table == last)
 			m->dir[i] = m->dir[i - 1];
-		else if ((m->dir[i] = copy_table(t, m, table)) == NULL)
+		else if ((m->dir[i] = copy_table(t, m, other, table)) == NULL)
 			return false;
 		last = table;
 	}

@@ -96,13 +96,13 @@ unchanged(const Map *m, uint32_t changes, Misuse what)
 		misuse_fatal(m, what, load_rlx(&m->writer)); // order: hint
 }
 
-// To be called with a table that is to be written, or copied. The map had some when that began:
-// that it leads to none now, or to the one that all maps share, is what another one has done, who
-// took them away.
+// To be called with a table that is to be written, or copied; or with what of an entry lies apart.
+// The map had it when that began: that there is none now, or the table that all maps share, is what
+// another one has done, who took it away.
 static inline void
-still_own(const Map *m, const char *table, Misuse what)
+still_own(const Map *m, const char *p, Misuse what)
 {
-	if (unlikely(table == dir_empty[0]) || unlikely(table == NULL))
+	if (unlikely(p == dir_empty[0]) || unlikely(p == NULL))
 		misuse_fatal(m, what, load_rlx(&m->writer)); // order: hint
 }
 

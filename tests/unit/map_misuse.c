@@ -468,6 +468,24 @@ CLEARED(cleared_put_bytes, Pairs, NEW(m, pair), (void)go_map_at(m, pair))
 CLEARED(cleared_put_call, void *, new_call(&calls, 5); m = NULL, (void)m; put_call(&calls, 3))
 CLEARED(cleared_clear, Words, NEW(m, 1), go_map_clear(m))
 
+// An entry whose element, which lies apart, is being wiped.
+static int
+wiped_copy_body(void *unused)
+{
+	Wides m, other;
+	(void)unused;
+	NEW(m, 1);
+	char *slot = slot_at(map, map->one[0], 0, 0);
+	*(char **)(void *)(slot + map->elem_at) = NULL;
+	(void)go_map_copy(other, m);
+	return 0;
+}
+
+DEATH(wiped_copy)
+{
+	(void)go_run(wiped_copy_body, NULL);
+}
+
 // The last entry is found before.
 static int
 cleared_del_body(void *unused)
@@ -518,6 +536,7 @@ test_map_misuse_cleared(void)
 	expect_death(cleared_clear, .status = 2, .err = WRITES);
 	expect_death(cleared_del, .status = 2, .err = WRITES);
 	expect_death(cleared_copy, .status = 2, .err = CLONE_WRITE);
+	expect_death(wiped_copy, .status = 2, .err = CLONE_WRITE);
 }
 
 // --- a change while the map asks for memory ------------------------------------------------------
