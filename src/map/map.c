@@ -161,8 +161,9 @@ copy_table(const MapType *t, Map *m, const Map *other, char *from)
 }
 
 static bool
-copy_tables(const MapType *t, Map *m, const Map *other, char *const *from)
+copy_tables(const MapType *t, Map *m, const Map *other)
 {
+	char *const *from = other->dir;
 	size_t n = (size_t)1 << dir_bits(m);
 	char *last = NULL;
 	for (size_t i = 0; i < n; i++) {
@@ -192,7 +193,7 @@ map_clone(const MapType *t, const Map *from)
 	if (from->tables == 0)
 		return m;
 	map_set_groups(m, from->groups);
-	if (!dir_make(m, dir_bits(from)) || !copy_tables(t, m, from, from->dir))
+	if (!dir_make(m, dir_bits(from)) || !copy_tables(t, m, from))
 		return NULL;
 	m->tables = from->tables;
 	m->only = only_table(m);

@@ -435,8 +435,7 @@ static void
 lose_tables(void)
 {
 	map->dir = (char **)(uintptr_t)dir_empty;
-	map->only = dir_empty[0];
-	map->one[0] = map->one[1] = NULL;
+	map->only = map->one[0] = map->one[1] = dir_empty[0];
 }
 
 #define CLEARED(name, type, make, use)       \
@@ -507,8 +506,7 @@ cleared_copy_body(void *unused)
 	Words m, other;
 	(void)unused;
 	NEW(m, 1);
-	map_memory_then = lose_tables;
-	store_rlx(&map_memory_ends, 1);
+	in_next_allocation(lose_tables);
 	(void)go_map_copy(other, m);
 	return 0;
 }
