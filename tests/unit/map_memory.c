@@ -216,7 +216,7 @@ GO_TEST(map_huge_hint, 1)
 // So many entries come without tables being replaced, but for a few: hashes are by chance.
 GO_TEST(map_hint_holds, 1)
 {
-	enum { MAPS = 30, PART = 8 };
+	enum { MAPS = 120, PART = 8 };
 	static const size_t hints[] = {9, 50, 200, 700, 2000, 5000, 50000};
 	const MapType *t = &key_kinds[1].type;
 	for (size_t i = 0; i < sizeof(hints) / sizeof(hints[0]); i++) {
