@@ -95,7 +95,7 @@ gmutex_try_lock(go_mutex *m)
 // go_mutex.held while somebody has it.
 enum {
 	GMUTEX_HELD_BIT = 1,
-	GMUTEX_WAKE_BIT = 2, // somebody is to be woken at unlock
+	GMUTEX_WAKE_BIT = 4, // somebody is to be woken at unlock; which bit, see mutex.c
 };
 
 // What of an unlock is left to do.
@@ -105,21 +105,30 @@ typedef enum GmutexRest {
 	GMUTEX_RELEASED, // it is free, and somebody may wait: gmutex_unlock_released
 } GmutexRest;
 
-GmutexRest gmutex_unlock_contended(go_mutex *m); // somebody has waited lately
-void gmutex_unlock_held(go_mutex *m);
-void gmutex_unlock_released(go_mutex *m);
+// Each returns since when he has slept who goes on now, by os_nanotime; 0: nobody does.
+int64_t gmutex_unlock_held(go_mutex *m);
+int64_t gmutex_unlock_released(go_mutex *m);
 
-// Fatal: "sync: unlock of unlocked mutex".  Blocks: no.  The order of things: mutex.c, O2.
+// Nobody has waited lately, or GMUTEX_HELD.  Blocks: no.  The order of things: mutex.c, O2.
 static inline GmutexRest
-gmutex_unlock_fast(go_mutex *m)
+gmutex_unlock_quiet(go_mutex *m)
 {
-	if (unlikely(load_rlx(ATOMIC_WORD(&m->held)) == 0)) // order: own, the caller holds it
-		fatal("sync: unlock of unlocked mutex");
-	if (unlikely(load_rlx(ATOMIC_WORD(&m->slow)) != 0)) // order: hint, looked at again below
-		return gmutex_unlock_contended(m);
+	if (unlikely(load_rlx(ATOMIC_WORD(&m->held)) == 0) || // order: own, the caller holds it
+	    unlikely(load_rlx(ATOMIC_WORD(&m->slow)) != 0))   // order: hint, looked at again
+		return GMUTEX_HELD;
 	store_rel(ATOMIC_WORD(&m->held), 0); // order: release, pairs with try_lock
 	fence_light();                       // order: dekker with announce in mutex.c
 	return likely(load_rlx(ATOMIC_WORD(&m->slow)) == 0) ? GMUTEX_DONE : GMUTEX_RELEASED;
+}
+
+GmutexRest gmutex_unlock_contended(go_mutex *m); // what is not quiet
+
+// Fatal: "sync: unlock of unlocked mutex".  Blocks: no.
+static inline GmutexRest
+gmutex_unlock_fast(go_mutex *m)
+{
+	GmutexRest rest = gmutex_unlock_quiet(m);
+	return likely(rest != GMUTEX_HELD) ? rest : gmutex_unlock_contended(m);
 }
 
 void gmutex_lock_slow(go_mutex *m, WaitReason why); // Blocks: G.

@@ -55,6 +55,7 @@ struct Waiter {
 	bool parked;   // cond: it must be readied; mutex: not used
 	bool handed;   // mutex: woken as its holder
 	int64_t since; // mutex: when it began to wait; sema: the same, if it said so
+	int64_t slept; // mutex: when it parked last
 	// Of the one waiter of an address that stands in the root's tree for all of them:
 	WaitQ queue;
 	Waiter *child[2];

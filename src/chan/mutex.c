@@ -39,6 +39,11 @@
 //             Otherwise it sees CONTENDED.
 //         O4  What the holder did travels by held (release, acquire), or by sched_ready when handed
 //             over.
+// In Go programs sync.Mutex is a go_mutex (gccgo/mutex.c). Where the compiler has inlined libgo's
+// methods, they take it by changing held from 0 to HELD, and give it up by subtracting HELD. If
+// WAKE is left they go on with gmutex_unlock_contended, still as its holders: nobody takes a mutex
+// whose held is not 0. libgo's inlined TryLock would, but for two bits: HELD, and the one that is
+// WAKE therefore.
 // Not done: waiters counted in `slow` and looked at after the exchange. The line has gone to the
 // next holder by then, and fetching it back cost more than the rest of a contended operation.
 #include "arch/arch.h"
@@ -153,6 +158,7 @@ gmutex_lock_slow(go_mutex *m, WaitReason why)
 			w.since = now;
 		else if (now - w.since > starving_ns)
 			set_slow(m, slow_of(m) | STARVING);
+		w.slept = now;
 		sema_push(root, &w, woken);
 		sched_park_unlock(why, &root->lock);
 		if (w.handed)
@@ -165,6 +171,8 @@ gmutex_lock_slow(go_mutex *m, WaitReason why)
 GmutexRest
 gmutex_unlock_contended(go_mutex *m)
 {
+	if (load_rlx(held_of(m)) == 0) // order: own, the caller holds it
+		fatal("sync: unlock of unlocked mutex");
 	M *mp = sched_m();
 	uint32_t s = slow_of(m);
 	if ((s & STARVING) != 0)
@@ -176,29 +184,34 @@ gmutex_unlock_contended(go_mutex *m)
 }
 
 // Somebody may be queued. The mutex is free, or somebody else's, or no more.
-COLD void
+COLD int64_t
 gmutex_unlock_released(go_mutex *m)
 {
 	SemaRoot *root = sema_root(m);
 	G *gp = NULL;
+	int64_t since = 0;
 	mutex_lock(&root->lock);
 	if (sema_waits(root, m, WAITER_MUTEX) && (slow_of(m) & WOKEN) == 0) { // I4
-		gp = sema_pop(root, m, WAITER_MUTEX)->sg.g;
+		Waiter *w = sema_pop(root, m, WAITER_MUTEX);
+		gp = w->sg.g;
+		since = w->slept;
 		set_slow(m, slow_of(m) | WOKEN);
 	}
 	mutex_unlock(&root->lock);
 	if (gp != NULL)
 		sched_ready_aside(gp);
+	return since;
 }
 
 // The first waiter becomes the holder. NULL when there is none.
 // Locks: root held. The caller holds m.
 static G *
-hand_over(go_mutex *m, SemaRoot *root)
+hand_over(go_mutex *m, SemaRoot *root, int64_t *since)
 {
 	Waiter *w = sema_pop(root, m, WAITER_MUTEX);
 	if (w == NULL)
 		return NULL;
+	*since = w->slept;
 	if (os_nanotime() - w->since < starving_ns)
 		set_slow(m, slow_of(m) & ~(uint32_t)STARVING);
 	settle(m, root);
@@ -207,26 +220,27 @@ hand_over(go_mutex *m, SemaRoot *root)
 }
 
 // Somebody starves, or nobody has waited for a while.
-COLD void
+COLD int64_t
 gmutex_unlock_held(go_mutex *m)
 {
 	SemaRoot *root = sema_root(m);
 	G *heir = NULL;
+	int64_t since = 0;
 	mutex_lock(&root->lock);
 	uint32_t s = slow_of(m);
 	if ((s & STARVING) != 0)
-		heir = hand_over(m, root);
+		heir = hand_over(m, root, &since);
 	else if (s == CONTENDED && !sema_waits(root, m, WAITER_MUTEX))
 		set_slow(m, 0);
 	uint32_t was = 0;
 	if (heir == NULL)
 		was = xchg_rel(held_of(m), 0); // order: release, pairs with try_lock; and O1
 	mutex_unlock(&root->lock);
-	if (heir != NULL) {
-		sched_ready(heir);
-		if (!sched_g()->thread)
-			sched_gosched(); // it has waited long, and all others wait for it
-	} else if ((was & WAKE) != 0) {
-		gmutex_unlock_released(m);
-	}
+	if (heir == NULL)
+		return (was & WAKE) != 0 ? gmutex_unlock_released(m) : 0;
+	const G *gp = sched_g();
+	sched_ready(heir);
+	if (!gp->thread && !gp->pinned)
+		sched_gosched(); // it has waited long, and all others wait for it
+	return since;
 }

@@ -16,7 +16,7 @@ typedef struct WriteBarrier {
 	uint32_t unused[3];
 } WriteBarrier;
 GODATA("runtime.writeBarrier", WriteBarrier, write_barrier) = {0};
-GOREST("writeBarrier", "runtime.writeBarrier");
+GOREST("runtime.writeBarrier", "runtime.writeBarrier");
 uint64_t go_zero_base;
 
 typedef void *MakeBytes(size_t n);
@@ -127,7 +127,7 @@ GOFUNC("runtime.newobject", void *, rt_newobject, (const Type *t))
 {
 	return go_make(t);
 }
-GOREST("newobject", "runtime.newobject");
+GOREST("runtime.newobject", "runtime.newobject");
 GOALIAS("reflect.unsafe__New", "runtime.newobject");
 GOALIAS("internal_1reflectlite.unsafe__New", "runtime.newobject");
 
@@ -175,7 +175,7 @@ GOFUNC("runtime.makeslice", void *, rt_makeslice, (const Type *elem, Int len, In
 	rt_checkmakeslice(elem, len, cap);
 	return go_make_array(elem, (size_t)cap);
 }
-GOREST("makeslice", "runtime.makeslice");
+GOREST("runtime.makeslice", "runtime.makeslice");
 GOALIAS("runtime.makeslice64", "runtime.makeslice");
 
 GOFUNC("reflect.unsafe__NewArray", void *, rt_newarray, (const Type *elem, Int n))
@@ -263,7 +263,7 @@ GOFUNC("runtime.typedmemmove", void, rt_typedmemmove, (const Type *t, void *dst,
 {
 	memmove(dst, src, t->size);
 }
-GOREST("typedmemmove", "runtime.typedmemmove");
+GOREST("runtime.typedmemmove", "runtime.typedmemmove");
 GOALIAS("reflect.typedmemmove", "runtime.typedmemmove");
 GOALIAS("internal_1reflectlite.typedmemmove", "runtime.typedmemmove");
 

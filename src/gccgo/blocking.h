@@ -28,11 +28,18 @@ blocking_end(int64_t since)
 		blocking_end_slow(since);
 }
 
+// Somebody wants to know how long others wait for mutexes.
+static inline bool
+contention_wanted(void)
+{
+	return load_rlx(&mutex_profile_rate) != 0; // order: hint
+}
+
 // When who is about to wait for a mutex began to; 0: nobody wants to know.
 static inline int64_t
 contention_begin(void)
 {
-	return likely(load_rlx(&mutex_profile_rate) == 0) ? 0 : os_nanotime(); // order: hint
+	return unlikely(contention_wanted()) ? os_nanotime() : 0;
 }
 
 // The caller has given up what somebody waited for so long; of the functions that have called, the

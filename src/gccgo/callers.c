@@ -38,7 +38,7 @@ see_name(void *data, uintptr_t pc, const char *name, uintptr_t value, uintptr_t 
 	(void)pc;
 	(void)value;
 	(void)bytes;
-	*(const char **)data = name;
+	*(const char **)data = name != NULL ? symbol_own(name) : NULL;
 }
 
 // The symbol that pc is in; NULL: there is none.
@@ -218,7 +218,9 @@ is_of_sync(uintptr_t pc)
 {
 	const char *symbol = symbol_of(pc - 1);
 	return symbol != NULL && (strncmp(symbol, "sync.runtime__", 14) == 0 ||
-				  strncmp(symbol, "internal_1poll.runtime__", 24) == 0);
+				  strncmp(symbol, "internal_1poll.runtime__", 24) == 0 ||
+				  strcmp(symbol, "sync.Mutex.lockSlow") == 0 ||
+				  strcmp(symbol, "sync.Mutex.unlockSlow") == 0);
 }
 
 size_t
@@ -352,6 +354,7 @@ see_symbol(void *data, uintptr_t pc, const char *name, uintptr_t value, uintptr_
 	(void)pc;
 	(void)bytes;
 	if (name != NULL) {
+		name = symbol_own(name);
 		nm->f.function = decoded(name);
 		nm->f.entry = value;
 		nm->symbol = name;

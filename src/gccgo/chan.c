@@ -35,7 +35,7 @@ receive(Hchan *c, void *elem, int64_t deadline)
 }
 
 // For the fronts, which give up a channel's lock that somebody sleeps for.
-GOFUNC("undergo_rest.unlock", void, rest_unlock, (Mutex *m))
+GOFUNC(GOREST_PREFIX "runtime.unlock", void, rest_unlock, (Mutex *m))
 {
 	mutex_unlock_slow(m);
 }
@@ -85,13 +85,13 @@ GOFUNC("runtime.chansend1", void, rt_chansend1, (Hchan *c, const void *elem))
 {
 	send(c, elem, GO_NEVER);
 }
-GOREST("chansend1", "runtime.chansend1");
+GOREST("runtime.chansend1", "runtime.chansend1");
 
 GOFUNC("runtime.chanrecv1", void, rt_chanrecv1, (Hchan *c, void *elem))
 {
 	receive(c, elem, GO_NEVER);
 }
-GOREST("chanrecv1", "runtime.chanrecv1");
+GOREST("runtime.chanrecv1", "runtime.chanrecv1");
 
 GOFUNC("runtime.chanrecv2", bool, rt_chanrecv2, (Hchan *c, void *elem))
 {
@@ -102,7 +102,7 @@ GOFUNC("runtime.selectnbsend", bool, rt_selectnbsend, (Hchan *c, const void *ele
 {
 	return c != NULL && send(c, elem, GO_POLL);
 }
-GOREST("selectnbsend", "runtime.selectnbsend");
+GOREST("runtime.selectnbsend", "runtime.selectnbsend");
 
 static Received
 try_receive(Hchan *c, void *elem)
@@ -115,7 +115,7 @@ GOFUNC("runtime.selectnbrecv", Received, rt_selectnbrecv, (void *elem, Hchan *c)
 {
 	return try_receive(c, elem);
 }
-GOREST("selectnbrecv", "runtime.selectnbrecv");
+GOREST("runtime.selectnbrecv", "runtime.selectnbrecv");
 
 GOFUNC("reflect.chansend", bool, rt_reflect_chansend, (Hchan *c, const void *elem, bool poll))
 {

@@ -257,11 +257,10 @@ typedef struct IfaceOk {
 // One more name for a function of the same file.
 #define GOALIAS(symbol, target) __asm__(".globl " symbol "\n\t.set " symbol ", " target)
 
-// The name by which a front, which stands for runtime.NAME in programs that were linked with -flto,
-// calls the rest of it: gccgo/front. Not a function for who looks at stacks.
-#define GOREST(name, target)                                           \
-	GOALIAS("undergo_rest." name, target);                         \
-	__asm__(".type undergo_rest." name ", @notype")
+// The name by which a front, which stands for `symbol` in programs that were linked with -flto,
+// calls the rest of it: gccgo/front. Who looks at stacks passes over the prefix: symbol_own.
+#define GOREST_PREFIX "undergo_rest."
+#define GOREST(symbol, target) GOALIAS(GOREST_PREFIX symbol, target)
 
 // Functions of Go code, declared for C.
 #define GOEXTERN(symbol, result, name, args) extern result name args __asm__(symbol)

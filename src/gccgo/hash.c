@@ -198,13 +198,13 @@ GOFUNC("runtime.efaceeq", bool, rt_efaceeq, (Eface a, Eface b))
 {
 	return a.t == b.t && equal_data(a.t, a.data, b.data);
 }
-GOREST("efaceeq", "runtime.efaceeq");
+GOREST("runtime.efaceeq", "runtime.efaceeq");
 
 GOFUNC("runtime.ifaceeq", bool, rt_ifaceeq, (Iface a, Iface b))
 {
 	return iface_type(a) == iface_type(b) && equal_data(iface_type(a), a.data, b.data);
 }
-GOREST("ifaceeq", "runtime.ifaceeq");
+GOREST("runtime.ifaceeq", "runtime.ifaceeq");
 
 GOFUNC("runtime.ifaceefaceeq", bool, rt_ifaceefaceeq, (Iface a, Eface b))
 {
@@ -230,7 +230,7 @@ GOFUNC("runtime.memequal", bool, rt_memequal, (const void *a, const void *b, uin
 {
 	return n == 0 || memcmp(a, b, n) == 0;
 }
-GOREST("memequal", "runtime.memequal");
+GOREST("runtime.memequal", "runtime.memequal");
 GOVALUE("runtime.memequal", rt_memequal);
 
 #define EQUAL(name, equal)                                                                     \

@@ -12,7 +12,7 @@ enum { TABLE_FIRST = 512 };
 
 static Mutex itab_lock = MUTEX_INIT(leaf);
 static ATOMIC(Table *) table; // itab_lock writes. known to: fronts
-GOREST("itabs", "table");
+GOREST("runtime.itabs", "table");
 
 // The error of a failed assertion: go/error.go.
 GOEXTERN("runtime.panicassert", NORETURN void, panic_assert,
@@ -169,13 +169,13 @@ GOFUNC("runtime.requireitab", void **, rt_requireitab, (const Type *inter, const
 {
 	return t != NULL ? must_implement(inter, t) : NULL;
 }
-GOREST("requireitab", "runtime.requireitab");
+GOREST("runtime.requireitab", "runtime.requireitab");
 
 GOFUNC("runtime.assertitab", void **, rt_assertitab, (const Type *inter, const Type *t))
 {
 	return must_implement(inter, t);
 }
-GOREST("assertitab", "runtime.assertitab");
+GOREST("runtime.assertitab", "runtime.assertitab");
 
 GOFUNC("runtime.panicdottype", NORETURN void, rt_panicdottype,
        (const Type *want, const Type *have, const Type *iface))
@@ -214,13 +214,13 @@ GOFUNC("runtime.ifaceE2I2", IfaceOk, rt_ifaceE2I2, (const Type *inter, Eface e))
 {
 	return to_iface(inter, e.t, e.data);
 }
-GOREST("ifaceE2I2", "runtime.ifaceE2I2");
+GOREST("runtime.ifaceE2I2", "runtime.ifaceE2I2");
 
 GOFUNC("runtime.ifaceI2I2", IfaceOk, rt_ifaceI2I2, (const Type *inter, Iface i))
 {
 	return to_iface(inter, iface_type(i), i.data);
 }
-GOREST("ifaceI2I2", "runtime.ifaceI2I2");
+GOREST("runtime.ifaceI2I2", "runtime.ifaceI2I2");
 
 GOFUNC("runtime.ifaceE2E2", EfaceOk, rt_ifaceE2E2, (Eface e))
 {

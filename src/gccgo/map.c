@@ -9,7 +9,7 @@
 enum { ZERO_BYTES = 1024 }; // larger elements come with zeroes of their own
 
 static const char zeroes[ZERO_BYTES] __attribute__((aligned(16)));
-GOREST("map_zeroes", "zeroes");
+GOREST("runtime.map_zeroes", "zeroes");
 
 static inline void *
 or_zero(void *elem)
@@ -101,7 +101,7 @@ GOFUNC("runtime.mapaccess1__fast32", void *, rt_mapaccess1_32,
 	(void)t;
 	return or_zero(map_get_32(m, key));
 }
-GOREST("mapaccess1__fast32", "runtime.mapaccess1__fast32");
+GOREST("runtime.mapaccess1__fast32", "runtime.mapaccess1__fast32");
 
 GOFUNC("runtime.mapaccess2__fast32", Found, rt_mapaccess2_32,
        (const MapGoType *t, Map *m, uint32_t key))
@@ -109,7 +109,7 @@ GOFUNC("runtime.mapaccess2__fast32", Found, rt_mapaccess2_32,
 	(void)t;
 	return found(map_get_32(m, key));
 }
-GOREST("mapaccess2__fast32", "runtime.mapaccess2__fast32");
+GOREST("runtime.mapaccess2__fast32", "runtime.mapaccess2__fast32");
 
 GOFUNC("runtime.mapaccess1__fast64", void *, rt_mapaccess1_64,
        (const MapGoType *t, Map *m, uint64_t key))
@@ -117,7 +117,7 @@ GOFUNC("runtime.mapaccess1__fast64", void *, rt_mapaccess1_64,
 	(void)t;
 	return or_zero(map_get_64(m, key));
 }
-GOREST("mapaccess1__fast64", "runtime.mapaccess1__fast64");
+GOREST("runtime.mapaccess1__fast64", "runtime.mapaccess1__fast64");
 
 GOFUNC("runtime.mapaccess2__fast64", Found, rt_mapaccess2_64,
        (const MapGoType *t, Map *m, uint64_t key))
@@ -125,7 +125,7 @@ GOFUNC("runtime.mapaccess2__fast64", Found, rt_mapaccess2_64,
 	(void)t;
 	return found(map_get_64(m, key));
 }
-GOREST("mapaccess2__fast64", "runtime.mapaccess2__fast64");
+GOREST("runtime.mapaccess2__fast64", "runtime.mapaccess2__fast64");
 
 GOFUNC("runtime.mapaccess1__faststr", void *, rt_mapaccess1_str,
        (const MapGoType *t, Map *m, String key))
@@ -133,7 +133,7 @@ GOFUNC("runtime.mapaccess1__faststr", void *, rt_mapaccess1_str,
 	(void)t;
 	return or_zero(map_get_string(m, key.p, (size_t)key.n));
 }
-GOREST("mapaccess1__faststr", "runtime.mapaccess1__faststr");
+GOREST("runtime.mapaccess1__faststr", "runtime.mapaccess1__faststr");
 
 GOFUNC("runtime.mapaccess2__faststr", Found, rt_mapaccess2_str,
        (const MapGoType *t, Map *m, String key))
@@ -141,7 +141,7 @@ GOFUNC("runtime.mapaccess2__faststr", Found, rt_mapaccess2_str,
 	(void)t;
 	return found(map_get_string(m, key.p, (size_t)key.n));
 }
-GOREST("mapaccess2__faststr", "runtime.mapaccess2__faststr");
+GOREST("runtime.mapaccess2__faststr", "runtime.mapaccess2__faststr");
 
 GOFUNC("reflect.mapaccess", void *, rt_reflect_mapaccess,
        (const MapGoType *t, Map *m, const void *key))
@@ -169,7 +169,7 @@ GOFUNC("runtime.mapassign__fast32", void *, rt_mapassign_32,
 	writable(m);
 	return must(map_assign_32(type_map(t), m, key));
 }
-GOREST("mapassign__fast32", "runtime.mapassign__fast32");
+GOREST("runtime.mapassign__fast32", "runtime.mapassign__fast32");
 
 GOFUNC("runtime.mapassign__fast64", void *, rt_mapassign_64,
        (const MapGoType *t, Map *m, uint64_t key))
@@ -177,12 +177,12 @@ GOFUNC("runtime.mapassign__fast64", void *, rt_mapassign_64,
 	writable(m);
 	return must(map_assign_64(type_map(t), m, key));
 }
-GOREST("mapassign__fast64", "runtime.mapassign__fast64");
+GOREST("runtime.mapassign__fast64", "runtime.mapassign__fast64");
 GOALIAS("runtime.mapassign__fast64ptr", "runtime.mapassign__fast64");
-GOREST("mapassign__fast64ptr", "runtime.mapassign__fast64");
+GOREST("runtime.mapassign__fast64ptr", "runtime.mapassign__fast64");
 
 // Called by an assignment in line that does not find its mark in the end.
-GOFUNC("undergo_rest.map_mark_lost", NORETURN void, rest_map_mark_lost, (Map *m))
+GOFUNC(GOREST_PREFIX "runtime.map_mark_lost", NORETURN void, rest_map_mark_lost, (Map *m))
 {
 	misuse_fatal(m, MISUSE_WRITES, load_rlx(&m->writer)); // order: hint
 }
@@ -193,7 +193,7 @@ GOFUNC("runtime.mapassign__faststr", void *, rt_mapassign_str,
 	writable(m);
 	return must(map_assign_string(type_map(t), m, key.p, (size_t)key.n));
 }
-GOREST("mapassign__faststr", "runtime.mapassign__faststr");
+GOREST("runtime.mapassign__faststr", "runtime.mapassign__faststr");
 
 GOFUNC("reflect.mapassign", void, rt_reflect_mapassign,
        (const MapGoType *t, Map *m, const void *key, const void *elem))
@@ -267,7 +267,7 @@ GOFUNC("runtime.mapiternext", void, rt_mapiternext, (MapIter *it))
 {
 	map_iter_next(it);
 }
-GOREST("mapiternext", "runtime.mapiternext");
+GOREST("runtime.mapiternext", "runtime.mapiternext");
 
 GOFUNC("reflect.mapiternext", void, rt_reflect_mapiternext, (MapIter *it))
 {

@@ -86,7 +86,7 @@ GOFUNC("runtime.deferprocStack", void, rt_deferprocstack,
 {
 	godefer_push(goface(), d, frame, fn, arg);
 }
-GOREST("deferprocStack", "runtime.deferprocStack");
+GOREST("runtime.deferprocStack", "runtime.deferprocStack");
 
 // d has run, and is the first. It may be that its function is.
 static void
@@ -133,7 +133,8 @@ GOFUNC("runtime.setdeferretaddr", bool, rt_setdeferretaddr, (uintptr_t addr))
 
 // --- recover -------------------------------------------------------------------------------------
 
-bool rest_canrecover(uintptr_t ret_addr) __asm__("undergo_rest.canrecover"); // no front of it
+// no front of it
+bool rest_canrecover(uintptr_t ret_addr) __asm__(GOREST_PREFIX "runtime.canrecover");
 
 // Whether the function that compiled code asks for, which would return to ret_addr, was called by
 // the deferred function's thunk. Between the two there may be functions that the compiler has
@@ -153,7 +154,7 @@ GOFUNC("runtime.canrecover", bool, rt_canrecover, (uintptr_t ret_addr))
 	    .made_func = (uintptr_t)gccgo_made_func,
 	});
 }
-GOREST("canrecover", "runtime.canrecover");
+GOREST("runtime.canrecover", "runtime.canrecover");
 
 GOFUNC("runtime.gorecover", Eface, rt_gorecover, (void))
 {

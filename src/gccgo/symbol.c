@@ -145,6 +145,23 @@ symbol_is_encoded(const char *symbol, const char *function)
 	return strstr(function, "..") == NULL && may_be_encoded(function);
 }
 
+const char *
+symbol_own(const char *symbol)
+{
+	size_t n = strlen(GOREST_PREFIX);
+	return strncmp(symbol, GOREST_PREFIX, n) == 0 ? symbol + n : symbol;
+}
+
+// What packages other than runtime ask their runtime for.
+static const char *
+shown(const char *symbol)
+{
+	symbol = symbol_own(symbol);
+	bool hidden = strchr(symbol, '.') == NULL || symbol_may_be_piece(symbol) ||
+		      strncmp(symbol, "runtime.", strlen("runtime.")) == 0;
+	return hidden ? NULL : symbol;
+}
+
 static const char *
 name_in_go(char *to, size_t room, const char *symbol, const char *function)
 {
@@ -158,4 +175,5 @@ void
 symbol_init(void)
 {
 	panic_name = name_in_go;
+	panic_shown = shown;
 }

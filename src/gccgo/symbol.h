@@ -8,6 +8,8 @@
 
 // A piece of a function of C, by what gcc adds to its name; or one of Go that is called so.
 bool symbol_may_be_piece(const char *symbol);
+// The same symbol, or what a symbol of GOREST stands for.
+const char *symbol_own(const char *symbol);
 // A function that the compiler has made: a thunk or a stub, or the body of one that recovers.
 bool symbol_is_made(const char *symbol);
 // Writes Go's name of a symbol, C's as they are, with NUL behind it; how long it is. It is never

@@ -32,6 +32,10 @@ extern size_t (*panic_callers)(uintptr_t *pcs, size_t max);
 // it is, or is inlined into; may be NULL. Set once by the Go face; else NULL.  Allocates: no.
 extern const char *(*panic_name)(char *to, size_t room, const char *symbol, const char *function);
 
+// Asked of the symbol of a function of ours, which tracebacks of who dies pass over: by which one
+// it is shown all the same; NULL: not. Set once by the Go face; else NULL.  Allocates: no.
+extern const char *(*panic_shown)(const char *symbol);
+
 // What a goroutine is doing, as others can see it.
 enum { LOOK_FRAMES = 100 };
 typedef struct Look {

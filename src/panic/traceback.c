@@ -61,11 +61,14 @@ typedef struct Naming {
 	const char *symbol; // NULL: none
 	uintptr_t symbol_pc;
 	bool named;
+	bool printed;
 	bool system;
 	uint64_t creator; // not 0: the frame is where that goroutine started another
 	bool after_main;  // the frame was libc's, which calls main
 	size_t own_bytes; // of the folder that our sources are in; 0 not known
 	const char *own;
+	const char *passed; // the file of a function of ours, which is not shown; NULL: none
+	int passed_line;
 } Naming;
 
 static ATOMIC(struct backtrace_state *) symbols; // made when first wanted
@@ -338,13 +341,14 @@ is_start(const char *function)
 }
 
 const char *(*panic_name)(char *to, size_t room, const char *symbol, const char *function);
+const char *(*panic_shown)(const char *symbol);
 
 static void
 print_frame(Naming *nm, const char *function, const char *where, int line)
 {
 	char name[NAME_BYTES];
 	Line *l = &nm->line;
-	nm->named = true;
+	nm->named = nm->printed = true;
 	if (nm->after_main && !nm->system)
 		return;
 	nm->after_main = strcmp(function, "main") == 0;
@@ -393,11 +397,25 @@ see_line(void *data, uintptr_t pc, const char *file, int line, const char *funct
 		print_frame(nm, function != NULL ? function : "?", file != NULL ? file : "?", line);
 		return 1;
 	}
-	if (!nm->system && (is_own(nm, file, function) || is_start(function)))
+	if (!nm->system && (is_own(nm, file, function) || is_start(function))) {
 		nm->named = true;
-	else
+		nm->passed = file;
+		nm->passed_line = line;
+	} else {
 		print_frame(nm, function != NULL ? function : "?", file != NULL ? file : "?", line);
+	}
 	return 0;
+}
+
+// A function of ours that has a name of Go's.
+static void
+print_passed(Naming *nm)
+{
+	if (nm->passed == NULL || nm->printed || nm->symbol == NULL || panic_shown == NULL)
+		return;
+	const char *name = panic_shown(nm->symbol);
+	if (name != NULL)
+		print_frame(nm, name, nm->passed, nm->passed_line);
 }
 
 // The file that the code at pc is in. Offsets count from its beginning unless a symbol is known.
@@ -447,11 +465,13 @@ name_frame(Naming *nm, const Frame *f)
 	nm->frame = f;
 	nm->symbol = NULL;
 	nm->symbol_pc = 0;
-	nm->named = false;
+	nm->named = nm->printed = false;
+	nm->passed = NULL;
 	const char *module = find_module(nm, pc);
 	if (names_to_be_had()) {
 		backtrace_syminfo(panic_symbols(), pc, see_symbol, no_name, nm);
 		backtrace_pcinfo(panic_symbols(), pc, see_line, no_name, nm);
+		print_passed(nm);
 	}
 	if (!nm->named && nm->symbol == NULL)
 		store_rlx(&nameless, true); // order: hint

@@ -5,6 +5,7 @@
 //
 // The goroutines are those of explore_goroutines.h. Time passes by the schedule's choice, so that
 // waiters starve or do not. A mutex may be gone as soon as it has been given up for the last time.
+// Some take it and give it up as code does into which libgo's sync.Mutex was inlined.
 #include "explore_arch.h"
 
 #include "explore_lock.h"
@@ -106,6 +107,37 @@ try_or_lock(int id)
 		explore_outcome(0);
 }
 
+// The first steps are those of Lock, TryLock and Unlock of Go 1.18.
+static void
+unlock_inlined(void)
+{
+	if (sub_ar(&held_word, 1) != 1)
+		gmutex_unlock(&mutex);
+}
+
+static bool
+try_lock_inlined(void)
+{
+	enum { LOCKED = 1, STARVES = 4 };
+	uint32_t old = load_rlx(&held_word);
+	return (old & (LOCKED | STARVES)) == 0 && cas_acq(&held_word, &old, old | LOCKED);
+}
+
+static void
+inlined_or_not(int id)
+{
+	begin(id);
+	for (int i = 0; i < 3; i++) {
+		if (i != id || !try_lock_inlined())
+			gmutex_lock(&mutex, WAIT_mutex_lock);
+		PLAIN_WRITE(guarded, PLAIN_READ(guarded) + 1);
+		if ((id + i) % 2 == 0)
+			unlock_inlined();
+		else
+			gmutex_unlock(&mutex);
+	}
+}
+
 // The last of three to be inside takes the mutex's memory for something else once it has unlocked,
 // while others may still be on their way out. Nobody writes there any more.
 enum { ELSE = 0x55 };
@@ -149,6 +181,12 @@ six(void)
 }
 
 static void
+nine(void)
+{
+	at_rest(9);
+}
+
+static void
 eight(void)
 {
 	at_rest(8);
@@ -158,6 +196,11 @@ static const struct ExploreTest tests[] = {
     {.name = "two, thrice each", .threads = 2, .init = init, .thread = thrice, .final = six},
     {.name = "three, twice each", .threads = 3, .init = init, .thread = twice, .final = six},
     {.name = "four, twice each", .threads = 4, .init = init, .thread = twice, .final = eight},
+    {.name = "three, inlined or not",
+     .threads = 3,
+     .init = init,
+     .thread = inlined_or_not,
+     .final = nine},
     {.name = "freed by the last",
      .threads = 3,
      .init = init,

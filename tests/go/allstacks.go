@@ -104,7 +104,7 @@ var wanted = []string{
 	`select\]:\nmain\.selects\(`,
 	`select \(no cases\)\]:\nmain\.selectsNone\(`,
 	`sleep\]:\ntime\.Sleep\(\.\.\.\)\n.*\nmain\.sleeps\(`,
-	`semacquire\]:\nsync\..*\n.*\nsync\.Mutex\.Lock\(\.\.\.\)\n.*\nmain\.locks\(`,
+	`semacquire\]:\nsync\.Mutex\.Lock\(\.\.\.\)\n.*\nmain\.locks\(`,
 	`sync\.Cond\.Wait\]:\nsync\.(.*\n)*?main\.cond\(`,
 	`IO wait\]:\ninternal/poll\.(.*\n)*?main\.reads\(`,
 	`chan receive\]:\nmain\.deep\((.*\n)+?\.\.\.additional frames elided\.\.\.\n`,

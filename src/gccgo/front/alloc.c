@@ -104,7 +104,7 @@ make(size_t bytes, bool scanned, uint64_t mask)
 	(KNOWN(bytes) && (bytes) != 0 && (bytes) <= FRONT_MADE_MOST && KNOWN((t)->ptrdata) && \
 	 ((t)->ptrdata == 0 || (KNOWN(mask) && ((t)->kind & KIND_GC_PROGRAM) == 0)))
 
-FRONT_REST("newobject", void *, rest_newobject, (const Type *));
+FRONT_REST("runtime.newobject", void *, rest_newobject, (const Type *));
 FRONT("runtime.newobject", void *, rt_newobject, (const Type *t))
 {
 	if (!KNOWN(t->size))
@@ -134,7 +134,7 @@ repeated(uint64_t mask, size_t words, size_t n)
 	return mask * every & (((uint64_t)1 << n * words) - 1);
 }
 
-FRONT_REST("makeslice", void *, rest_makeslice, (const Type *, Int, Int));
+FRONT_REST("runtime.makeslice", void *, rest_makeslice, (const Type *, Int, Int));
 FRONT("runtime.makeslice", void *, rt_makeslice, (const Type *elem, Int len, Int cap))
 {
 	size_t words = elem->size / sizeof(void *);

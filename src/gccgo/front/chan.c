@@ -5,7 +5,7 @@
 
 #include "chan/chan_front.h"
 
-FRONT_REST("unlock", void, rest_unlock, (Mutex *));
+FRONT_REST("runtime.unlock", void, rest_unlock, (Mutex *));
 
 #define PART static inline __attribute__((always_inline))
 
@@ -68,14 +68,14 @@ receive(Hchan *c, void *elem)
 	return some;
 }
 
-FRONT_REST("chansend1", void, rest_chansend1, (Hchan *, const void *));
+FRONT_REST("runtime.chansend1", void, rest_chansend1, (Hchan *, const void *));
 FRONT("runtime.chansend1", void, rt_chansend1, (Hchan *c, const void *elem))
 {
 	if (unlikely(!send(c, elem)))
 		rest_chansend1(c, elem);
 }
 
-FRONT_REST("chanrecv1", void, rest_chanrecv1, (Hchan *, void *));
+FRONT_REST("runtime.chanrecv1", void, rest_chanrecv1, (Hchan *, void *));
 FRONT("runtime.chanrecv1", void, rt_chanrecv1, (Hchan *c, void *elem))
 {
 	if (unlikely(!receive(c, elem)))
@@ -84,14 +84,14 @@ FRONT("runtime.chanrecv1", void, rt_chanrecv1, (Hchan *c, void *elem))
 
 // --- without waiting -----------------------------------------------------------------------------
 
-FRONT_REST("selectnbsend", bool, rest_selectnbsend, (Hchan *, const void *));
+FRONT_REST("runtime.selectnbsend", bool, rest_selectnbsend, (Hchan *, const void *));
 FRONT("runtime.selectnbsend", bool, rt_selectnbsend, (Hchan *c, const void *elem))
 {
 	return likely(send(c, elem)) || rest_selectnbsend(c, elem);
 }
 
 // Nothing there, and open when that was seen: O2 in chan/chan.c.
-FRONT_REST("selectnbrecv", Received, rest_selectnbrecv, (void *, Hchan *));
+FRONT_REST("runtime.selectnbrecv", Received, rest_selectnbrecv, (void *, Hchan *));
 FRONT("runtime.selectnbrecv", Received, rt_selectnbrecv, (void *elem, Hchan *c))
 {
 	if (likely(c != NULL) && load_acq(&c->count) == 0 && // order: O2, before state

@@ -12,7 +12,7 @@ FRONT("runtime.deferprocStack", void, rt_deferprocstack,
 	godefer_push(goface(), d, frame, (void (*)(void *))code, arg);
 }
 
-FRONT_REST("canrecover", bool, rest_canrecover, (uintptr_t));
+FRONT_REST("runtime.canrecover", bool, rest_canrecover, (uintptr_t));
 FRONT("runtime.canrecover", bool, rt_canrecover, (uintptr_t ret_addr))
 {
 	return unlikely(goface()->panics != NULL) && rest_canrecover(ret_addr);

@@ -17,7 +17,7 @@
 	extern inline result name args
 
 #define FRONT_REST(symbol, result, name, args) \
-	extern result name args __asm__("undergo_rest." symbol)
+	extern result name args __asm__(GOREST_PREFIX symbol)
 
 // Whether the compiler knows it, where a front is inlined. What it does not know it loads all the
 // same, since a load might be a fault that Go code catches: so ask for one thing first, and load

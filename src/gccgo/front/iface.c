@@ -4,7 +4,7 @@
 
 #include "gccgo/itab.h"
 
-extern ATOMIC(Table *) itabs __asm__("undergo_rest.itabs");
+extern ATOMIC(Table *) itabs __asm__(GOREST_PREFIX "runtime.itabs");
 
 // What is known of the pair, where it is found at once; else NULL.
 static inline Itab *
@@ -28,7 +28,7 @@ has_methods(const Type *inter)
 }
 
 #define TABLES(name)                                                                           \
-	FRONT_REST(#name, void **, rest_##name, (const Type *, const Type *));                 \
+	FRONT_REST("runtime." #name, void **, rest_##name, (const Type *, const Type *));      \
 	FRONT("runtime." #name, void **, rt_##name, (const Type *inter, const Type *t))        \
 	{                                                                                      \
 		if (has_methods(inter)) {                                                      \
@@ -52,14 +52,14 @@ converted(const Type *inter, const Type *t, void *data, IfaceOk *to)
 	return true;
 }
 
-FRONT_REST("ifaceE2I2", IfaceOk, rest_ifaceE2I2, (const Type *, Eface));
+FRONT_REST("runtime.ifaceE2I2", IfaceOk, rest_ifaceE2I2, (const Type *, Eface));
 FRONT("runtime.ifaceE2I2", IfaceOk, rt_ifaceE2I2, (const Type *inter, Eface e))
 {
 	IfaceOk to;
 	return converted(inter, e.t, e.data, &to) ? to : rest_ifaceE2I2(inter, e);
 }
 
-FRONT_REST("ifaceI2I2", IfaceOk, rest_ifaceI2I2, (const Type *, Iface));
+FRONT_REST("runtime.ifaceI2I2", IfaceOk, rest_ifaceI2I2, (const Type *, Iface));
 FRONT("runtime.ifaceI2I2", IfaceOk, rt_ifaceI2I2, (const Type *inter, Iface i))
 {
 	IfaceOk to;

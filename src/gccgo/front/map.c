@@ -9,7 +9,7 @@
 
 #include "map/map.h"
 
-extern const char zeroes[] __asm__("undergo_rest.map_zeroes");
+extern const char zeroes[] __asm__(GOREST_PREFIX "runtime.map_zeroes");
 
 typedef enum Look {
 	LOOK_ASK, // the rest
@@ -110,7 +110,7 @@ get_text(const MapGoType *t, const Map *m, String key, void **elem)
 
 // Both forms of a look-up: with one result, and with two.
 #define GETS(suffix, name, KeyType, get)                                                          \
-	FRONT_REST("mapaccess1__fast" suffix, void *, rest_access1_##name,                        \
+	FRONT_REST("runtime.mapaccess1__fast" suffix, void *, rest_access1_##name,                \
 		   (const MapGoType *, Map *, KeyType));                                          \
 	FRONT("runtime.mapaccess1__fast" suffix, void *, rt_access1_##name,                       \
 	      (const MapGoType *t, Map *m, KeyType key))                                          \
@@ -120,7 +120,7 @@ get_text(const MapGoType *t, const Map *m, String key, void **elem)
 			return elem;                                                              \
 		return rest_access1_##name(t, m, key);                                            \
 	}                                                                                         \
-	FRONT_REST("mapaccess2__fast" suffix, Found, rest_access2_##name,                         \
+	FRONT_REST("runtime.mapaccess2__fast" suffix, Found, rest_access2_##name,                 \
 		   (const MapGoType *, Map *, KeyType));                                          \
 	FRONT("runtime.mapaccess2__fast" suffix, Found, rt_access2_##name,                        \
 	      (const MapGoType *t, Map *m, KeyType key))                                          \
@@ -140,7 +140,7 @@ GETS("str", str, String, get_text(t, m, key, &elem))
 // Who writes leaves its mark, as in map/misuse.h, although it may change nothing. Who meets that of
 // another one asks, and the rest dies of it.
 
-FRONT_REST("map_mark_lost", NORETURN void, rest_mark_lost, (Map *));
+FRONT_REST("runtime.map_mark_lost", NORETURN void, rest_mark_lost, (Map *));
 
 PART bool
 writable(const Front *f, const MapGoType *t)
@@ -204,7 +204,7 @@ assign_text(const MapGoType *t, Map *m, String key)
 }
 
 #define ASSIGN(suffix, name, KeyType, assign)                                                     \
-	FRONT_REST("mapassign__fast" suffix, void *, rest_assign_##name,                          \
+	FRONT_REST("runtime.mapassign__fast" suffix, void *, rest_assign_##name,                  \
 		   (const MapGoType *, Map *, KeyType));                                          \
 	FRONT("runtime.mapassign__fast" suffix, void *, rt_assign_##name,                         \
 	      (const MapGoType *t, Map *m, KeyType key))                                          \
@@ -223,7 +223,7 @@ ASSIGN("str", str, String, assign_text(t, m, key))
 
 // An entry at hand lies in the groups where the iterator is, whose map is what it was. As
 // go_map_front_next_, which knows the type.
-FRONT_REST("mapiternext", void, rest_iternext, (MapIter *));
+FRONT_REST("runtime.mapiternext", void, rest_iternext, (MapIter *));
 FRONT("runtime.mapiternext", void, rt_iternext, (MapIter *iter))
 {
 	struct go_map_iter_front_ *it = (struct go_map_iter_front_ *)(void *)iter;

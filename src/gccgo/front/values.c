@@ -16,7 +16,7 @@ typedef struct WriteBarrier {
 extern const GO_VISIBLE WriteBarrier write_barrier __asm__("runtime.writeBarrier");
 const WriteBarrier write_barrier = {0};
 
-FRONT_REST("typedmemmove", void, rest_typedmemmove, (const Type *, void *, const void *));
+FRONT_REST("runtime.typedmemmove", void, rest_typedmemmove, (const Type *, void *, const void *));
 FRONT("runtime.typedmemmove", void, rt_typedmemmove, (const Type *t, void *dst, const void *src))
 {
 	if (KNOWN(t->size) && t->size <= MOVED_MOST)
@@ -25,7 +25,7 @@ FRONT("runtime.typedmemmove", void, rt_typedmemmove, (const Type *t, void *dst, 
 		rest_typedmemmove(t, dst, src);
 }
 
-FRONT_REST("memequal", bool, rest_memequal, (const void *, const void *, uintptr_t));
+FRONT_REST("runtime.memequal", bool, rest_memequal, (const void *, const void *, uintptr_t));
 FRONT("runtime.memequal", bool, rt_memequal, (const void *a, const void *b, uintptr_t n))
 {
 	if (KNOWN(n) && n <= COMPARED_MOST)
@@ -45,7 +45,7 @@ words_tell(const Type *t, const void *a, const void *b)
 	return type_direct(t) && t->equal != NULL ? a == b : -1;
 }
 
-FRONT_REST("efaceeq", bool, rest_efaceeq, (Eface, Eface));
+FRONT_REST("runtime.efaceeq", bool, rest_efaceeq, (Eface, Eface));
 FRONT("runtime.efaceeq", bool, rt_efaceeq, (Eface a, Eface b))
 {
 	if (a.t != b.t)
@@ -54,7 +54,7 @@ FRONT("runtime.efaceeq", bool, rt_efaceeq, (Eface a, Eface b))
 	return likely(told >= 0) ? told != 0 : rest_efaceeq(a, b);
 }
 
-FRONT_REST("ifaceeq", bool, rest_ifaceeq, (Iface, Iface));
+FRONT_REST("runtime.ifaceeq", bool, rest_ifaceeq, (Iface, Iface));
 FRONT("runtime.ifaceeq", bool, rt_ifaceeq, (Iface a, Iface b))
 {
 	const Type *t = iface_type(a);
