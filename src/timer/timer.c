@@ -41,6 +41,32 @@ timers_here(void)
 	return pp != NULL ? pp->timers : sched_procs().p[0]->timers;
 }
 
+// Whether the heap is that of our own P, which stays ours while we are in the runtime.
+static inline bool
+is_own(const Timers *ts)
+{
+	const M *mp = sched_m();
+	return mp != NULL && mp->p == ts->p;
+}
+
+static inline void
+lock(Timers *ts)
+{
+	if (likely(is_own(ts)))
+		biased_lock_own(&ts->lock);
+	else
+		biased_lock(&ts->lock);
+}
+
+static inline void
+unlock(Timers *ts)
+{
+	if (likely(is_own(ts)))
+		biased_unlock_own(&ts->lock);
+	else
+		biased_unlock(&ts->lock);
+}
+
 // Restores T3 before the lock is given up. True: the earliest timer is now earlier than before.
 static bool
 publish(Timers *ts)
@@ -60,10 +86,10 @@ lock_heap_of(Timer *t)
 		Timers *ts = load_acq(&t->ts); // order: observe <- O1
 		if (ts == NULL)
 			return NULL;
-		mutex_lock(&ts->lock);
+		lock(ts);
 		if (likely(load_rlx(&t->ts) == ts)) // order: own, T1
 			return ts;
-		mutex_unlock(&ts->lock);
+		unlock(ts);
 	}
 }
 
@@ -81,7 +107,7 @@ up_timers_make(P *pp)
 		return false;
 	raw += -(uintptr_t)raw & (CACHE_LINE - 1);
 	Timers *ts = (Timers *)(void *)raw;
-	mutex_init(&ts->lock, RANK_timers);
+	biased_init(&ts->lock, RANK_timers);
 	ts->p = pp;
 	ts->all_next = all;
 	all = ts;
@@ -98,8 +124,8 @@ up_timers_move(P *pp, P *heir)
 {
 	Timers *from = pp->timers, *to = heir->timers;
 	check(from != to, "up_timers_move: a P cannot inherit from itself");
-	mutex_lock(from < to ? &from->lock : &to->lock);
-	mutex_lock(from < to ? &to->lock : &from->lock);
+	lock(from < to ? from : to);
+	lock(from < to ? to : from);
 	for (Timer *t; (t = heap_first(&from->heap).t) != NULL;) {
 		int64_t when = t->when;
 		heap_remove_first(&from->heap);
@@ -111,8 +137,8 @@ up_timers_move(P *pp, P *heir)
 	store_rlx(&from->fired, 0);                  // order: own, under the lock
 	publish(from);
 	publish(to);
-	mutex_unlock(&to->lock);
-	mutex_unlock(&from->lock);
+	unlock(to);
+	unlock(from);
 }
 
 // --- adding and stopping ------------------------------------------------------------------------
@@ -130,11 +156,11 @@ timer_add(Timer *t, int64_t when)
 	assert(load_rlx(&t->ts) == NULL); // order: own, nobody else sets it
 	when = timely(when);
 	Timers *ts = timers_here();
-	mutex_lock(&ts->lock);
+	lock(ts);
 	store_rlx(&t->ts, ts); // order: who needs the timer locks the heap, T1
 	heap_push(&ts->heap, t, when);
 	bool earliest = publish(ts);
-	mutex_unlock(&ts->lock);
+	unlock(ts);
 	if (earliest)
 		sched_timer_moved(when);
 }
@@ -148,7 +174,7 @@ take_out(Timers *ts, Timer *t, TimerHook *hook)
 		hook(t, 0);
 	timer_let_go(t);
 	publish(ts);
-	mutex_unlock(&ts->lock);
+	unlock(ts);
 }
 
 bool
@@ -185,11 +211,11 @@ timer_set(Timer *t, int64_t when, TimerHook *hook, int64_t arg)
 		if (was_set)
 			break;
 		ts = timers_here();
-		mutex_lock(&ts->lock);
+		lock(ts);
 		Timers *none = NULL;
 		if (cas_acq(&t->ts, &none, ts)) // order: claim, observe <- O1
 			break;
-		mutex_unlock(&ts->lock); // somebody else has set it
+		unlock(ts); // somebody else has set it
 	}
 	if (hook != NULL)
 		hook(t, arg);
@@ -198,7 +224,7 @@ timer_set(Timer *t, int64_t when, TimerHook *hook, int64_t arg)
 	else
 		heap_push(&ts->heap, t, when);
 	bool earliest = publish(ts);
-	mutex_unlock(&ts->lock);
+	unlock(ts);
 	if (earliest)
 		sched_timer_moved(when);
 	return was_set;
@@ -211,7 +237,7 @@ timer_move_here(Timer *t, int64_t when, TimerMine *mine, const void *arg)
 	Timers *ts = mp->p != NULL ? mp->p->timers : NULL;
 	if (ts == NULL || load_rlx(&t->ts) != ts) // order: hint, the heap decides
 		return false;
-	mutex_lock(&ts->lock);
+	lock(ts);
 	bool found = heap_has(&ts->heap, t) && mine(t, arg);
 	bool earliest = false;
 	if (likely(found)) {
@@ -219,7 +245,7 @@ timer_move_here(Timer *t, int64_t when, TimerMine *mine, const void *arg)
 		heap_move(&ts->heap, t, when);
 		earliest = publish(ts);
 	}
-	mutex_unlock(&ts->lock);
+	unlock(ts);
 	if (earliest)
 		sched_timer_moved(when);
 	return found;
@@ -273,14 +299,12 @@ after_firing(Firing *f, bool wants_g)
 
 // A thief leaves a heap alone that somebody has locked: its owner, or another thief, is at it.
 static bool
-lock_to_run(P *pp, Timers *ts)
+lock_to_run(Timers *ts)
 {
-	M *mp = sched_m();
-	if (mp != NULL && mp->p == pp) {
-		mutex_lock(&ts->lock);
-		return true;
-	}
-	return mutex_trylock(&ts->lock);
+	if (!is_own(ts))
+		return biased_trylock(&ts->lock);
+	biased_lock_own(&ts->lock);
+	return true;
 }
 
 int64_t
@@ -292,13 +316,13 @@ up_timers_run(P *pp, int64_t now)
 	bool more = true;
 
 	while (more && load_acq(&pp->timer_when) <= now) { // order: observe <- O2
-		if (!lock_to_run(pp, ts))
+		if (!lock_to_run(ts))
 			break;
 		bool wants_g = false;
 		while (left > 0 && f.posts < FIRING_POSTS && fire_one(ts, &f, &wants_g))
 			left--;
 		publish(ts);
-		mutex_unlock(&ts->lock);
+		unlock(ts);
 		more = wants_g || (left > 0 && f.posts == FIRING_POSTS);
 		after_firing(&f, wants_g);
 	}
@@ -323,11 +347,11 @@ void
 timer_verify(P *pp)
 {
 	Timers *ts = pp->timers;
-	mutex_lock(&ts->lock);
+	lock(ts);
 	heap_verify(&ts->heap);
 	for (uint32_t i = 0; i < ts->heap.n; i++) // order: own, T1
 		check(load_rlx(&ts->heap.entry[i].t->ts) == ts, "timers: T1 is broken");
 	int64_t when = load_rlx(&pp->timer_when); // order: own, under the lock
 	check(when == heap_first(&ts->heap).when, "timers: T3 is broken");
-	mutex_unlock(&ts->lock);
+	unlock(ts);
 }

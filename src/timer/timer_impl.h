@@ -5,6 +5,7 @@
 
 #include "os/os.h"
 #include "sched/sched_up.h"
+#include "sync/biased.h"
 #include "timer/timer.h"
 #include "undergo/base.h"
 
@@ -31,7 +32,7 @@ typedef struct TimerHeap {
 } TimerHeap;
 
 struct Timers {
-	Mutex lock;       // rank timers
+	Biased lock;      // rank timers; its owner is who has the P, inside the runtime
 	P *p;             // set before publication
 	Timers *all_next; // set before publication
 	TimerHeap heap;

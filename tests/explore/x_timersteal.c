@@ -14,6 +14,8 @@
 #define UNDERGO_CHAN_CHAN_H
 typedef struct go_chan Hchan;
 
+#include "sync/biased.c"
+
 #include "timer/heap.c"
 
 #include "timer/timer.c"

@@ -31,19 +31,19 @@ lone_p(void)
 static void
 put_on(P *pp, Timer *t, int64_t when)
 {
-	mutex_lock(&pp->timers->lock);
+	biased_lock(&pp->timers->lock);
 	store_rlx(&t->ts, pp->timers);
 	heap_push(&pp->timers->heap, t, when);
 	store_rel(&pp->timer_when, heap_first(&pp->timers->heap).when);
-	mutex_unlock(&pp->timers->lock);
+	biased_unlock(&pp->timers->lock);
 }
 
 static void
 count_post(void *arg)
 {
 	P *pp = arg;
-	mutex_lock(&pp->timers->lock); // for ever if the caller holds it
-	mutex_unlock(&pp->timers->lock);
+	biased_lock(&pp->timers->lock); // for ever if the caller holds it
+	biased_unlock(&pp->timers->lock);
 	add_rlx(&posted, 1);
 }
 
@@ -204,9 +204,9 @@ when_of(Timer *t)
 	Timers *ts = load_acq(&t->ts);
 	if (ts == NULL)
 		return 0;
-	mutex_lock(&ts->lock);
+	biased_lock(&ts->lock);
 	int64_t when = t->when;
-	mutex_unlock(&ts->lock);
+	biased_unlock(&ts->lock);
 	return when;
 }
 
