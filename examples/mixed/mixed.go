@@ -11,7 +11,7 @@ package main
 #include <undergo.h>
 
 typedef struct Tally {
-	go_mutex mutex; // of C, locked from both sides
+	go_mutex mutex; // of C, and a sync.Mutex for Go: they are the same
 	int64_t sum;    // mutex
 } Tally;
 
@@ -23,6 +23,7 @@ import (
 	"fmt"
 	"runtime"
 	"sort"
+	"sync"
 	"unsafe"
 )
 
@@ -54,6 +55,7 @@ var results = make(chan int64, workers)
 func main() {
 	parcels := make(chan *parcel, 10)
 	tally := new(C.Tally)
+	mutex := (*sync.Mutex)(unsafe.Pointer(&tally.mutex))
 	C.start_workers(address(parcels), tally, workers, rounds)
 
 	var last *parcel
@@ -63,9 +65,9 @@ func main() {
 		if p.worker == 0 {
 			last = p
 		}
-		C.go_mutex_lock(&tally.mutex)
+		mutex.Lock()
 		tally.sum -= C.int64_t(p.round)
-		C.go_mutex_unlock(&tally.mutex)
+		mutex.Unlock()
 	}
 	runtime.GC()
 	chain := 0
