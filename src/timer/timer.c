@@ -41,12 +41,16 @@ timers_here(void)
 	return pp != NULL ? pp->timers : sched_procs().p[0]->timers;
 }
 
-// Whether the heap is that of our own P, which stays ours while we are in the runtime.
+// Whether the heap is that of our own P: then we play its lock's owner, alone, as inside the runtime
+// an M owns its P outright (L1 in sched/lease.h).
 static inline bool
 is_own(const Timers *ts)
 {
 	const M *mp = sched_m();
-	return mp != NULL && mp->p == ts->p;
+	if (mp == NULL || mp->p != ts->p)
+		return false;
+	assert(load_rlx(&mp->lease.inrt) != 0); // order: own
+	return true;
 }
 
 static inline void
