@@ -41,8 +41,8 @@ timers_here(void)
 	return pp != NULL ? pp->timers : sched_procs().p[0]->timers;
 }
 
-// Whether the heap is that of our own P: then we play its lock's owner, alone, as inside the runtime
-// an M owns its P outright (L1 in sched/lease.h).
+// Whether the heap is that of our own P: then we play its lock's owner, and nobody else does, as
+// inside the runtime an M owns its P outright (L1 in sched/lease.h).
 static inline bool
 is_own(const Timers *ts)
 {
