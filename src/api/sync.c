@@ -16,9 +16,9 @@ mutex_unlock_rest(go_mutex *m, GmutexRest rest)
 {
 	sched_enter();
 	if (rest == GMUTEX_HELD)
-		gmutex_unlock_held(m);
+		gmutex_unlock_held(m, NULL);
 	else
-		gmutex_unlock_released(m);
+		gmutex_unlock_released(m, NULL);
 	sched_leave();
 }
 

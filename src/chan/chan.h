@@ -101,34 +101,37 @@ enum {
 // What of an unlock is left to do.
 typedef enum GmutexRest {
 	GMUTEX_DONE,
+	GMUTEX_ASK,      // nothing done yet: gmutex_unlock_contended
 	GMUTEX_HELD,     // nothing done yet: gmutex_unlock_held
 	GMUTEX_RELEASED, // it is free, and somebody may wait: gmutex_unlock_released
 } GmutexRest;
 
-// Each returns since when he has slept who goes on now, by os_nanotime; 0: nobody does.
-int64_t gmutex_unlock_held(go_mutex *m);
-int64_t gmutex_unlock_released(go_mutex *m);
+// *waited becomes how many nanoseconds he has slept who goes on now, if somebody does. It may be
+// NULL.
+void gmutex_unlock_held(go_mutex *m, int64_t *waited);
+void gmutex_unlock_released(go_mutex *m, int64_t *waited);
 
-// Nobody has waited lately, or GMUTEX_HELD.  Blocks: no.  The order of things: mutex.c, O2.
+// What there is to do when nobody waits, or GMUTEX_ASK.  Blocks: no.  The order: mutex.c, O2.
 static inline GmutexRest
 gmutex_unlock_quiet(go_mutex *m)
 {
 	if (unlikely(load_rlx(ATOMIC_WORD(&m->held)) == 0) || // order: own, the caller holds it
 	    unlikely(load_rlx(ATOMIC_WORD(&m->slow)) != 0))   // order: hint, looked at again
-		return GMUTEX_HELD;
+		return GMUTEX_ASK;
 	store_rel(ATOMIC_WORD(&m->held), 0); // order: release, pairs with try_lock
 	fence_light();                       // order: dekker with announce in mutex.c
 	return likely(load_rlx(ATOMIC_WORD(&m->slow)) == 0) ? GMUTEX_DONE : GMUTEX_RELEASED;
 }
 
-GmutexRest gmutex_unlock_contended(go_mutex *m); // what is not quiet
+// Never GMUTEX_ASK.  Fatal: "sync: unlock of unlocked mutex".  Blocks: no.
+GmutexRest gmutex_unlock_contended(go_mutex *m);
 
-// Fatal: "sync: unlock of unlocked mutex".  Blocks: no.
+// Both.
 static inline GmutexRest
 gmutex_unlock_fast(go_mutex *m)
 {
 	GmutexRest rest = gmutex_unlock_quiet(m);
-	return likely(rest != GMUTEX_HELD) ? rest : gmutex_unlock_contended(m);
+	return likely(rest != GMUTEX_ASK) ? rest : gmutex_unlock_contended(m);
 }
 
 void gmutex_lock_slow(go_mutex *m, WaitReason why); // Blocks: G.
@@ -145,9 +148,9 @@ gmutex_unlock(go_mutex *m)
 {
 	GmutexRest rest = gmutex_unlock_fast(m);
 	if (unlikely(rest == GMUTEX_HELD))
-		gmutex_unlock_held(m);
+		gmutex_unlock_held(m, NULL);
 	else if (unlikely(rest == GMUTEX_RELEASED))
-		gmutex_unlock_released(m);
+		gmutex_unlock_released(m, NULL);
 }
 
 // Each pair: the first half is everything unless it returns false, then the slow half follows.

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // go_mutex: what of lock and unlock is not in chan.h or the public header.
 //
-// `held` is 0 while the mutex is free and 1 while somebody has it; taking it when free is one CAS,
-// giving it up when nobody has waited lately one plain store. Waiters queue by address (sema.c),
-// and leave word in `held` for whoever unlocks:
+// `held` is 0 while the mutex is free and HELD while somebody has it; taking it when free is one
+// CAS, giving it up when nobody waits one plain store. Waiters queue by address (sema.c), and leave
+// word in `held` for whoever unlocks:
 //
 //   HELD | WAKE   somebody is queued, and nobody was woken to compete for the mutex: wake one
+//   WAKE          the same, and compiled Go code is about to give it up (below)
 //
-// and in `slow`, which is 0 as long as nobody waits:
+// and in `slow`, which is 0 whenever nobody waits:
 //
-//   CONTENDED  somebody has waited, not long ago: unlockers exchange, and so see WAKE
+//   CONTENDED  somebody waits: unlockers exchange, and so see WAKE
 //   WOKEN      somebody was woken to compete and has not done so yet: wake no other
 //   STARVING   somebody has waited for a millisecond: the mutex is handed over, first come first
 //              served
@@ -20,11 +21,11 @@
 // waiter its holder; until one of them has waited less than a millisecond, or is the last.
 //
 // Invariants:
-//   I1  slow is written under root->lock; held becomes HELD | WAKE under root->lock.
+//   I1  slow is written under root->lock; held gets WAKE under root->lock.
 //   I2  When root->lock is free and somebody is queued: held has WAKE, or slow has WOKEN, or an
 //       unlocker is on its way to wake_one.
 //   I3  WOKEN is set by who pops a waiter to compete, and cleared by that waiter, who sees to I2
-//       from then on.
+//       from then on; or by who takes the mutex while nobody is queued, when I2 asks for nothing.
 //   I4  After held has been given up, the unlocker only reads the mutex, once, and not at all while
 //       it is contended; its object may be gone. Then it looks in the queue of that address, and
 //       what it finds there is alive (sema.c, I3).
@@ -36,7 +37,8 @@
 //             whatever held said.
 //         O3  The same for a later waiter: if such an unlocker's load came before the heavy fence
 //             reached its thread, so did its store of held, and every waiter from then on sees it.
-//             Otherwise it sees CONTENDED.
+//             Otherwise it sees CONTENDED. That goes when a holder finds, under root->lock,
+//             that nobody is queued; so all begins anew with the next waiter.
 //         O4  What the holder did travels by held (release, acquire), or by sched_ready when handed
 //             over.
 // In Go programs sync.Mutex is a go_mutex (gccgo/mutex.c). Where the compiler has inlined libgo's
@@ -44,6 +46,9 @@
 // WAKE is left they go on with gmutex_unlock_contended, still as its holders: nobody takes a mutex
 // whose held is not 0. libgo's inlined TryLock would, but for two bits: HELD, and the one that is
 // WAKE therefore.
+// Not done: CONTENDED left where it is until nobody has waited for some hundred unlocks. It spares
+// waiters the heavy fence, which is not seen beside their sleep; and a mutex at rest is all zeros,
+// as Go programs expect that compare what one is part of.
 // Not done: waiters counted in `slow` and looked at after the exchange. The line has gone to the
 // next holder by then, and fetching it back cost more than the rest of a contended operation.
 #include "arch/arch.h"
@@ -62,11 +67,6 @@ enum {
 enum {
 	SPINS = 4,         // looks of a running goroutine before it queues
 	SPIN_PAUSES = 30,  // between two of them
-#ifdef UNDERGO_STRESS
-	CALM_ONE_IN = 2,
-#else
-	CALM_ONE_IN = 256, // unlocks with nobody queued until CONTENDED goes
-#endif
 };
 static const int64_t starving_ns = 1000000;
 
@@ -104,7 +104,7 @@ spin(go_mutex *m)
 	return false;
 }
 
-// The mutex is the caller's, who was woken: it sees to the others. Locks: root held.
+// The mutex is the caller's, who sees to the others. Locks: root held.
 static void
 settle(go_mutex *m, SemaRoot *root)
 {
@@ -112,7 +112,7 @@ settle(go_mutex *m, SemaRoot *root)
 	// order: own; only waiters change it, under root->lock
 	store_rlx(held_of(m), others ? HELD | WAKE : HELD);
 	if (!others)
-		set_slow(m, slow_of(m) & ~(uint32_t)STARVING);
+		set_slow(m, 0);
 }
 
 // Leaves word that somebody waits, or takes the mutex if it is free. True: it is the caller's.
@@ -148,8 +148,7 @@ gmutex_lock_slow(go_mutex *m, WaitReason why)
 		if (woken)
 			set_slow(m, slow_of(m) & ~(uint32_t)WOKEN); // I3
 		if (mine || announce(m)) {
-			if (woken)
-				settle(m, root);
+			settle(m, root);
 			mutex_unlock(&root->lock);
 			return;
 		}
@@ -173,74 +172,69 @@ gmutex_unlock_contended(go_mutex *m)
 {
 	if (load_rlx(held_of(m)) == 0) // order: own, the caller holds it
 		fatal("sync: unlock of unlocked mutex");
-	M *mp = sched_m();
-	uint32_t s = slow_of(m);
-	if ((s & STARVING) != 0)
-		return GMUTEX_HELD;
-	if (s == CONTENDED && mp != NULL && base_rand_below(&mp->rand, CALM_ONE_IN) == 0)
+	if ((slow_of(m) & STARVING) != 0)
 		return GMUTEX_HELD;
 	// order: release, pairs with try_lock; and O1
 	return (xchg_rel(held_of(m), 0) & WAKE) != 0 ? GMUTEX_RELEASED : GMUTEX_DONE;
 }
 
 // Somebody may be queued. The mutex is free, or somebody else's, or no more.
-COLD int64_t
-gmutex_unlock_released(go_mutex *m)
+COLD void
+gmutex_unlock_released(go_mutex *m, int64_t *waited)
 {
 	SemaRoot *root = sema_root(m);
 	G *gp = NULL;
-	int64_t since = 0;
 	mutex_lock(&root->lock);
 	if (sema_waits(root, m, WAITER_MUTEX) && (slow_of(m) & WOKEN) == 0) { // I4
 		Waiter *w = sema_pop(root, m, WAITER_MUTEX);
 		gp = w->sg.g;
-		since = w->slept;
+		if (waited != NULL)
+			*waited = os_nanotime() - w->slept;
 		set_slow(m, slow_of(m) | WOKEN);
 	}
 	mutex_unlock(&root->lock);
 	if (gp != NULL)
 		sched_ready_aside(gp);
-	return since;
 }
 
 // The first waiter becomes the holder. NULL when there is none.
 // Locks: root held. The caller holds m.
 static G *
-hand_over(go_mutex *m, SemaRoot *root, int64_t *since)
+hand_over(go_mutex *m, SemaRoot *root, int64_t *waited)
 {
 	Waiter *w = sema_pop(root, m, WAITER_MUTEX);
 	if (w == NULL)
 		return NULL;
-	*since = w->slept;
-	if (os_nanotime() - w->since < starving_ns)
+	int64_t now = os_nanotime();
+	if (waited != NULL)
+		*waited = now - w->slept;
+	if (now - w->since < starving_ns)
 		set_slow(m, slow_of(m) & ~(uint32_t)STARVING);
 	settle(m, root);
 	w->handed = true;
 	return w->sg.g;
 }
 
-// Somebody starves, or nobody has waited for a while.
-COLD int64_t
-gmutex_unlock_held(go_mutex *m)
+// Somebody starves, or did a moment ago.
+COLD void
+gmutex_unlock_held(go_mutex *m, int64_t *waited)
 {
 	SemaRoot *root = sema_root(m);
 	G *heir = NULL;
-	int64_t since = 0;
-	mutex_lock(&root->lock);
-	uint32_t s = slow_of(m);
-	if ((s & STARVING) != 0)
-		heir = hand_over(m, root, &since);
-	else if (s == CONTENDED && !sema_waits(root, m, WAITER_MUTEX))
-		set_slow(m, 0);
 	uint32_t was = 0;
+	mutex_lock(&root->lock);
+	if ((slow_of(m) & STARVING) != 0)
+		heir = hand_over(m, root, waited);
 	if (heir == NULL)
 		was = xchg_rel(held_of(m), 0); // order: release, pairs with try_lock; and O1
 	mutex_unlock(&root->lock);
-	if (heir == NULL)
-		return (was & WAKE) != 0 ? gmutex_unlock_released(m) : 0;
+	if (heir == NULL) {
+		if ((was & WAKE) != 0)
+			gmutex_unlock_released(m, waited);
+		return;
+	}
 	const G *gp = sched_g();
 	sched_ready(heir);
 	if (!gp->thread && !gp->pinned)
 		sched_gosched(); // it has waited long, and all others wait for it
-	return since;
 }

@@ -14,6 +14,8 @@ static_assert(sizeof(go_mutex) == 2 * sizeof(int32_t), "what programs make room 
 
 // Within the functions below, whose frames are those that are shown.
 #define PART static inline __attribute__((always_inline))
+// What is called before it, and looks at the stack, is no last call.
+#define KEEP_FRAME() __asm__ volatile("")
 
 PART void
 lock_slow(go_mutex *m)
@@ -23,6 +25,7 @@ lock_slow(go_mutex *m)
 	gmutex_lock_slow(m, WAIT_semacquire);
 	sched_leave();
 	blocking_end(begun);
+	KEEP_FRAME();
 }
 
 // What gmutex_unlock_quiet has left of an unlock. sync.Pool's first use unlocks when it is pinned
@@ -30,18 +33,23 @@ lock_slow(go_mutex *m)
 PART void
 unlock_rest(go_mutex *m, GmutexRest rest)
 {
-	if (rest == GMUTEX_HELD)
+	if (rest == GMUTEX_ASK)
 		rest = gmutex_unlock_contended(m);
 	if (rest == GMUTEX_DONE)
 		return;
 	bool pinned = sched_enter()->pinned;
-	int64_t since = rest == GMUTEX_HELD ? gmutex_unlock_held(m) : gmutex_unlock_released(m);
+	int64_t waited = 0;
+	int64_t *to = unlikely(contention_wanted()) ? &waited : NULL;
+	if (rest == GMUTEX_HELD)
+		gmutex_unlock_held(m, to);
+	else
+		gmutex_unlock_released(m, to);
 	if (unlikely(pinned))
 		return;
 	sched_leave();
-	if (unlikely(contention_wanted()) && since != 0) {
-		contention_end(os_nanotime() - since, 0);
-		__asm__ volatile(""); // our frame is to be seen, so this is no last call
+	if (unlikely(waited != 0)) {
+		contention_end(waited, 0);
+		KEEP_FRAME();
 	}
 }
 
@@ -81,5 +89,5 @@ GOFUNC("sync.Mutex.unlockSlow", void, rt_mutex_unlockslow, (go_mutex *m, int32_t
 {
 	if ((((uint32_t)left + GMUTEX_HELD_BIT) & GMUTEX_HELD_BIT) == 0)
 		fatal("sync: unlock of unlocked mutex");
-	unlock_rest(m, GMUTEX_HELD);
+	unlock_rest(m, GMUTEX_ASK);
 }

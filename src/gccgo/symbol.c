@@ -88,6 +88,13 @@ put_first(char *to, const char **symbol)
 	return 1;
 }
 
+// Whether at is what gcc adds to the name of a function by which its own file calls it.
+static bool
+is_alias(const char *at)
+{
+	return strcmp(at, ".localalias") == 0;
+}
+
 size_t
 symbol_to_go(char *to, const char *symbol)
 {
@@ -96,6 +103,8 @@ symbol_to_go(char *to, const char *symbol)
 	for (const char *s = symbol; *s != '\0';)
 		if (c)
 			to[n++] = *s++;
+		else if (is_alias(s))
+			break;
 		else
 			n += put_first(to + n, &s);
 	to[n] = '\0';
@@ -165,7 +174,10 @@ shown(const char *symbol)
 static const char *
 name_in_go(char *to, size_t room, const char *symbol, const char *function)
 {
-	if (strlen(function) >= room || !symbol_is_encoded(symbol, function))
+	function = symbol_own(function);
+	const char *added = strrchr(function, '.');
+	bool alias = added != NULL && is_alias(added);
+	if (strlen(function) >= room || (!alias && !symbol_is_encoded(symbol, function)))
 		return function;
 	symbol_to_go(to, function);
 	return to;

@@ -18,7 +18,7 @@ acquire(uint32_t *addr, bool lifo, int64_t since)
 	blocking_end(begun);
 }
 
-// sync.Pool's first use unlocks when it is pinned already, and stays so.
+// Who is pinned already stays so.
 static void
 release(uint32_t *addr, bool handoff, Int skip)
 {
@@ -177,7 +177,7 @@ GOFUNC("sync.runtime__notifyListCheck", void, rt_notifycheck, (uintptr_t bytes))
 // --- pinning and spinning ------------------------------------------------------------------------
 
 // Inside the runtime a goroutine keeps its P. What the packages do meanwhile calls nothing of ours
-// but the allocator, __morestack and the release of a semaphore, which leave a pinned goroutine
+// but the allocator, __morestack and what unlocks a mutex (mutex.c), which leave a pinned goroutine
 // inside.
 GOFUNC("sync.runtime__procPin", Int, rt_procpin, (void))
 {
@@ -194,9 +194,10 @@ GOFUNC("sync.runtime__procUnpin", void, rt_procunpin, (void))
 }
 GOALIAS("sync_1atomic.runtime__procUnpin", "sync.runtime__procUnpin");
 
-// Half as often as Go: to park costs a tenth of what it does there, and who looks again takes the
-// line of the lock from who holds it. With twice as many, four goroutines that do nothing but lock
-// and unlock take four times as long, and those that work in between no less.
+// For a package sync of the program's own (mutex.c). Half as often as Go: to park costs a tenth of
+// what it does there, and who looks again takes the line of the lock from who holds it. With twice
+// as many, four goroutines that do nothing but lock and unlock take four times as long, and those
+// that work in between no less.
 enum { SPIN_TIMES = 2, SPIN_PAUSES = 30 };
 
 GOFUNC("sync.runtime__canSpin", bool, rt_canspin, (Int i))

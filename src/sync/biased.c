@@ -22,8 +22,10 @@
 //             the owner's O7 comes after it and sees shared. As he holds `lock` there is one.
 //         O3  publish -> claim: the owner's data rides on O5 to S3, a stranger's on `lock`: before
 //             the owner is in without it again he has held it, to make shared 0.
-// Costs: owner, three loads and two stores. A stranger among many owners' turns pays the fence,
+// Costs: owner, four loads and two stores. A stranger among many owners' turns pays the fence,
 // some microseconds, but once in CALM of them.
+// What the owner of the memory must know: O7 reads it after O5 has let others in, as sync/README
+// says of Mutex.
 #include "sync/biased.h"
 
 #include "os/os.h"
@@ -63,12 +65,12 @@ biased_lock_own_slow(Biased *b)
 static void
 claim(Biased *b)
 {
-	bool mine = load_rlx(&b->shared) != 0; // order: own, I1
-	store_rlx(&b->shared, CALM);           // order: own, I1; and O1
-	if (mine)
+	bool shared = load_rlx(&b->shared) != 0; // order: own, I1
+	store_rlx(&b->shared, CALM);             // order: own, I1; and O1
+	if (shared)
 		return;
-	fence_heavy();                                // order: dekker with biased_lock_own, O1
-	while (load_acq(&b->inside) != 0)             // order: observe <- biased_leave, O3
+	fence_heavy();                    // order: dekker with biased_lock_own, O1
+	while (load_acq(&b->inside) != 0) // order: observe <- biased_leave, O3
 		os_futex_wait(&b->inside, 1, INT64_MAX);
 }
 
@@ -84,6 +86,6 @@ biased_trylock(Biased *b)
 {
 	if (load_rlx(&b->inside) != 0 || !mutex_trylock(&b->lock)) // order: hint
 		return false;
-	claim(b);
+	claim(b); // which sleeps if the owner has come meanwhile, until he leaves
 	return true;
 }

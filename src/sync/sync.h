@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What blocks an M: Mutex and Note. Goroutines are blocked by sched_park, never by these for long.
+// What blocks an M: Mutex and Note, and Biased (biased.h). Goroutines are blocked by sched_park,
+// never by these for long.
 //
 // Mutex costs one locked instruction per lock/unlock pair: unlocking is a plain store and a look at
 // the sleepers' count, made safe by an asymmetric fence on the sleeper's side (mutex.c). Locks have

@@ -111,8 +111,13 @@ try_or_lock(int id)
 static void
 unlock_inlined(void)
 {
-	if (sub_ar(&held_word, 1) != 1)
-		gmutex_unlock(&mutex);
+	if (sub_ar(&held_word, 1) == 1)
+		return;
+	GmutexRest rest = gmutex_unlock_contended(&mutex);
+	if (rest == GMUTEX_HELD)
+		gmutex_unlock_held(&mutex, NULL);
+	else if (rest == GMUTEX_RELEASED)
+		gmutex_unlock_released(&mutex, NULL);
 }
 
 static bool
@@ -149,7 +154,10 @@ use_and_free(int id)
 	gmutex_lock(&mutex, WAIT_mutex_lock);
 	PLAIN_WRITE(guarded, PLAIN_READ(guarded) + 1);
 	bool last = PLAIN_READ(guarded) == 3;
-	gmutex_unlock(&mutex);
+	if (id == 2)
+		unlock_inlined();
+	else
+		gmutex_unlock(&mutex);
 	if (last) {
 		store_rlx(&held_word, ELSE);
 		store_rlx(&slow_word, ELSE);
@@ -169,8 +177,7 @@ at_rest(int count)
 {
 	EXPLORE_CHECK(guarded == count, "a count was lost");
 	EXPLORE_CHECK(EXPLORE_RAW(&held_word) == 0, "it is still held");
-	EXPLORE_CHECK((EXPLORE_RAW(&slow_word) & (WOKEN | STARVING)) == 0,
-		      "somebody was woken who never came");
+	EXPLORE_CHECK(EXPLORE_RAW(&slow_word) == 0, "somebody is said to wait");
 	EXPLORE_CHECK(sema_root(&mutex)->tree == NULL, "somebody is still queued");
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"time"
 )
 
 const (
@@ -86,6 +87,26 @@ func lockOtherwise(procs int) int {
 		}
 	})
 	return c.n
+}
+
+// Whether one that others have waited for is as it was in the beginning.
+func restsAsNew() bool {
+	var c counter
+	c.Lock()
+	var wg sync.WaitGroup
+	for w := 0; w < workers; w++ {
+		wg.Add(1)
+		go func() {
+			c.Lock()
+			c.add()
+			c.Unlock()
+			wg.Done()
+		}()
+	}
+	time.Sleep(10 * time.Millisecond) // mostly they wait then; it rests as new if not, too
+	c.Unlock()
+	wg.Wait()
+	return c == counter{n: workers}
 }
 
 // A mutex is garbage as soon as it was given up for the last time.
@@ -218,7 +239,7 @@ func main() {
 	var held sync.Mutex
 	fmt.Println(held.TryLock(), held.TryLock())
 	held.Unlock()
-	fmt.Printf("%v\n", held)
+	fmt.Printf("%v %v\n", held, restsAsNew())
 }
 
 // Output:
@@ -229,4 +250,4 @@ func main() {
 // runtime error: invalid memory address or nil pointer dereference
 // runtime error: invalid memory address or nil pointer dereference
 // true false
-// {0 0}
+// {0 0} true

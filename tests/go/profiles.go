@@ -186,9 +186,10 @@ func block() {
 	}
 	fmt.Println(strings.HasPrefix(t, "--- contention:\ncycles/second=1000000000\n"),
 		enough(head(t, "main.chooses", "main.block"), rounds),
-		enough(head(t, "main.locks"), rounds))
+		enough(head(t, "sync.Mutex.Lock", "main.locks"), rounds))
 	t = text("mutex", 1)
-	fmt.Println(enough(head(t, "main.holds", "main.block"), rounds), head(t, "main.locks"))
+	fmt.Println(enough(head(t, "sync.Mutex.Unlock", "main.holds", "main.block"), rounds),
+		head(t, "main.locks"))
 	held := regexp.MustCompile(`main\.holds\+0x\w+\s+\S+/profiles\.go:155\n`)
 	fmt.Println(held.MatchString(t))
 	locks(&mu)

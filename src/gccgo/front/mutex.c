@@ -20,7 +20,7 @@ FRONT("sync.Mutex.TryLock", bool, rt_mutex_trylock, (go_mutex *m))
 FRONT_REST("sync.Mutex.Unlock", void, rest_mutex_unlock, (go_mutex *, GmutexRest));
 FRONT("sync.Mutex.Unlock", void, rt_mutex_unlock, (go_mutex *m))
 {
-	GmutexRest rest = likely(m != NULL) ? gmutex_unlock_quiet(m) : GMUTEX_HELD;
+	GmutexRest rest = likely(m != NULL) ? gmutex_unlock_quiet(m) : GMUTEX_ASK;
 	if (unlikely(rest != GMUTEX_DONE))
 		rest_mutex_unlock(m, rest);
 }
