@@ -52,6 +52,7 @@ typedef struct Sched {
 	ATOMIC_U32 globq_n CACHE_ALIGNED; // length of globq
 	ATOMIC_U32 n_pidle;      // length of pidle
 	ATOMIC_U32 n_spinning;   // Ms looking for work; see find.c
+	ATOMIC_U32 resigning;    // an M that goes idle may be recalled, or is; F5 in find.c
 	ATOMIC_U32 stopping;     // the world is to stop
 	ATOMIC_U32 observing;    // OBSERVE_..., of all Gs; written under allg_lock, world stopped
 	ATOMIC_I64 sleep_until;  // when the sleeper wakes; 0: there is none
@@ -140,6 +141,7 @@ G *globq_take_locked(void);        // sched.lock held
 void glist_append(GList *l, GList *tail);
 void p_put_tail(P *pp, G *gp);
 G *p_refill(P *pp);
+void p_open_hand(P *pp); // what is in it goes where thieves need no freezing
 void p_empty(P *pp);
 
 // Whether somebody looks, or could look, for work: then it belongs where he can get it.
@@ -176,16 +178,23 @@ p_put_next(P *pp, G *gp)
 static inline G *
 p_take(P *pp)
 {
-	G *gp = load_rlx(&pp->next); // order: own
+	G *gp = load_rlx(&pp->next);              // order: own
+	uint32_t head = load_rlx(&pp->hand_head); // order: own
+	uint32_t tail = load_rlx(&pp->hand_tail); // order: own
+	if (unlikely(head != tail) && unlikely(others_hungry())) {
+		p_open_hand(pp);
+		head = load_rlx(&pp->hand_head); // order: own
+	}
 	if (gp != NULL) {
 		store_rlx(&pp->next, NULL); // order: own
 		if (likely(pp->next_streak++ < NEXT_STREAK_MAX))
 			return gp;
 		p_put_tail(pp, gp); // its chain has had its turns: to the end of the queue
+		head = load_rlx(&pp->hand_head); // order: own
+		tail = load_rlx(&pp->hand_tail); // order: own
 	}
 	pp->next_streak = 0;
-	uint32_t head = load_rlx(&pp->hand_head); // order: own
-	if (head == load_rlx(&pp->hand_tail))     // order: own
+	if (head == tail)
 		return p_refill(pp);
 	store_rlx(&pp->hand_head, head + 1);          // order: own
 	return load_rlx(&pp->hand[head % HAND_SIZE]); // order: own

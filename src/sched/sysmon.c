@@ -25,7 +25,7 @@ enum {
 	LOOK_IDLE_NS = 1000 * 1000,    // the first one while every P is idle
 	EAGER_LOOKS = 16,              // this many vain looks at LOOK_MIN_NS, then doubling
 	SLICE_NS = 10 * 1000 * 1000,
-	POLL_LATE_NS = 10 * 1000 * 1000,
+	POLL_LATE_NS = 1000 * 1000,
 	SCAVENGE_NS = 1000 * 1000 * 1000,
 	STAMP_S = 20,
 	LOST_NS = 10 * 1000 * 1000,
@@ -383,13 +383,14 @@ watch_conservation(Monitor *mon, ProcSnapshot procs, int64_t now)
 	}
 }
 
-// Nobody was idle for so long that descriptors were looked at.
-static void
+// Whether all were busy for so long that nobody has looked at descriptors. Then it is for us.
+static bool
 poll_for_all(int64_t now)
 {
-	if (load_rlx(&sched.polled) != 0 &&                   // order: hint
-	    now - load_rlx(&sched.poll_last) >= POLL_LATE_NS) // order: hint
-		(void)poll_now();
+	if (!poll_unminded() || now - load_rlx(&sched.poll_last) < POLL_LATE_NS) // order: hint
+		return false;
+	(void)poll_now();
+	return true;
 }
 
 static void
@@ -422,7 +423,7 @@ monitor_main(void *unused)
 		mon.vain = took ? 0 : mon.vain + 1;
 		if (load_rlx(&sched.n_pidle) != 0 && first_timer() <= now) // order: hint
 			sched_wake();
-		poll_for_all(now);
+		waiting |= poll_for_all(now);
 		watch_conservation(&mon, procs, now);
 		try_threads_again(&mon, now);
 		look_for_dead(&mon, now);

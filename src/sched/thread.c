@@ -425,7 +425,7 @@ first_timer(void)
 enum { MINDS_TIMERS = 1, MINDS_DESCRIPTORS = 2 };
 
 // Into the idle list; as the sleeper when there is a deadline and no sleeper yet, and into the
-// poller when somebody waits for a descriptor and nobody is there.
+// poller when somebody waits for a descriptor, a P idles, and nobody is there: I5 in poll.c.
 static uint32_t
 lie_down(M *mp, int64_t deadline)
 {
@@ -439,7 +439,8 @@ lie_down(M *mp, int64_t deadline)
 		minds |= MINDS_TIMERS;
 	}
 	// order: own, under the lock, dekker with sched_poll_waits (poll.c, O1), and observe <- it
-	if (load_acq(&sched.polled) != 0 && load_rlx(&sched.poller) == NULL) {
+	if (load_acq(&sched.polled) != 0 && load_rlx(&sched.poller) == NULL &&
+	    load_rlx(&sched.n_pidle) != 0) { // order: own, under the lock
 		store_rlx(&sched.poller, mp); // order: own, under the lock
 		mp->polls = true;
 		minds |= MINDS_DESCRIPTORS;
