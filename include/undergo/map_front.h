@@ -55,19 +55,17 @@
 enum {
 	GO_MAP_HEAD_BYTES_ = 16, /* of a table, before its control bytes */
 	GO_MAP_SLOTS_ = 8,       /* of a group */
+	GO_MAP_OWN_ = 6,         /* so many are of those who belong there, whatever is behind */
 	GO_MAP_FULL_ = 2,        /* control bytes from this on: tags of eight bits of a hash */
 	GO_MAP_TAG_AT_ = 32,      /* where these bits begin */
 	GO_MAP_NEAR_BYTES_ = 128 /* keys and elements of more lie elsewhere */
 };
 
-/* For a table's address: there are so many that some are in no cache. */
-#define GO_MAP_MANY_ ((char *)1)
-
 /* The first line of a map, and a little of the second. */
 struct go_map_front_ {
 	size_t count;
 	const void *writer; /* who changes the map now */
-	char *only;         /* its table, when there is one; NULL, GO_MAP_MANY_: choose among */
+	char *only;         /* its table, when there is one; NULL: choose among */
 	char *const *dir;   /* these, by the top bits of the hash */
 	uint64_t seed;      /* of hashes, */
 	uint64_t factor;    /* both random */
@@ -208,8 +206,8 @@ go_map_zeros_(uint64_t x)
  * go_map_match_: the slots that have a tag, a bit for each, GO_MAP_STEP_ apart. There may be full
  * slots among them that have another.
  * go_map_empty_: those that never had an entry, whose control byte is 0; for certain the first of
- * them. Where there is one a search ends. Behind the control bytes of a lone group there are eight
- * that are 0.
+ * them. Where there is one a search ends (go_map_nowhere_). Behind the control bytes of a lone
+ * group there are eight that are 0.
  *
  * Who writes a control byte writes its group's eight together, and who looks before writing loads
  * each group by itself (go_map_ctrls_to_write_): a load waits long for a store that it finds only a
@@ -289,12 +287,6 @@ go_map_empty_(uint64_t ctrls)
 }
 #endif
 
-GO_MAP_INLINE_ bool
-go_map_open_end_(go_map_ctrls_ ctrls)
-{
-	return go_map_empty_(ctrls) != 0;
-}
-
 /* --- looking up ------------------------------------------------------------------------------ */
 
 /* Where elements are in slots, and how large these are: from the type, which is constant where
@@ -333,6 +325,16 @@ go_map_quiet_(const struct go_map_front_ *m)
 	return GO_MAP_LIKELY_(go_map_writer_(m) == NULL);
 }
 
+/* In front of a table's slots are some bytes, those of the first home last, with a bit for each key
+ * that is neither in its home nor in the group behind it. Of the hash the lowest bits choose
+ * among 32 from the home's byte on, so some of these are of other homes, too. */
+GO_MAP_INLINE_ bool
+go_map_far_has_(const char *table, uint64_t slots_at, uint64_t home, uint64_t hash)
+{
+	const char *at = table + (slots_at - home) - sizeof(uint32_t);
+	return (go_map_load4_(at) >> hash % 32 & 1) != 0;
+}
+
 /* A look-up begins. False: a mark was met that somebody had left, and the library shall look. What
  * is called for it is declared pure, too: programs keep what they have in registers. */
 GO_MAP_INLINE_ bool
@@ -343,16 +345,14 @@ go_map_looking_(const struct go_map_front_ *m)
 	       go_map_misused((const go_map *)(const void *)m, writer) != 0;
 }
 
-/* The group that a hash names. Where its slots are is known before the control bytes have come, and
- * the rest of a search, where each instruction waits for the one before, is so much shorter. */
+/* The group that a hash names. */
 struct go_map_group_ {
 	char *table;
 	uint64_t n; /* of those of the table */
-	char *slots;
 };
 
-/* Of a map of many tables. One that grows meanwhile, which it must not, shows its directory before
- * its size. */
+/* Of a map of several tables. One that grows meanwhile, which it must not, shows its directory
+ * before its size. */
 GO_MAP_INLINE_ char *
 go_map_chosen_(const struct go_map_front_ *m, uint64_t hash)
 {
@@ -360,24 +360,12 @@ go_map_chosen_(const struct go_map_front_ *m, uint64_t hash)
 	return GO_MAP_READ_(m->dir)[hash >> shift];
 }
 
-/* A map that is larger than a processor's own caches has the slots asked for, their first line,
- * before the control bytes have come. */
 GO_MAP_INLINE_ struct go_map_group_
-go_map_group_of_(const struct go_map_front_ *m, uint64_t hash, size_t each)
+go_map_group_of_(const struct go_map_front_ *m, uint64_t hash)
 {
-	uint64_t n = ((hash & UINT32_MAX) * m->homes) >> 32;
-	uint64_t at = m->slots_at + n * (GO_MAP_SLOTS_ * each);
-	struct go_map_group_ g = {GO_MAP_READ_(m->only), n, NULL};
-	if (GO_MAP_EVEN_(g.table == NULL)) {
+	struct go_map_group_ g = {GO_MAP_READ_(m->only), ((hash & UINT32_MAX) * m->homes) >> 32};
+	if (GO_MAP_EVEN_(g.table == NULL))
 		g.table = go_map_chosen_(m, hash);
-	} else if (g.table == GO_MAP_MANY_) {
-		g.table = go_map_chosen_(m, hash);
-		__builtin_prefetch(g.table + at);
-	}
-	g.slots = g.table + at;
-#ifdef __GNUC__
-	__asm__("" : "+r"(g.slots)); /* or a compiler adds all of it in the end */
-#endif
 	return g;
 }
 
@@ -385,6 +373,32 @@ GO_MAP_INLINE_ char *
 go_map_ctrl_(struct go_map_group_ g)
 {
 	return g.table + GO_MAP_HEAD_BYTES_ + g.n * GO_MAP_SLOTS_;
+}
+
+/* Its slots, which are asked for, their first line. The control bytes need not have come for it:
+ * where a processor foresees that there is a slot to look at, in a large map both come together,
+ * and the rest of a search, where each instruction waits for the one before, is so much shorter.
+ * Where it foresees that there is none, as in one search after the other that finds nothing, the
+ * slots stay where they are. */
+GO_MAP_INLINE_ char *
+go_map_slots_(const struct go_map_front_ *m, struct go_map_group_ g, size_t each)
+{
+	char *slots = g.table + (m->slots_at + g.n * (GO_MAP_SLOTS_ * each));
+	__builtin_prefetch(slots);
+#ifdef __GNUC__
+	__asm__("" : "+r"(slots)); /* or a compiler adds all of it in the end */
+#endif
+	return slots;
+}
+
+/* Whether a key that is not among those looked at is nowhere. So it is where one of these slots
+ * never had an entry. Else, with both groups looked at, where there is no bit for it. */
+GO_MAP_INLINE_ bool
+go_map_nowhere_(const struct go_map_front_ *m, struct go_map_group_ g, go_map_ctrls_ ctrls,
+		uint64_t hash)
+{
+	return GO_MAP_LIKELY_(go_map_empty_(ctrls) != 0) ||
+	       (GO_MAP_GROUPS_SEEN_ == 2 && !go_map_far_has_(g.table, m->slots_at, g.n, hash));
 }
 
 /* The number of the first bit. In C a compiler extends its int by instructions of their own. */
@@ -400,35 +414,56 @@ go_map_first_bit_(go_map_match_bits_ match)
 #endif
 }
 
+/* Of the free slots of a home and the group behind it the one for a new entry: of the home
+ * up to GO_MAP_OWN_, or as many as the other has. So both are seldom full: searches end here.
+ * Without a branch, as none could be foretold. */
+GO_MAP_INLINE_ uint64_t
+go_map_choose_(go_map_match_bits_ free)
+{
+#ifdef __SSE2__
+	enum { MOST = (1 << GO_MAP_OWN_) - 1, HOME = 0xff };
+	go_map_match_bits_ home = free & HOME, crowded = (home & MOST) == 0;
+	uint64_t i = go_map_first_bit_(home | (free >> GO_MAP_SLOTS_ & -crowded));
+	return i + (~free >> i & 1) * GO_MAP_SLOTS_;
+#else
+	return go_map_first_bit_(free);
+#endif
+}
+
 /* A slot for a key that the map does not have, in the group it belongs to, with its tag. NULL, and
  * nothing has changed: the library shall look, as the group has no empty one. In a map of one group
  * of which no entry was deleted the count is its number, which is there before the control bytes
  * are: the entry before has just been written into them. */
 GO_MAP_INLINE_ char *
-go_map_take_(struct go_map_front_ *m, struct go_map_group_ g, go_map_ctrls_ ctrls, const char *tag,
-	     size_t each)
+go_map_take_(struct go_map_front_ *m, struct go_map_group_ g, char *slots, go_map_ctrls_ ctrls,
+	     const char *tag, size_t each)
 {
 	char *group = go_map_ctrl_(g);
-	uint64_t i = m->count % GO_MAP_SLOTS_, ctrl = go_map_load8_(group);
+	uint64_t i = m->count % GO_MAP_SLOTS_, behind = 0, ctrl = go_map_load8_(group);
 	if (!GO_MAP_EVEN_(m->groups == 1) || (uint8_t)(ctrl >> i * 8) != 0) {
-		go_map_match_bits_ empty = go_map_empty_(ctrls) & GO_MAP_OWN_BITS_;
+		go_map_match_bits_ empty = go_map_empty_(ctrls);
+		if (GO_MAP_GROUPS_SEEN_ == 2 && m->groups == 1)
+			empty &= GO_MAP_OWN_BITS_;
 		if (!GO_MAP_LIKELY_(empty != 0))
 			return NULL;
-		i = go_map_first_bit_(empty);
+		i = go_map_choose_(empty);
+		behind = i & GO_MAP_SLOTS_;
+		i %= GO_MAP_SLOTS_;
+		ctrl = go_map_load8_(group + behind);
 	}
 	ctrl |= (uint64_t)(uint8_t)*tag << i * 8;
-	memcpy(group, &ctrl, sizeof(ctrl));
+	memcpy(group + behind, &ctrl, sizeof(ctrl));
 	m->count++;
-	return g.slots + i * each;
+	return slots + (i + behind) * each;
 }
 
 /* The slot, of those that match, with a key of 4 or 8 bytes; NULL: none. */
 GO_MAP_INLINE_ char *
-go_map_slot_of_word_(struct go_map_group_ g, go_map_match_bits_ match, uint64_t key,
-		     size_t key_bytes, size_t each)
+go_map_slot_of_word_(char *slots, go_map_match_bits_ match, uint64_t key, size_t key_bytes,
+		     size_t each)
 {
 	for (; GO_MAP_EVEN_(match != 0); match &= match - 1) {
-		char *slot = g.slots + go_map_first_bit_(match) * each;
+		char *slot = slots + go_map_first_bit_(match) * each;
 		uint64_t there = key_bytes == 4 ? go_map_load4_(slot) : go_map_load8_(slot);
 		if (GO_MAP_LIKELY_(there == key))
 			return slot;
@@ -442,12 +477,14 @@ go_map_find_word_(const struct go_map_front_ *m, uint64_t key, size_t key_bytes,
 		  size_t elem_at, void **elem)
 {
 	uint64_t hash = go_map_hash_word_(key, m->seed, m->factor);
-	struct go_map_group_ g = go_map_group_of_(m, hash, each);
+	struct go_map_group_ g = go_map_group_of_(m, hash);
 	go_map_ctrls_ ctrls = go_map_ctrls_of_(go_map_ctrl_(g));
 	go_map_match_bits_ match = go_map_match_(ctrls, go_map_tag_of_(hash));
-	char *slot = go_map_slot_of_word_(g, match, key, key_bytes, each);
+	char *slot = NULL;
+	if (GO_MAP_EVEN_(match != 0))
+		slot = go_map_slot_of_word_(go_map_slots_(m, g, each), match, key, key_bytes, each);
 	*elem = slot != NULL ? slot + elem_at : NULL;
-	return slot != NULL || GO_MAP_LIKELY_(go_map_open_end_(ctrls));
+	return slot != NULL || go_map_nowhere_(m, g, ctrls, hash);
 }
 
 GO_MAP_INLINE_ void *
@@ -491,11 +528,11 @@ go_map_short_equal_(struct go_map_words_ w, const char *p, const char *q, size_t
 
 /* The slot, of those that match, with a text of at most 16 bytes, which are in w; NULL: none. */
 GO_MAP_INLINE_ char *
-go_map_slot_of_short_(struct go_map_group_ g, go_map_match_bits_ match, struct go_map_words_ w,
-		      const char *p, size_t n, size_t each)
+go_map_slot_of_short_(char *slots, go_map_match_bits_ match, struct go_map_words_ w, const char *p,
+		      size_t n, size_t each)
 {
 	for (; GO_MAP_EVEN_(match != 0); match &= match - 1) {
-		char *slot = g.slots + go_map_first_bit_(match) * each;
+		char *slot = slots + go_map_first_bit_(match) * each;
 		go_bytes s;
 		memcpy(&s, slot, sizeof(s));
 		if (GO_MAP_LIKELY_(s.n == n) &&
@@ -512,12 +549,14 @@ go_map_find_short_(const struct go_map_front_ *m, const char *p, size_t n, size_
 {
 	struct go_map_words_ w = go_map_words_of_(p, n);
 	uint64_t hash = go_map_hash_two_(w.a, w.b, n, m->seed, m->factor);
-	struct go_map_group_ g = go_map_group_of_(m, hash, each);
+	struct go_map_group_ g = go_map_group_of_(m, hash);
 	go_map_ctrls_ ctrls = go_map_ctrls_of_(go_map_ctrl_(g));
 	go_map_match_bits_ match = go_map_match_(ctrls, go_map_tag_of_(hash));
-	char *slot = go_map_slot_of_short_(g, match, w, p, n, each);
+	char *slot = NULL;
+	if (GO_MAP_EVEN_(match != 0))
+		slot = go_map_slot_of_short_(go_map_slots_(m, g, each), match, w, p, n, each);
 	*elem = slot != NULL ? slot + elem_at : NULL;
-	return slot != NULL || GO_MAP_LIKELY_(go_map_open_end_(ctrls));
+	return slot != NULL || go_map_nowhere_(m, g, ctrls, hash);
 }
 
 GO_MAP_INLINE_ void *

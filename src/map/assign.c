@@ -55,12 +55,14 @@ store_key(const MapType *t, go_map_key kind, Key k, char *to)
 FRONT bool
 room_at(const Map *m, const Place *at)
 {
-	enum { LONG_WAY = 8 };
-	if (unlikely(at->passed >= LONG_WAY) && head_of(at->table)->dead > m->groups)
+	enum { LONG_WAY = 9 };
+	if (unlikely(at->seen >= LONG_WAY) && head_of(at->table)->dead > m->groups)
 		return false;
 	if (likely(!is_far(at->g, at->home) && at->i != NO_SLOT))
 		return true;
-	return at->i != NO_SLOT && head_of(at->table)->over < over_most(m->groups);
+	const Head *head = head_of(at->table);
+	return at->i != NO_SLOT && head->over < over_most(m->groups) &&
+	       head->far < far_most(m->groups);
 }
 
 FRONT void
@@ -70,6 +72,7 @@ occupy(Map *m, const Place *at, uint64_t hash)
 		head_of(at->table)->dead--;
 	if (unlikely(is_far(at->g, at->home))) {
 		head_of(at->table)->over++;
+		far_add(at->table, m->slots_at, at->home, hash);
 		if (m->count % GROUP_SLOTS == 0)
 			dir_advance(m);
 	}
@@ -185,12 +188,13 @@ FRONT char *
 assign_near(const MapType *t, Map *m, go_map_key kind, size_t each, Key k, uint64_t hash)
 {
 	uint64_t i;
-	Home home = home_of(m, hash, each);
+	Home home = home_of(m, hash);
+	char *slots = near_slots(m, home, each);
 	Ctrls ctrls = go_map_ctrls_to_write_(go_map_ctrl_(home));
-	bool found = find_near(t, kind, each, k, hash, home, ctrls, &i);
-	char *slot = found ? home.slots + i * each
-			   : go_map_take_((Front *)(void *)m, home, ctrls, go_map_tag_of_(hash),
-					each);
+	const char *tag = go_map_tag_of_(hash);
+	bool found = find_near(t, kind, each, k, slots, go_map_match_(ctrls, tag), &i);
+	char *slot = found ? slots + i * each
+			   : go_map_take_((Front *)(void *)m, home, slots, ctrls, tag, each);
 	if (likely(slot != NULL) && (!found || unlikely((t->flags & GO_MAP_KEY_RENEWED) != 0)))
 		store_key(t, kind, k, slot);
 	return slot;

@@ -38,8 +38,8 @@ vacate(Map *m, const Place *at, size_t each)
 		ctrl_set(at->ctrl, at->i, CTRL_DELETED);
 		head_of(at->table)->dead++;
 	}
-	if (unlikely(is_far(at->g, at->home)))
-		head_of(at->table)->over--;
+	if (unlikely(is_far(at->g, at->home)) && --head_of(at->table)->over == 0)
+		far_forget(m, at->table);
 	memset(slot, 0, each); // I4
 	map_shown(slot, each);
 	m->count--;
@@ -68,12 +68,15 @@ place_of(const MapType *t, const Map *m, go_map_key kind, size_t each, Key k, ui
 	 Place *at)
 {
 	uint64_t i;
-	Home home = home_of(m, hash, each);
+	Home home = home_of(m, hash);
+	char *slots = near_slots(m, home, each);
 	Ctrls ctrls = go_map_ctrls_to_write_(go_map_ctrl_(home));
+	go_map_match_bits_ match = go_map_match_(ctrls, go_map_tag_of_(hash));
 	if (unlikely((m->flags & MAP_KEY_APART) != 0))
 		return place_far(t, m, k, hash, at);
-	if (!find_near(t, kind, each, k, hash, home, ctrls, &i))
-		return !go_map_open_end_(ctrls) && place_far(t, m, k, hash, at);
+	if (!find_near(t, kind, each, k, slots, match, &i))
+		return !go_map_nowhere_(front_of(m), home, ctrls, hash) &&
+		       place_far(t, m, k, hash, at);
 	uint32_t g = (uint32_t)(home.n + i / GROUP_SLOTS);
 	*at = (Place){home.table, ctrl_of(home.table, g), g, g, (uint32_t)i % GROUP_SLOTS, 0};
 	return true;

@@ -39,6 +39,7 @@ dir_none(Map *m)
 	m->dir = (char **)(uintptr_t)dir_empty;
 	m->groups = 1;
 	m->homes = homes_of(1);
+	m->slots_at = sizeof(empty_table); // nobody looks for a key beyond
 	m->tables = m->deepest = 0;
 	m->one[0] = m->one[1] = EMPTY_TABLE; // not NULL: who misuses m may look there
 	m->only = EMPTY_TABLE;

@@ -17,7 +17,7 @@ typedef struct Place {
 	uint32_t g;
 	uint32_t home; // the group its hash names
 	uint32_t i;    // slot of the group
-	uint32_t passed; // groups that the search found full, when there is no such key
+	uint32_t seen; // groups that the search looked at, when there is no such key
 } Place;
 
 enum { NO_SLOT = GROUP_SLOTS };
@@ -68,20 +68,26 @@ typedef struct go_map_group_ Home;
 typedef go_map_ctrls_ Ctrls; // of both groups
 
 FRONT Home
-home_of(const Map *m, uint64_t hash, size_t each)
+home_of(const Map *m, uint64_t hash)
 {
-	return go_map_group_of_(front_of(m), hash, each);
+	return go_map_group_of_(front_of(m), hash);
 }
 
-// The slot of a key, *i of those from the first of its home on.
-FRONT bool
-find_near(const MapType *t, go_map_key kind, size_t each, Key k, uint64_t hash, Home home,
-	  Ctrls ctrls, uint64_t *i)
+// They are asked for, see there.
+FRONT char *
+near_slots(const Map *m, Home home, size_t each)
 {
-	go_map_match_bits_ match = go_map_match_(ctrls, go_map_tag_of_(hash));
+	return go_map_slots_(front_of(m), home, each);
+}
+
+// The slot of a key, *i of those from the first of its home on. match: the slots that have its tag.
+FRONT bool
+find_near(const MapType *t, go_map_key kind, size_t each, Key k, char *slots,
+	  go_map_match_bits_ match, uint64_t *i)
+{
 	for (; GO_MAP_EVEN_(match != 0); match &= match - 1) {
 		*i = go_map_first_bit_(match);
-		if (likely(key_equal(t, kind, k, home.slots + *i * each)))
+		if (likely(key_equal(t, kind, k, slots + *i * each)))
 			return true;
 	}
 	return false;
@@ -107,13 +113,14 @@ hash_of(const MapType *t, const Map *m, go_map_key kind, Key k, Misuse what)
 	return hash;
 }
 
-// The slot of a key; NULL: it has none.
+// The slot of a key; NULL: it has none. Both near groups are looked at, whatever the first is like.
 FRONT char *
 find(const MapType *t, const Map *m, go_map_key kind, Key k, uint64_t hash)
 {
 	char *table = table_of(m, hash);
 	uint32_t groups = m->groups, g = group_of(hash, m->homes);
 	uint32_t changes = changes_of(m, kind);
+	Match empty = 0;
 	ask_for_slots(slot_at(m, table, g, 0));
 	for (uint32_t left = groups;;) {
 		char *at_ctrl = ctrl_of(table, g);
@@ -126,10 +133,23 @@ find(const MapType *t, const Map *m, go_map_key kind, Key k, uint64_t hash)
 			if (likely(equal))
 				return slot;
 		}
-		if (likely(match_empty(ctrl) != 0) || unlikely(--left == 0))
+		empty |= match_empty(ctrl);
+		if (unlikely(--left == 0) || (empty != 0 && left + 1 < groups))
 			return NULL;
 		g = g + 1 == groups ? 0 : g + 1;
 	}
+}
+
+// When there is room in one of the near groups, in which of them.
+FRONT void
+place_near(Place *at, uint32_t groups)
+{
+	if ((int)GO_MAP_GROUPS_SEEN_ == 1 || at->i == NO_SLOT || is_far(at->g, at->home))
+		return;
+	uint32_t i = (uint32_t)go_map_choose_(free_near(at->table, groups, at->home));
+	at->g = at->home + i / GROUP_SLOTS;
+	at->i = i % GROUP_SLOTS;
+	at->ctrl = ctrl_of(at->table, at->g);
 }
 
 // The same, and where. When there is none, at is where it may come: i is NO_SLOT when nowhere.
@@ -142,6 +162,7 @@ find_place(const MapType *t, const Map *m, go_map_key kind, size_t each, Key k, 
 	uint32_t groups = m->groups, g = group_of(hash, m->homes);
 	uint32_t changes = changes_of(m, kind);
 	*at = (Place){table, NULL, g, g, NO_SLOT, 0};
+	Match empty = 0;
 	ask_for_slots(nth_slot(m, table, g, 0, each));
 	for (uint32_t left = groups;;) {
 		char *at_ctrl = ctrl_of(table, g);
@@ -156,12 +177,13 @@ find_place(const MapType *t, const Map *m, go_map_key kind, size_t each, Key k, 
 				return true;
 			}
 		}
-		Match empty = match_empty(ctrl);
-		if (at->i == NO_SLOT && (empty | match_free(ctrl)) != 0)
-			*at = (Place){table, at_ctrl, g, at->home,
-				      match_first(match_free(ctrl)), 0};
-		if (likely(empty != 0) || unlikely(--left == 0)) {
-			at->passed = groups - left;
+		Match free = match_free(ctrl);
+		empty |= match_empty(ctrl);
+		if (at->i == NO_SLOT && free != 0)
+			*at = (Place){table, at_ctrl, g, at->home, match_first(free), 0};
+		if (unlikely(--left == 0) || (empty != 0 && left + 1 < groups)) {
+			at->seen = groups - left;
+			place_near(at, groups);
 			return false;
 		}
 		g = g + 1 == groups ? 0 : g + 1;

@@ -29,11 +29,15 @@ FRONT void *
 get_near(const Map *m, go_map_key kind, Shape sh, Key k, GetRest *rest)
 {
 	uint64_t i, hash = key_hash(NULL, m, kind, k);
-	Home home = home_of(m, hash, sh.each);
+	Home home = home_of(m, hash);
 	Ctrls ctrls = go_map_ctrls_of_(go_map_ctrl_(home));
-	if (find_near(NULL, kind, sh.each, k, hash, home, ctrls, &i))
-		return home.slots + i * sh.each + sh.elem_at;
-	return likely(go_map_open_end_(ctrls)) ? NULL : rest(m, k);
+	go_map_match_bits_ match = go_map_match_(ctrls, go_map_tag_of_(hash));
+	if (GO_MAP_EVEN_(match != 0)) {
+		char *slots = near_slots(m, home, sh.each);
+		if (likely(find_near(NULL, kind, sh.each, k, slots, match, &i)))
+			return slots + i * sh.each + sh.elem_at;
+	}
+	return go_map_nowhere_(front_of(m), home, ctrls, hash) ? NULL : rest(m, k);
 }
 
 // What is out of line: searches that go on, and maps with slots of another size.

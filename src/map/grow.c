@@ -16,12 +16,14 @@ typedef struct Move {
 	uint32_t slots_at; // in these
 	uint32_t shift;    // of that bit
 	uint32_t changes;  // of the map when the step began
+	bool new;          // these had no entries, and have several groups
 } Move;
 
 static Move
 move_to(const MapType *t, const Map *m, char *table, uint32_t groups, uint32_t changes)
 {
-	return (Move){t, m, {table, table}, groups, layout_slots_at(m, groups), 0, changes};
+	uint32_t slots_at = layout_slots_at(m, groups);
+	return (Move){t, m, {table, table}, groups, slots_at, 0, changes, groups > 1};
 }
 
 // A key that is not equal to itself may well get another hash now; no matter, nobody finds it.
@@ -43,23 +45,74 @@ copy_slot(char *to, const char *from, size_t n)
 		memcpy(to, from, n);
 }
 
+// A slot is taken now.
+static inline char *
+put_at(const Move *mv, char *table, uint32_t g, uint32_t i, uint64_t hash)
+{
+	char *ctrl = ctrl_of(table, g);
+	head_of(table)->dead -= ctrl[i] == CTRL_DELETED;
+	ctrl_set(ctrl, i, tag_of(hash));
+	return slot_in(mv->m, table, mv->slots_at, g, i);
+}
+
+// Of a key that is neither in its home nor in the group behind.
+static NOINLINE char *
+put_far(const Move *mv, char *table, uint32_t home, uint64_t hash)
+{
+	for (uint32_t g = home;;) {
+		Match free = match_free(ctrl_read(ctrl_of(table, g)));
+		if (free != 0) {
+			if (is_far(g, home)) {
+				head_of(table)->over++;
+				far_add(table, mv->slots_at, home, hash);
+			}
+			return put_at(mv, table, g, match_first(free), hash);
+		}
+		g = g + 1 == mv->groups ? 0 : g + 1;
+	}
+}
+
 // A slot for a key that the table does not have; there is one.
 static inline char *
 put(const Move *mv, char *table, uint64_t hash)
 {
-	uint32_t home = group_of(hash, homes_of(mv->groups)), g = home;
-	for (;;) {
-		char *ctrl = ctrl_of(table, g);
-		Match empty = match_free(ctrl_read(ctrl));
-		if (likely(empty != 0)) {
-			uint32_t i = match_first(empty);
-			head_of(table)->dead -= ctrl[i] == CTRL_DELETED;
-			ctrl_set(ctrl, i, tag_of(hash));
-			head_of(table)->over += is_far(g, home);
-			return slot_in(mv->m, table, mv->slots_at, g, i);
-		}
-		g = g + 1 == mv->groups ? 0 : g + 1;
-	}
+	uint32_t home = group_of(hash, homes_of(mv->groups));
+	Match free = free_near(table, mv->groups, home);
+	if (unlikely(free == 0))
+		return put_far(mv, table, home, hash);
+	uint32_t i = (uint32_t)go_map_choose_(free);
+	return put_at(mv, table, home + i / GROUP_SLOTS, i % GROUP_SLOTS, hash);
+}
+
+// How many slots of a group are in use, of which none was deleted.
+static inline uint32_t
+used(uint64_t ctrl)
+{
+	enum { BITS = 64, LEAST_TAG_BITS = 2 };
+	uint32_t bits = BITS - (uint32_t)__builtin_clzll(ctrl | 1);
+	return (bits + 8 - LEAST_TAG_BITS) / 8;
+}
+
+// The same in a new table of several groups, as go_map_choose_ has it. One entry after the other
+// comes into a group, and waits for what the one before has written there: so that is read once,
+// and looked at without vector registers.
+static inline char *
+put_new(const Move *mv, char *table, uint64_t hash)
+{
+	uint32_t g = group_of(hash, homes_of(mv->groups));
+	uint64_t home = ctrl_read(ctrl_of(table, g)), next = ctrl_read(ctrl_of(table, g + 1));
+	uint32_t in_home = used(home), in_next = used(next);
+	uint32_t most = (int)GO_MAP_GROUPS_SEEN_ == 2 ? (int)GO_MAP_OWN_
+							: (int)GROUP_SLOTS;
+	bool behind = (in_home >= most) & (in_next < in_home);
+	uint64_t choice = 0 - (uint64_t)behind; // a branch could not be foretold
+	uint32_t i = in_home ^ ((in_home ^ in_next) & (uint32_t)choice);
+	if (unlikely(i == GROUP_SLOTS))
+		return put_far(mv, table, g, hash);
+	uint64_t ctrl = (home ^ ((home ^ next) & choice)) | (uint64_t)tag_of(hash) << i * 8;
+	g += behind;
+	memcpy(ctrl_of(table, g), &ctrl, sizeof(ctrl));
+	return slot_in(mv->m, table, mv->slots_at, g, i);
 }
 
 static inline void
@@ -67,7 +120,8 @@ move_slot(const Move *mv, const char *slot)
 {
 	uint64_t hash = slot_hash(mv->t, mv->m, slot);
 	char *table = mv->to[(hash >> mv->shift) & 1];
-	copy_slot(put(mv, table, hash), slot, mv->m->slot_bytes);
+	char *to = likely(mv->new) ? put_new(mv, table, hash) : put(mv, table, hash);
+	copy_slot(to, slot, mv->m->slot_bytes);
 }
 
 // Asks for the keys of a group, which lie somewhere else.
@@ -196,6 +250,7 @@ map_merge(const MapType *t, Map *m, uint64_t hash)
 		return false;
 	unchanged(m, changes, MISUSE_WRITES);
 	Move mv = move_to(t, m, table, m->groups, changes);
+	mv.new = mv.new && !stays;
 	if (!stays)
 		move_all(&mv, a);
 	move_all(&mv, b);
@@ -263,8 +318,9 @@ map_grow(const MapType *t, Map *m, uint64_t hash)
 	const Head *head = head_of(table_of(m, hash));
 	uint32_t slots = m->groups * GROUP_SLOTS, live = table_live(m, table_of(m, hash));
 	bool ok;
-	if (head->dead > 0 && live < slots / 8 * 6)
-		ok = map_replace(t, m, hash, m->groups); // deleted slots were in the way
+	bool stale = head->far >= far_most(m->groups) && head->over < over_most(m->groups);
+	if (stale || (head->dead > 0 && live < slots / 8 * 6))
+		ok = map_replace(t, m, hash, m->groups); // what was deleted is in the way
 	else if (m->tables == 1 && m->groups < layout_groups_most(m))
 		ok = map_replace(t, m, hash, groups_after(m));
 	else if (!split_is_vain(m, head->depth + 1))

@@ -152,7 +152,8 @@ layout_slots_at(const Map *m, uint32_t groups)
 {
 	enum { LARGE = 16, LEAST = 2 };
 	uint32_t align = groups >= LARGE ? CACHE_LINE : m->align;
-	return round_up((uint32_t)sizeof(Head) + max(groups, LEAST) * GROUP_SLOTS, align);
+	uint32_t far = groups > LEAST ? far_bytes(homes_of(groups)) : 0;
+	return round_up((uint32_t)sizeof(Head) + max(groups, LEAST) * GROUP_SLOTS + far, align);
 }
 
 size_t
@@ -169,7 +170,9 @@ layout_groups(const Map *m, size_t bytes)
 		bytes = class_size[size_class(bytes)];
 	size_t each = GROUP_SLOTS * (1 + (size_t)m->slot_bytes);
 	uint32_t n = (uint32_t)((bytes - sizeof(Head)) / each);
-	return layout_bytes(m, n) <= bytes ? n : n - 1;
+	while (n > 1 && layout_bytes(m, n) > bytes)
+		n--;
+	return n;
 }
 
 uint32_t

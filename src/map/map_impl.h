@@ -13,15 +13,18 @@
 //	dir[hash >> shift] -> table   Head
 //	                              control bytes   group 0   c0 c1 ... c7
 //	                                              group 1   c0 ...
+//	                              bits of keys beyond, I7
 //	                              slots           group 0   slot 0 | slot 1 | ... | slot 7
 //	                                              group 1   slot 0 | ...
 //
-// A key belongs into the group its hash names, its home, and when that is full into the next one
-// that is not; a search ends at the first group with an empty slot. It looks at two groups in one
-// step, so nothing is counted when an entry comes into its home or the group behind. The others are
-// counted in the table's head, and when they are too many the table is replaced: by a larger one,
-// as long as it is the only one, then by two, of which each takes the hashes with one value of the
-// next bit. An insert does no more than that.
+// A key belongs into the group its hash names, its home, or into the one behind, whichever has more
+// room once GO_MAP_OWN_ slots of the home are in use; and when both are full into the next one that
+// is not. A search looks at these two in one step, and ends there when one of them has an empty
+// slot. So nothing is counted when an entry comes into its home or the group behind. The others are
+// counted in the table's head, each sets a bit for the searches of its home that are to go on, and
+// when they are too many the table is replaced: by a larger one, as long as it is the only one,
+// then by two, of which each takes the hashes with one value of the next bit. An insert does no
+// more than that.
 //
 // Several entries of the directory lead to the same table while that has not been split as often
 // as others. A table of depth d holds the hashes whose top d bits are those of any of its entries.
@@ -31,9 +34,11 @@
 //       when no iterator may be in it, nor a search that a key's function interrupts. All tables
 //       of a map have the same number of groups.
 //   I2  A key is in the group its hash names or in one behind it (the first follows the last), and
-//       no group before that one has an empty slot. The last group is named by none, unless it is
-//       the only one; then eight bytes that are 0 follow its control bytes. So the 16 bytes from
-//       those of a home on can always be read, and an empty slot among them ends the search.
+//       no group before that one has an empty slot, but for the home of a key in the group behind.
+//       The last group is named by none, unless it is the only one; then eight bytes that are 0
+//       follow its control bytes. So the 16 bytes from those of a home on can always be read, and
+//       an empty slot among them ends the search. (Where GO_MAP_GROUPS_SEEN_ is 1, a home of which
+//       a key is in the group behind has no empty slot either.)
 //   I3  Head.over is the number of entries that are neither in their home nor in the group behind
 //       it, Head.dead that of deleted slots.
 //   I4  An empty or deleted slot of a map with pointers, and the element part of one of any map,
@@ -42,6 +47,10 @@
 //   I6  Until the first entry comes dir leads to a group of deleted slots, not counted, that all
 //       maps share, and tables is 0. With one table dir is `one`, both of it. In both cases `only`
 //       is that table, else what only_table says.
+//   I7  Each entry that is neither in its home nor in the group behind has its bit:
+//       go_map_far_has_; tables of one or two groups have no such entry. Bits of entries that are
+//       gone stay, so Head.far counts those that have come: at far_most of them the table is made
+//       anew.
 // The first line of a map, heads, groups and the way to a hash are known to compiled programs:
 // undergo/map_front.h, which static_asserts below hold to this.
 // Who may touch a map: whoever the program lets. The mark finds out about some who should not:
@@ -151,7 +160,7 @@ typedef struct Head {
 	uint32_t over;  // I3
 	uint32_t dead;  // I3
 	uint32_t depth; // top bits of the hashes here that are all the same
-	uint32_t unused;
+	uint32_t far;   // I7
 } Head;
 
 static_assert(sizeof(Head) == GO_MAP_HEAD_BYTES_, "programs take it to be so");
@@ -170,24 +179,26 @@ dir_bits(const Map *m)
 
 extern char *const dir_empty[2]; // I6
 
-// Entries of a table that may be far from home: about so many are with three of four slots in use.
-// With five of six there are three times as many, and misses that go on, whose branches nothing can
-// foretell, 25 of 100 instead of 14.
+// Entries of a table that may be far from home: about so many are with four of five slots in use.
+// Each of them is a search that finds and goes on, which nothing can foretell.
 static inline uint32_t
 over_most(uint32_t groups)
 {
 	return groups / 11 + 2;
 }
 
-// The table, when there is one. Else how to choose one: of a few, or of so many that some are in no
-// cache.
+// So many may have come there, I7.
+static inline uint32_t
+far_most(uint32_t groups)
+{
+	return over_most(groups) * 4;
+}
+
+// The table, when there is one. Else it is to be chosen.
 static inline char *
 only_table(const Map *m)
 {
-	enum { MANY_BITS = 7 };
-	if (m->tables == 1)
-		return m->dir[0];
-	return dir_bits(m) < MANY_BITS ? NULL : GO_MAP_MANY_;
+	return m->tables == 1 ? m->dir[0] : NULL;
 }
 
 // --- groups --------------------------------------------------------------------------------------
@@ -264,6 +275,41 @@ static inline bool
 is_far(uint32_t g, uint32_t home)
 {
 	return g - home > 1;
+}
+
+// The bits of entries that are beyond the group behind their home: of so many homes.
+static inline uint32_t
+far_bytes(uint32_t homes)
+{
+	return homes - 1 + (uint32_t)sizeof(uint32_t);
+}
+
+static inline void
+far_add(char *table, uint32_t slots_at, uint32_t home, uint64_t hash)
+{
+	char *at = table + slots_at - far_bytes(home + 1);
+	uint32_t bits = (uint32_t)hash_read4(at) | UINT32_C(1) << hash % 32;
+	memcpy(at, &bits, sizeof(bits));
+	head_of(table)->far++;
+}
+
+static inline void
+far_forget(const Map *m, char *table)
+{
+	uint32_t n = far_bytes((uint32_t)m->homes);
+	memset(table + m->slots_at - n, 0, n);
+	head_of(table)->far = 0;
+}
+
+// The free slots of a home and the group behind it. Who looks at one group in a step only, and
+// whose map has one only, takes those of the home.
+static inline Match
+free_near(char *table, uint32_t groups, uint32_t home)
+{
+	Match free = match_free(ctrl_read(ctrl_of(table, home)));
+	if ((int)GO_MAP_GROUPS_SEEN_ == 2 && likely(groups > 1))
+		free |= match_free(ctrl_read(ctrl_of(table, home + 1))) << GROUP_SLOTS;
+	return free;
 }
 
 // Slot i of a group. slots_at: Map.slots_at, or of a table with another number of groups.

@@ -46,6 +46,6 @@ void
 table_wipe(const Map *m, char *table)
 {
 	Head *head = head_of(table);
-	head->over = head->dead = 0;
+	head->over = head->dead = head->far = 0;
 	memset(ctrl_of(table, 0), 0, layout_bytes(m, m->groups) - sizeof(Head));
 }

@@ -28,13 +28,18 @@ verify_table(const MapType *t, const Map *m, char *table, uint64_t prefix)
 			if (head->depth != 0)
 				check(((hash ^ prefix) >> (SEED_BITS - head->depth)) == 0,
 				      "map: prefix");
-			over += is_far(g, group_of(hash, m->homes));
+			uint32_t home = group_of(hash, m->homes);
+			bool far = is_far(g, home);
+			over += far;
+			check(!far || go_map_far_has_(table, m->slots_at, home, hash),
+			      "map: a key far from home has no bit");
 			check(find(t, m, t->key_kind, k, hash) == slot, "map: a key is not found");
 		}
 	}
 	check(dead == head->dead, "map: deleted slots");
 	if (!key_may_be_unequal(t))
 		check(over == head->over, "map: entries far from home");
+	check(head->far >= head->over, "map: entries that came far from home");
 	return live;
 }
 

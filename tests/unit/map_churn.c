@@ -38,6 +38,42 @@ GO_TEST(map_churn, 1)
 		expect_eq(go_map_get(words, i), i);
 }
 
+// What came far from home and is gone makes no search go on for ever: tables are made anew in time.
+GO_TEST(map_far_is_forgotten, 1)
+{
+	enum { FEW = 2700, TABLES = 8 };
+	static const MapType type = {.key_kind = GO_MAP_KEY_64,
+				     .key_bytes = 8,
+				     .key_align = 8,
+				     .elem_bytes = 8,
+				     .elem_align = 8};
+	Words words;
+	expect_eq(go_map_init(words, 0), 0);
+	const Map *m = (const Map *)(void *)words.map;
+	uint32_t most = 0, before[TABLES] = {0};
+	size_t anew = 0;
+	for (uint64_t i = 0; i < FEW; i++)
+		go_map_put(words, i, i);
+	uint64_t last = FEW + (uint64_t)FEW * (uint64_t)test_scale(TURNOVERS);
+	for (uint64_t i = FEW; i < last; i++) {
+		expect(go_map_del(words, i - FEW));
+		go_map_put(words, i, i);
+		for (uint64_t j = 0; j < TABLES; j++) {
+			uint32_t far = head_of(table_of(m, j << (SEED_BITS - 3)))->far;
+			anew += far < before[j];
+			before[j] = far;
+			most = far > most ? far : most;
+		}
+	}
+	expect(anew > 0);
+	expect(most <= far_most(m->groups));
+	map_verify(&type, m);
+	for (uint64_t i = last - FEW; i < last; i++) {
+		expect(!go_map_has(words, i - FEW));
+		expect_eq(go_map_get(words, i), i);
+	}
+}
+
 // A directory of which each table has few slots, so that some are split again while others have not
 // been at all, is copied ahead as well: an insert copies a piece of it at most.
 GO_TEST(map_directory_is_copied_ahead, 1)

@@ -166,12 +166,14 @@ assign_word(const MapGoType *t, Map *m, uint64_t key, size_t bytes)
 	const void *self = sched_g();
 	store_rlx(mark_of(m), self); // order: hint
 	uint64_t hash = go_map_hash_word_(key, f->seed, f->factor);
-	struct go_map_group_ g = go_map_group_of_(f, hash, front_slot_bytes(t));
+	struct go_map_group_ g = go_map_group_of_(f, hash);
+	char *slots = go_map_slots_(f, g, front_slot_bytes(t));
 	go_map_ctrls_ ctrls = go_map_ctrls_to_write_(go_map_ctrl_(g));
 	go_map_match_bits_ match = go_map_match_(ctrls, go_map_tag_of_(hash));
-	char *slot = go_map_slot_of_word_(g, match, key, bytes, front_slot_bytes(t));
+	char *slot = go_map_slot_of_word_(slots, match, key, bytes, front_slot_bytes(t));
 	if (slot == NULL) {
-		slot = go_map_take_(f, g, ctrls, go_map_tag_of_(hash), front_slot_bytes(t));
+		slot = go_map_take_(f, g, slots, ctrls, go_map_tag_of_(hash),
+				    front_slot_bytes(t));
 		if (likely(slot != NULL))
 			memcpy(slot, &key, bytes);
 	}
@@ -190,13 +192,15 @@ assign_text(const MapGoType *t, Map *m, String key)
 	size_t n = (size_t)key.n;
 	struct go_map_words_ w = go_map_words_of_(key.p, n);
 	uint64_t hash = go_map_hash_two_(w.a, w.b, n, f->seed, f->factor);
-	struct go_map_group_ g = go_map_group_of_(f, hash, front_slot_bytes(t));
+	struct go_map_group_ g = go_map_group_of_(f, hash);
+	char *slots = go_map_slots_(f, g, front_slot_bytes(t));
 	go_map_ctrls_ ctrls = go_map_ctrls_to_write_(go_map_ctrl_(g));
 	go_map_match_bits_ match = go_map_match_(ctrls, go_map_tag_of_(hash));
-	char *slot = go_map_slot_of_short_(g, match, w, key.p, n, front_slot_bytes(t));
+	char *slot = go_map_slot_of_short_(slots, match, w, key.p, n, front_slot_bytes(t));
 	bool found = slot != NULL;
 	if (!found)
-		slot = go_map_take_(f, g, ctrls, go_map_tag_of_(hash), front_slot_bytes(t));
+		slot = go_map_take_(f, g, slots, ctrls, go_map_tag_of_(hash),
+				    front_slot_bytes(t));
 	if (likely(slot != NULL) && (!found || (t->flags & MAPTYPE_KEY_RENEWED) != 0))
 		memcpy(slot, &key, sizeof(key));
 	unmark(m, self);
