@@ -20,8 +20,8 @@
 //       any P says so the monitor looks once a millisecond at least (sched.brisk). So what was told
 //       waits beside an idle P for ALONE_NS and a millisecond at most, and so does what the poller
 //       would tell.
-//   I5  While every P is busy nobody lies down in the poller: he would wake for each event, and have
-//       no P to run it. Who runs out of work polls, and gets all that has come at once.
+//   I5  While every P is busy nobody lies down in the poller: he would wake for each event, and
+//       have no P to run it. Who runs out of work polls, and gets all that has come at once.
 // Order:  O1  dekker: sched_poll_waits raises polled, and then reads poller and n_pidle; who makes
 //             a P idle reads polled after its fence (find.c), and who leaves the poller reads it
 //             after a fence of its own.
