@@ -15,10 +15,6 @@
 //   F2  An M that makes its P idle, spinning or not, looks at every queue once more afterwards.
 //   F3  A spinning M's own queue is empty when it goes idle; it stops spinning before it runs a G.
 //   F4  An M walks the Ps through a snapshot taken before it let its P go (procs.c).
-//   F5  An M that goes idle may be recalled until it has looked once more (sched.resigning), by who
-//       would have to wake another: that look takes some microseconds, in which more work comes
-//       often, and a thread that is woken beside one that is about to sleep is often put
-//       by the kernel behind its waker, and stays there for milliseconds.
 // Order:  O1  dekker: sched_wake_after_put stores work, light fence, reads n_pidle and n_spinning;
 //             who goes idle makes its P idle, lowers n_spinning if it was spinning, heavy fence,
 //             reads the queues. The heavy fence is on the side that is about to sleep anyway.
@@ -39,26 +35,12 @@ enum { STEAL_ROUNDS = 4, ROB_PATIENCE = 500 }; // pauses: some 10 us
 
 // --- waking -----------------------------------------------------------------------------------
 
-enum { RESIGNS = 1, RECALLED }; // sched.resigning
-
-// Whether an M that was about to sleep, having found nothing, comes back in place of one that
-// would have to be woken. Then it is counted as spinning.  F5
-static bool
-recall(void)
-{
-	uint32_t resigns = RESIGNS;
-	return load_rlx(&sched.resigning) == RESIGNS &&       // order: hint
-	       cas_rlx(&sched.resigning, &resigns, RECALLED); // order: claim; the look is fenced
-}
-
 void
 sched_wake(void)
 {
 	uint32_t zero = 0;
 	if (load_rlx(&sched.n_spinning) != 0 || // order: hint
 	    !cas_rlx(&sched.n_spinning, &zero, 1)) // order: dekker with go_idle, O1
-		return;
-	if (recall())
 		return;
 	mutex_lock(&sched.lock);
 	// While threads are refused the monitor stands for us, and for whoever relies on the count.
@@ -277,31 +259,16 @@ work_anywhere(ProcSnapshot procs)
 	return load_rlx(&sched.globq_n) != 0; // order: dekker with sched_wake_after_put, O1
 }
 
-// Work that somebody has to come back for: not what its owner is just about to run. For whoever
-// puts something while a P is idle wakes somebody.
+// An idle P for an M that has seen work, which makes it spin.
 static bool
-work_left(ProcSnapshot procs)
-{
-	for (uint32_t i = 0; i < procs.n; i++)
-		if (!runq_empty(&procs.p[i]->runq) || keeps_work(procs.p[i]))
-			return true;
-	return load_rlx(&sched.globq_n) != 0; // order: dekker with sched_wake_after_put, O1
-}
-
-// An idle P for an M that has seen work, or was recalled to some, which makes it spin.
-static bool
-back_to_work(M *mp, bool recalled)
+back_to_work(M *mp)
 {
 	mutex_lock(&sched.lock);
 	P *pp = pidle_get();
 	if (pp != NULL) {
 		p_acquire(mp, pp);
-		mp->spinning = true;
+		start_spinning(mp);
 	}
-	if (pp != NULL && !recalled)
-		add_rlx(&sched.n_spinning, 1); // order: dekker with go_idle, O1
-	else if (pp == NULL && recalled)
-		sub_rlx(&sched.n_spinning, 1); // order: O1; as in sched_wake
 	mutex_unlock(&sched.lock);
 	return pp != NULL;
 }
@@ -309,11 +276,10 @@ back_to_work(M *mp, bool recalled)
 typedef enum GaveUp { GAVE_NOT, GAVE_ONE, GAVE_LAST } GaveUp;
 
 // Gives the P up, and stops spinning, unless something turned up and the M has to look again.
-// GAVE_LAST: no M has a P now. *resigns: until `resigned` it may be recalled.
+// GAVE_LAST: no M has a P now.
 static GaveUp
-give_up_p(M *mp, G **found, bool *resigns)
+give_up_p(M *mp, G **found)
 {
-	uint32_t nobody = 0;
 	P *pp = mp->p;
 	GaveUp gave = GAVE_NOT;
 	mutex_lock(&sched.lock);
@@ -323,7 +289,6 @@ give_up_p(M *mp, G **found, bool *resigns)
 		globq_take(pp, RUNQ_SIZE / 2, found);
 	} else {
 		check(!p_has_work(pp), "give_up_p: P has work"); // F3
-		*resigns = cas_rlx(&sched.resigning, &nobody, RESIGNS); // order: claim, F5
 		pidle_put(p_release(mp));
 		if (mp->spinning) {
 			mp->spinning = false;
@@ -346,29 +311,20 @@ fence_idle(GaveUp gave)
 		fence_heavy(); // order: dekker with sched_wake_after_put, O1
 }
 
-// The end of what give_up_p began; whether the M was recalled.
-static bool
-resigned(void)
-{
-	return xchg_rlx(&sched.resigning, 0) == RECALLED; // order: claim, nothing rides on it
-}
-
 // No work: the P goes to the idle list and the M to sleep. Returns true when it has a P, or shall
 // look for one, false when it shall end.
 static bool
 go_idle(M *mp, G **found)
 {
 	ProcSnapshot procs = sched_procs(); // F4
-	bool resigns = false;
-	GaveUp gave = give_up_p(mp, found, &resigns);
+	GaveUp gave = give_up_p(mp, found);
 	if (gave == GAVE_NOT)
 		return true;
 	fence_idle(gave);
-	bool work = work_left(procs); // F2
+	if (work_anywhere(procs) && back_to_work(mp)) // F2
+		return true;
 	int64_t when = first_timer();
-	bool due = when != INT64_MAX && when <= os_nanotime();
-	bool recalled = resigns && resigned();
-	if ((work || due || recalled) && back_to_work(mp, recalled))
+	if (when != INT64_MAX && when <= os_nanotime() && back_to_work(mp))
 		return true;
 	return m_stop(mp, when);
 }
