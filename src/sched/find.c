@@ -30,7 +30,7 @@
 #ifdef UNDERGO_STRESS
 enum { STEAL_ROUNDS = 4, ROB_PATIENCE = 2 };
 #else
-enum { STEAL_ROUNDS = 4, ROB_PATIENCE = 500 }; // pauses: some 10 us
+enum { STEAL_ROUNDS = 4, ROB_PATIENCE = 100 }; // pauses: some microseconds
 #endif
 
 // --- waking -----------------------------------------------------------------------------------
@@ -94,28 +94,20 @@ rob_frozen(P *pp, P *victim)
 	return p_take(pp);
 }
 
-// Whether victim has what only the owner may touch and leaves it there for some microseconds. A G
-// that two talk through is gone by then, and a hand that is seen to be wanted is open.
-static bool
-keeps_work(P *victim)
-{
-	uint64_t tick = load_rlx(&victim->tick); // order: hint
-	for (int i = 0; i < ROB_PATIENCE; i++) {
-		if (!p_has_work(victim) || !runq_empty(&victim->runq) ||
-		    load_rlx(&victim->tick) != tick) // order: hint
-			return false;
-		arch_pause();
-		os_sim_point();
-	}
-	return true;
-}
-
-// What only the owner may touch: freeze the owner, if it is in user code.
+// What only the owner may touch: freeze the owner, if it is in user code and its queue has not
+// moved for some microseconds. A G that two talk through is gone by then.
 static G *
 rob(P *pp, P *victim)
 {
-	if (!keeps_work(victim))
+	uint64_t tick = load_rlx(&victim->tick); // order: hint
+	if (!p_has_work(victim))
 		return NULL;
+	for (int i = 0; i < ROB_PATIENCE; i++) {
+		arch_pause();
+		os_sim_point();
+		if (load_rlx(&victim->tick) != tick) // order: hint
+			return NULL;
+	}
 	M *m = load_acq(&victim->m); // order: observe <- p_acquire; Ms are never freed
 	if (m == NULL || !m_grab(m))
 		return NULL;
@@ -140,10 +132,7 @@ steal_from(P *pp, P *victim, bool last)
 	}
 	if (runq_steal_half(&victim->runq, &pp->runq) != 0)
 		return p_take(pp);
-	G *gp = last ? rob(pp, victim) : NULL;
-	if (gp == NULL && last && runq_steal_half(&victim->runq, &pp->runq) != 0)
-		return p_take(pp);
-	return gp;
+	return last ? rob(pp, victim) : NULL;
 }
 
 // Every other P in turn, from a random one on, in STEAL_ROUNDS rounds; the last one takes what

@@ -151,22 +151,6 @@ p_refill(P *pp)
 	return out[0];
 }
 
-// Somebody is hungry, and was not yet when the hand was filled. What the ring has is younger than
-// the hand, and he takes it first.
-void
-p_open_hand(P *pp)
-{
-	uint32_t head = load_rlx(&pp->hand_head); // order: own
-	uint32_t tail = load_rlx(&pp->hand_tail); // order: own
-	if (load_rlx(&pp->runq.head) != load_rlx(&pp->runq.tail)) // order: own; thieves only take
-		return;
-	while (head != tail && runq_put(&pp->runq, load_rlx(&pp->hand[head % HAND_SIZE]))) // own
-		head++;
-	store_rlx(&pp->hand_head, head); // order: own
-	if (load_rlx(&pp->alone_until) == 0) // order: own; I4 in poll.c
-		sched_wake_after_put();
-}
-
 // All that pp has goes to the global queue: nobody is going to own pp for a while, and what only
 // its owner may touch could not be stolen.
 void

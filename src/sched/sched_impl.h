@@ -140,7 +140,6 @@ G *globq_take_locked(void);        // sched.lock held
 void glist_append(GList *l, GList *tail);
 void p_put_tail(P *pp, G *gp);
 G *p_refill(P *pp);
-void p_open_hand(P *pp); // what is in it goes where thieves need no freezing
 void p_empty(P *pp);
 
 // Whether somebody looks, or could look, for work: then it belongs where he can get it.
@@ -177,23 +176,16 @@ p_put_next(P *pp, G *gp)
 static inline G *
 p_take(P *pp)
 {
-	G *gp = load_rlx(&pp->next);              // order: own
-	uint32_t head = load_rlx(&pp->hand_head); // order: own
-	uint32_t tail = load_rlx(&pp->hand_tail); // order: own
-	if (unlikely(head != tail) && unlikely(others_hungry())) {
-		p_open_hand(pp);
-		head = load_rlx(&pp->hand_head); // order: own
-	}
+	G *gp = load_rlx(&pp->next); // order: own
 	if (gp != NULL) {
 		store_rlx(&pp->next, NULL); // order: own
 		if (likely(pp->next_streak++ < NEXT_STREAK_MAX))
 			return gp;
 		p_put_tail(pp, gp); // its chain has had its turns: to the end of the queue
-		head = load_rlx(&pp->hand_head); // order: own
-		tail = load_rlx(&pp->hand_tail); // order: own
 	}
 	pp->next_streak = 0;
-	if (head == tail)
+	uint32_t head = load_rlx(&pp->hand_head); // order: own
+	if (head == load_rlx(&pp->hand_tail))     // order: own
 		return p_refill(pp);
 	store_rlx(&pp->hand_head, head + 1);          // order: own
 	return load_rlx(&pp->hand[head % HAND_SIZE]); // order: own
