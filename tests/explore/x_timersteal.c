@@ -88,6 +88,7 @@ begin(TimerFire *fn)
 		ps[i].timers = &heaps[i];
 		store_rlx(&ps[i].timer_when, INT64_MAX);
 		ms[i].p = &ps[i];
+		store_rlx(&ms[i].lease.inrt, 1);
 	}
 	for (int i = 0; i < 2; i++) {
 		Alarm *a = &alarms[i];
