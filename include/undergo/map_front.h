@@ -37,8 +37,8 @@
 
 /* 1: everything is the library's. Sanitizers are to see one access to the map for each operation,
  * and where memory comes from that nobody in the program wrote. */
-#if defined(__SANITIZE_THREAD__)
-#define GO_MAP_NO_FRONT_ 1
+#if defined(__SANITIZE_THREAD__) || (defined(__x86_64__) && !defined(__SSE2__))
+#define GO_MAP_NO_FRONT_ 1 /* without SSE2: it would search as the library does elsewhere */
 #elif defined(__has_feature)
 #if __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
 #define GO_MAP_NO_FRONT_ 1
@@ -430,10 +430,10 @@ go_map_choose_(go_map_match_bits_ free)
 #endif
 }
 
-/* A slot for a key that the map does not have, in the group it belongs to, with its tag. NULL, and
- * nothing has changed: the library shall look, as the group has no empty one. In a map of one group
- * of which no entry was deleted the count is its number, which is there before the control bytes
- * are: the entry before has just been written into them. */
+/* A slot for a key that the map does not have, in one of its two groups, with its tag. NULL, and
+ * nothing has changed: the library shall look, as there is no empty one. In a map of one group of
+ * which no entry was deleted the count is its number, which is there before the control bytes are:
+ * the entry before has just been written into them. */
 GO_MAP_INLINE_ char *
 go_map_take_(struct go_map_front_ *m, struct go_map_group_ g, char *slots, go_map_ctrls_ ctrls,
 	     const char *tag, size_t each)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Deleting one entry.
 //
-// A slot becomes empty when its group has another empty one: no search went past the group. Else it
-// stays as deleted, or keys behind it would be lost (I2).
+// A slot becomes empty when its group has another empty one: then no key is beyond both of its
+// groups that would have had room here. Else it stays as deleted, or such keys were lost (I2).
 #include "map/find.h"
 
 enum {

@@ -164,6 +164,9 @@ typedef struct Head {
 } Head;
 
 static_assert(sizeof(Head) == GO_MAP_HEAD_BYTES_, "programs take it to be so");
+#ifdef __x86_64__
+static_assert((int)GO_MAP_GROUPS_SEEN_ == 2, "programs search as the library places");
+#endif
 
 static inline Head *
 head_of(char *table)
@@ -284,9 +287,12 @@ far_bytes(uint32_t homes)
 	return homes - 1 + (uint32_t)sizeof(uint32_t);
 }
 
+// Who has lost the map to another writer may have its layout but not its table.
 static inline void
 far_add(char *table, uint32_t slots_at, uint32_t home, uint64_t hash)
 {
+	if (unlikely(slots_at < sizeof(Head) + far_bytes(home + 1)))
+		return;
 	char *at = table + slots_at - far_bytes(home + 1);
 	uint32_t bits = (uint32_t)hash_read4(at) | UINT32_C(1) << hash % 32;
 	memcpy(at, &bits, sizeof(bits));
