@@ -72,7 +72,8 @@ trace_level(void)
 
 // --- what a goroutine is doing ------------------------------------------------------------------
 
-// One that runs without a P is most likely in a blocking call; the caller itself is not.
+// One that runs without a P is in a blocking call, unless its thread computes: others wanted its P.
+// The caller itself is in none.
 static NO_TSAN const char *
 running_text(const G *gp)
 {
@@ -80,7 +81,9 @@ running_text(const G *gp)
 	if (gp->thread || mp == NULL || mp == sched_m())
 		return "running";
 	uint32_t state = load_rlx(&mp->lease.state); // order: hint
-	return state == LEASE_LOOSE || state == LEASE_REVOKED ? "syscall" : "running";
+	if (state != LEASE_LOOSE && state != LEASE_REVOKED)
+		return "running";
+	return os_thread_runnable(load_rlx(&mp->tid)) ? "running" : "syscall"; // order: hint
 }
 
 static NO_TSAN const char *

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include "goroutines.h"
 
@@ -101,6 +102,36 @@ GO_TEST(dump_shows_all, 2)
 	go_chan_send(c, &v, GO_NEVER);
 	go_sleep(20 * GO_MSEC);
 	go_chan_free(c);
+}
+
+// There is one P: the one that spins has lost it without any call, the other in one that blocks.
+static void
+read_one_in_dump(void *from)
+{
+	char c;
+	expect(read(*(int *)from, &c, 1) == 1);
+	KEEP_FRAME();
+}
+
+GO_TEST(dump_of_who_has_no_p, 1)
+{
+	int ends[2];
+	expect(pipe(ends) == 0);
+	go_spawn(spin_in_dump, NULL);
+	go_spawn(read_one_in_dump, &ends[0]);
+	const char *text;
+	do {
+		go_sleep(GO_MSEC); // until both are where they stay
+		FILE *f = tmpfile();
+		go_dump(fileno(f));
+		text = read_dump(f);
+	} while (strstr(text, " [running]:\nspin_in_dump(...)\n\t") == NULL ||
+		 strstr(text, " [syscall]:\n") == NULL);
+	atomic_store(&stop, true);
+	expect(write(ends[1], "", 1) == 1);
+	go_sleep(20 * GO_MSEC);
+	close(ends[0]);
+	close(ends[1]);
 }
 
 // --- one that does not answer -------------------------------------------------------------------
