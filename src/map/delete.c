@@ -13,7 +13,7 @@ enum {
 #endif
 };
 
-// Of the map's last entry, when slots that were deleted are about.
+// The map's last entry has gone, and slots that were deleted may be about.
 static void
 tidy_empty(Map *m)
 {
@@ -27,29 +27,57 @@ tidy_empty(Map *m)
 	}
 }
 
+// The entry in slot n of the table goes.
 FRONT void
-vacate(Map *m, const Place *at, size_t each)
+vacate(Map *m, char *table, uint32_t n, char *slot, size_t each)
 {
-	uint64_t ctrl = ctrl_read(at->ctrl);
-	char *slot = nth_slot(m, at->table, at->g, at->i, each);
-	if (likely(match_empty(ctrl) != 0)) {
-		ctrl_set(at->ctrl, at->i, CTRL_EMPTY);
+	char *group = ctrl_of(table, n / GROUP_SLOTS);
+	if (likely(match_empty(ctrl_read(group)) != 0)) {
+		ctrl_set(group, n % GROUP_SLOTS, CTRL_EMPTY);
 	} else {
-		ctrl_set(at->ctrl, at->i, CTRL_DELETED);
-		head_of(at->table)->dead++;
+		ctrl_set(group, n % GROUP_SLOTS, CTRL_DELETED);
+		head_of(table)->dead++;
 	}
-	if (unlikely(is_far(at->g, at->home)) && --head_of(at->table)->over == 0)
-		far_forget(m, at->table);
 	memset(slot, 0, each); // I4
-	map_shown(slot, each);
 	m->count--;
-	if (unlikely(m->count == 0))
-		tidy_empty(m);
 }
 
-// Where a key is, that the runtime compares itself.
+static void
+vacate_place(Map *m, const Place *at)
+{
+	char *slot = slot_at(m, at->table, at->g, at->i);
+	if (is_far(at->g, at->home) && --head_of(at->table)->over == 0)
+		far_forget(m, at->table);
+	vacate(m, at->table, at->g * GROUP_SLOTS + at->i, slot, m->slot_bytes);
+	map_shown(slot, m->slot_bytes);
+}
+
+// --- keys that the runtime compares itself -------------------------------------------------------
+
+// After a delete that has left few entries, with the mark set.
 static NOINLINE bool
-place_far(const MapType *t, const Map *m, Key k, uint64_t hash, Place *at)
+few_left(const MapType *t, Map *m, uint64_t hash, G *self)
+{
+	if (m->count == 0)
+		tidy_empty(m);
+	else if (m->count % LOOK_EVERY == 0)
+		map_shrink(t, m, hash);
+	writing_end(m, self);
+	return true;
+}
+
+// The end of each delete, with the mark set; whether there was something to delete.
+FRONT bool
+drop_end(const MapType *t, Map *m, uint64_t hash, G *self, bool found)
+{
+	if (unlikely(m->count <= m->low) && found)
+		return few_left(t, m, hash, self);
+	writing_end(m, self);
+	return found;
+}
+
+static bool
+find_any(const MapType *t, const Map *m, Key k, uint64_t hash, Place *at)
 {
 	switch (t->key_kind) {
 	case GO_MAP_KEY_32:
@@ -63,69 +91,91 @@ place_far(const MapType *t, const Map *m, Key k, uint64_t hash, Place *at)
 	}
 }
 
-FRONT bool
-place_of(const MapType *t, const Map *m, go_map_key kind, size_t each, Key k, uint64_t hash,
-	 Place *at)
+// A key that may be anywhere, with the mark set.
+static NOINLINE bool
+drop_far(const MapType *t, Map *m, Key k, uint64_t hash, G *self)
+{
+	Place at;
+	bool found = find_any(t, m, k, hash, &at);
+	if (found)
+		vacate_place(m, &at);
+	return drop_end(t, m, hash, self, found);
+}
+
+typedef enum Dropped { DROP_DONE, DROP_NOWHERE, DROP_UNKNOWN } Dropped;
+
+// The first step of a search, and the last one of most. A processor looks only so many instructions
+// ahead, four or five deletes, so the second line of the home is asked for, too, before it is known
+// whether the key is there.
+FRONT Dropped
+drop_near(const MapType *t, Map *m, go_map_key kind, size_t each, Key k, uint64_t hash)
 {
 	uint64_t i;
 	Home home = home_of(m, hash);
 	char *slots = near_slots(m, home, each);
+	if (GROUP_SLOTS * each > CACHE_LINE)
+		__builtin_prefetch(slots + CACHE_LINE);
 	Ctrls ctrls = go_map_ctrls_to_write_(go_map_ctrl_(home));
 	go_map_match_bits_ match = go_map_match_(ctrls, go_map_tag_of_(hash));
-	if (unlikely((m->flags & MAP_KEY_APART) != 0))
-		return place_far(t, m, k, hash, at);
-	if (!find_near(t, kind, each, k, slots, match, &i))
-		return !go_map_nowhere_(front_of(m), home, ctrls, hash) &&
-		       place_far(t, m, k, hash, at);
-	uint32_t g = (uint32_t)(home.n + i / GROUP_SLOTS);
-	*at = (Place){home.table, ctrl_of(home.table, g), g, g, (uint32_t)i % GROUP_SLOTS, 0};
-	return true;
+	if (likely(find_near(t, kind, each, k, slots, match, &i))) {
+		uint32_t n = (uint32_t)(home.n * GROUP_SLOTS + i);
+		vacate(m, home.table, n, slots + i * each, each);
+		return DROP_DONE;
+	}
+	return likely(go_map_nowhere_(front_of(m), home, ctrls, hash)) ? DROP_NOWHERE
+								       : DROP_UNKNOWN;
 }
 
-// Of keys that the runtime compares itself, in slots of so many bytes.
 FRONT bool
-drop_sized(const MapType *t, Map *m, go_map_key kind, size_t each, Key k)
+drop_any(const MapType *t, Map *m, go_map_key kind, Key k)
 {
-	Place at;
-	if (unlikely(m->count == 0)) {
-		reading(m, MISUSE_WRITES);
-		return false;
-	}
+	Dropped dropped = DROP_UNKNOWN;
 	G *self = writing_begin(m);
 	uint64_t hash = key_hash(t, m, kind, k);
-	bool found = m->count != 0 && place_of(t, m, kind, each, k, hash, &at);
-	if (likely(found)) {
-		vacate(m, &at, each);
-		if (unlikely(m->count < m->low) && m->count % LOOK_EVERY == 0 && m->count != 0)
-			map_shrink(t, m, hash);
-	}
-	writing_end(m, self);
-	return found;
+	if ((m->flags & (MAP_KEY_APART | MAP_SHOWN)) == 0)
+		dropped = drop_near(t, m, kind, m->slot_bytes, k, hash);
+	if (unlikely(dropped == DROP_UNKNOWN))
+		return drop_far(t, m, k, hash, self);
+	return drop_end(t, m, hash, self, dropped == DROP_DONE);
 }
 
+// Whatever the map is like.
 static NOINLINE bool
 drop_unusual(const MapType *t, Map *m, Key k)
 {
+	if (m->count == 0) {
+		reading(m, MISUSE_WRITES);
+		return false;
+	}
 	switch (t->key_kind) {
 	case GO_MAP_KEY_32:
-		return drop_sized(t, m, GO_MAP_KEY_32, m->slot_bytes, k);
+		return drop_any(t, m, GO_MAP_KEY_32, k);
 	case GO_MAP_KEY_64:
-		return drop_sized(t, m, GO_MAP_KEY_64, m->slot_bytes, k);
+		return drop_any(t, m, GO_MAP_KEY_64, k);
 	case GO_MAP_KEY_STRING:
-		return drop_sized(t, m, GO_MAP_KEY_STRING, m->slot_bytes, k);
+		return drop_any(t, m, GO_MAP_KEY_STRING, k);
 	default:
-		return drop_sized(t, m, GO_MAP_KEY_BYTES, m->slot_bytes, k);
+		return drop_any(t, m, GO_MAP_KEY_BYTES, k);
 	}
 }
 
+// Nearly all deletes. What calls others does so last, so that no register is to be saved.
 FRONT bool
 drop(const MapType *t, Map *m, go_map_key kind, Key k)
 {
+	size_t each = usual_shape(kind).each;
 	if (unlikely(m == NULL))
 		return false;
-	if (likely(m->slot_bytes == usual_shape(kind).each))
-		return drop_sized(t, m, kind, usual_shape(kind).each, k);
-	return drop_unusual(t, m, k);
+	if (unlikely(m->count == 0) || unlikely(m->slot_bytes != each) ||
+	    unlikely(m->flags != MAP_FLAGS_USUAL) || unlikely(is_marked(m, MISUSE_WRITES)))
+		return drop_unusual(t, m, k);
+	G *self = sched_g();
+	store_rlx(&m->writer, self); // order: hint
+	uint64_t hash = key_hash(t, m, kind, k);
+	Dropped dropped = drop_near(t, m, kind, each, k, hash);
+	if (unlikely(dropped == DROP_UNKNOWN))
+		return drop_far(t, m, k, hash, self);
+	return drop_end(t, m, hash, self, dropped == DROP_DONE);
 }
 
 bool
@@ -176,7 +226,9 @@ delete_call(const MapType *t, Map *m, Key k)
 	    !find_place(t, m, GO_MAP_KEY_CALLS, m->slot_bytes, k, hash, &at))
 		return false;
 	G *self = writing_begin(m);
-	vacate(m, &at, m->slot_bytes);
+	vacate_place(m, &at);
+	if (m->count == 0)
+		tidy_empty(m);
 	m->changes++;
 	writing_end(m, self);
 	return true;

@@ -113,12 +113,13 @@ hash_of(const MapType *t, const Map *m, go_map_key kind, Key k, Misuse what)
 	return hash;
 }
 
-// The slot of a key; NULL: it has none. Both near groups are looked at, whatever the first is like.
+// The slot of a key; NULL: it has none. Both near groups are looked at, whatever the first is like,
+// and others when these are full and it may be there (I7).
 FRONT char *
 find(const MapType *t, const Map *m, go_map_key kind, Key k, uint64_t hash)
 {
 	char *table = table_of(m, hash);
-	uint32_t groups = m->groups, g = group_of(hash, m->homes);
+	uint32_t groups = m->groups, home = group_of(hash, m->homes), g = home;
 	uint32_t changes = changes_of(m, kind);
 	Match empty = 0;
 	ask_for_slots(slot_at(m, table, g, 0));
@@ -134,7 +135,10 @@ find(const MapType *t, const Map *m, go_map_key kind, Key k, uint64_t hash)
 				return slot;
 		}
 		empty |= match_empty(ctrl);
-		if (unlikely(--left == 0) || (empty != 0 && left + 1 < groups))
+		if (unlikely(--left == 0))
+			return NULL;
+		if (left + 1 < groups &&
+		    (empty != 0 || !go_map_far_has_(table, m->slots_at, home, hash)))
 			return NULL;
 		g = g + 1 == groups ? 0 : g + 1;
 	}

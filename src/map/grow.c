@@ -26,37 +26,25 @@ move_to(const MapType *t, const Map *m, char *table, uint32_t groups, uint32_t c
 	return (Move){t, m, {table, table}, groups, slots_at, 0, changes, groups > 1};
 }
 
-// A key that is not equal to itself may well get another hash now; no matter, nobody finds it.
-static uint64_t
-slot_hash(const MapType *t, const Map *m, const char *slot)
+// So far from a table's beginning is a slot, in bytes.
+FRONT size_t
+slot_from(const Move *mv, uint32_t g, uint32_t i, size_t each)
 {
-	return key_hash(t, m, t->key_kind, key_at(t->key_kind, slot_key(m, t->key_kind, slot)));
-}
-
-static inline __attribute__((always_inline)) void
-copy_slot(char *to, const char *from, size_t n)
-{
-	enum { USUAL = 16, SMALL = 8 };
-	if (likely(n == USUAL))
-		memcpy(to, from, USUAL);
-	else if (n == SMALL)
-		memcpy(to, from, SMALL);
-	else
-		memcpy(to, from, n);
+	return mv->slots_at + ((size_t)g * GROUP_SLOTS + i) * each;
 }
 
 // A slot is taken now.
-static inline char *
-put_at(const Move *mv, char *table, uint32_t g, uint32_t i, uint64_t hash)
+static inline void
+put_at(char *table, uint32_t g, uint32_t i, uint64_t hash)
 {
 	char *ctrl = ctrl_of(table, g);
-	head_of(table)->dead -= ctrl[i] == CTRL_DELETED;
+	if (unlikely(ctrl[i] == CTRL_DELETED))
+		head_of(table)->dead--;
 	ctrl_set(ctrl, i, tag_of(hash));
-	return slot_in(mv->m, table, mv->slots_at, g, i);
 }
 
 // Of a key that is neither in its home nor in the group behind.
-static NOINLINE char *
+static NOINLINE size_t
 put_far(const Move *mv, char *table, uint32_t home, uint64_t hash)
 {
 	for (uint32_t g = home;;) {
@@ -66,22 +54,24 @@ put_far(const Move *mv, char *table, uint32_t home, uint64_t hash)
 				head_of(table)->over++;
 				far_add(table, mv->slots_at, home, hash);
 			}
-			return put_at(mv, table, g, match_first(free), hash);
+			put_at(table, g, match_first(free), hash);
+			return slot_from(mv, g, match_first(free), mv->m->slot_bytes);
 		}
 		g = g + 1 == mv->groups ? 0 : g + 1;
 	}
 }
 
-// A slot for a key that the table does not have; there is one.
-static inline char *
-put(const Move *mv, char *table, uint64_t hash)
+// A key that the table does not have gets a slot; there is one. Where it is in the table.
+FRONT size_t
+put(const Move *mv, char *table, uint64_t hash, size_t each)
 {
 	uint32_t home = group_of(hash, homes_of(mv->groups));
 	Match free = free_near(table, mv->groups, home);
 	if (unlikely(free == 0))
 		return put_far(mv, table, home, hash);
 	uint32_t i = (uint32_t)go_map_choose_(free);
-	return put_at(mv, table, home + i / GROUP_SLOTS, i % GROUP_SLOTS, hash);
+	put_at(table, home + i / GROUP_SLOTS, i % GROUP_SLOTS, hash);
+	return slot_from(mv, home, i, each);
 }
 
 // How many slots of a group are in use, of which none was deleted.
@@ -96,8 +86,8 @@ used(uint64_t ctrl)
 // The same in a new table of several groups, as go_map_choose_ has it. One entry after the other
 // comes into a group, and waits for what the one before has written there: so that is read once,
 // and looked at without vector registers.
-static inline char *
-put_new(const Move *mv, char *table, uint64_t hash)
+FRONT size_t
+put_new(const Move *mv, char *table, uint64_t hash, size_t each)
 {
 	uint32_t g = group_of(hash, homes_of(mv->groups));
 	uint64_t home = ctrl_read(ctrl_of(table, g)), next = ctrl_read(ctrl_of(table, g + 1));
@@ -112,16 +102,18 @@ put_new(const Move *mv, char *table, uint64_t hash)
 	uint64_t ctrl = (home ^ ((home ^ next) & choice)) | (uint64_t)tag_of(hash) << i * 8;
 	g += behind;
 	memcpy(ctrl_of(table, g), &ctrl, sizeof(ctrl));
-	return slot_in(mv->m, table, mv->slots_at, g, i);
+	return slot_from(mv, g, i, each);
 }
 
-static inline void
-move_slot(const Move *mv, const char *slot)
+// A key that is not equal to itself may well get another hash now; no matter, nobody finds it.
+FRONT void
+move_slot(const Move *mv, go_map_key kind, size_t each, const char *slot)
 {
-	uint64_t hash = slot_hash(mv->t, mv->m, slot);
+	const char *key = slot_key(mv->m, kind, slot);
+	uint64_t hash = key_hash(mv->t, mv->m, kind, key_at(kind, key));
 	char *table = mv->to[(hash >> mv->shift) & 1];
-	char *to = likely(mv->new) ? put_new(mv, table, hash) : put(mv, table, hash);
-	copy_slot(to, slot, mv->m->slot_bytes);
+	size_t at = likely(mv->new) ? put_new(mv, table, hash, each) : put(mv, table, hash, each);
+	memcpy(table + at, slot, each);
 }
 
 // Asks for the keys of a group, which lie somewhere else.
@@ -135,23 +127,34 @@ ask_ahead(const Map *m, char *from, uint32_t g)
 		__builtin_prefetch(*(char **)(void *)slot_at(m, from, g, match_first(full)));
 }
 
-static void
-move_all(const Move *mv, char *from)
+// Slots of so many bytes.
+FRONT void
+move_slots(const Move *mv, char *from, go_map_key kind, size_t each)
 {
 	enum { AHEAD = 2 };
 	const Map *m = mv->m;
-	bool calls = mv->t->key_kind == GO_MAP_KEY_CALLS;
-	bool far = mv->t->key_kind == GO_MAP_KEY_STRING || (m->flags & MAP_KEY_APART) != 0;
+	bool far = kind == GO_MAP_KEY_STRING || (m->flags & MAP_KEY_APART) != 0;
 	for (uint32_t g = 0; g < m->groups; g++) {
 		Match full = match_full(ctrl_read(ctrl_of(from, g)));
 		if (far)
 			ask_ahead(m, from, g + AHEAD);
 		for (; full != 0; full &= full - 1) {
-			move_slot(mv, slot_at(m, from, g, match_first(full)));
-			if (unlikely(calls))
+			move_slot(mv, kind, each, nth_slot(m, from, g, match_first(full), each));
+			if (kind == GO_MAP_KEY_CALLS)
 				unchanged(m, mv->changes, MISUSE_WRITES);
 		}
 	}
+}
+
+static void
+move_all(const Move *mv, char *from)
+{
+	go_map_key kind = mv->t->key_kind;
+	size_t each = mv->m->slot_bytes;
+	if (kind == GO_MAP_KEY_64 && each == usual_shape(GO_MAP_KEY_64).each)
+		move_slots(mv, from, GO_MAP_KEY_64, usual_shape(GO_MAP_KEY_64).each);
+	else
+		move_slots(mv, from, kind, each);
 }
 
 // Whether nobody can be in a table of the map now, but for whom this is done.

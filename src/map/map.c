@@ -65,7 +65,8 @@ map_new(const MapType *t, size_t hint)
 		return NULL;
 	m->seed = base_rand(&sched_m()->rand) | 1;
 	m->factor = base_rand(&sched_m()->rand) | 1;
-	m->flags = godebug.mapcheck != 0 ? MAP_CHECKED : 0;
+	m->flags = (godebug.mapcheck != 0 ? MAP_CHECKED : 0) |
+		   (__msan_unpoison != NULL ? MAP_SHOWN : 0);
 	dir_none(m);
 	if (t != NULL)
 		map_lay_out(t, m);

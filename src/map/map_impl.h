@@ -151,6 +151,7 @@ enum {
 	MAP_ELEM_APART = 2,
 	MAP_LAID_OUT = 4, // the fields of the layout are set
 	MAP_CHECKED = 8,  // GODEBUG=mapcheck
+	MAP_SHOWN = 16,   // what is written is shown: map_shown
 };
 
 static_assert((int)MAP_LAID_OUT == (int)MAP_FLAGS_USUAL, "the face says it");
@@ -182,8 +183,9 @@ dir_bits(const Map *m)
 
 extern char *const dir_empty[2]; // I6
 
-// Entries of a table that may be far from home: about so many are with four of five slots in use.
-// Each of them is a search that finds and goes on, which nothing can foretell.
+// Entries of a table that may be far from home: about so many are with four of five slots in use,
+// where the emptier of two groups takes an entry, and else with three of four. Each of them is a
+// search that finds and goes on, which nothing can foretell.
 static inline uint32_t
 over_most(uint32_t groups)
 {
@@ -296,7 +298,8 @@ far_add(char *table, uint32_t slots_at, uint32_t home, uint64_t hash)
 	char *at = table + slots_at - far_bytes(home + 1);
 	uint32_t bits = (uint32_t)hash_read4(at) | UINT32_C(1) << hash % 32;
 	memcpy(at, &bits, sizeof(bits));
-	head_of(table)->far++;
+	if (head_of(table)->far < UINT32_MAX) // they go on coming where another table is no help
+		head_of(table)->far++;
 }
 
 static inline void

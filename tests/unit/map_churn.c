@@ -75,6 +75,51 @@ GO_TEST(map_far_is_forgotten, 1)
 	}
 }
 
+// The next number from *k on that belongs into this group of a map of one table.
+static uint64_t
+next_of_home(const Map *m, uint32_t home, uint64_t *k)
+{
+	while (group_of(hash_word(*k, m->seed, m->factor), m->homes) != home)
+		++*k;
+	return (*k)++;
+}
+
+// Of one group's keys three at most are beyond the one behind it, one of which goes as another
+// comes: never none, and no slot is left as deleted. All that counts these bits is Head.far.
+GO_TEST(map_far_is_counted, 1)
+{
+	enum { ROOM = 24, HOME = 2, NEAR = 2 * GROUP_SLOTS, TURNS = 500 };
+	static const MapType type = {.key_kind = GO_MAP_KEY_64,
+				     .key_bytes = 8,
+				     .key_align = 8,
+				     .elem_bytes = 8,
+				     .elem_align = 8};
+	Words words;
+	expect_eq(go_map_init(words, ROOM), 0);
+	const Map *m = (const Map *)(void *)words.map;
+	uint64_t k = 0, far[2], anew = 0;
+	const char *table = m->dir[0];
+	uint32_t groups = m->groups;
+	expect(m->tables == 1 && groups > HOME + 3);
+	for (int i = 0; i < NEAR; i++)
+		go_map_put(words, next_of_home(m, HOME, &k), 0);
+	for (int i = 0; i < 2; i++)
+		go_map_put(words, far[i] = next_of_home(m, HOME, &k), 0);
+	expect_eq(head_of(m->dir[0])->over, 2);
+	for (int i = 0; i < TURNS; i++) {
+		expect(go_map_del(words, far[i % 2]));
+		expect(!go_map_has(words, far[i % 2]));
+		expect(go_map_has(words, far[1 - i % 2]));
+		go_map_put(words, far[i % 2] = next_of_home(m, HOME, &k), 0);
+		expect(head_of(m->dir[0])->far <= far_most(groups));
+		anew += m->dir[0] != table;
+		table = m->dir[0];
+	}
+	expect(anew >= TURNS / far_most(groups) && m->groups == groups);
+	expect_eq(head_of(m->dir[0])->over, 2);
+	map_verify(&type, m);
+}
+
 // A directory of which each table has few slots, so that some are split again while others have not
 // been at all, is copied ahead as well: an insert copies a piece of it at most.
 GO_TEST(map_directory_is_copied_ahead, 1)
