@@ -12,6 +12,7 @@ passed=0 failed=0
 
 cat >"$dir/maps.c" <<'END_C'
 #include <stdio.h>
+#include <sanitizer/msan_interface.h>
 #include <stdlib.h>
 #include <undergo.h>
 #include <undergo/map.h>
@@ -72,9 +73,9 @@ right(void)
 	uint32_t *unset = malloc(sizeof(*unset)); // where it was there is 0 later
 	Halves few;
 	go_map_init(few, 0);
-	go_map_put(few, 7, *unset);
+	*go_map_at(few, 7) = *unset;
 	go_map_del(few, 7);
-	if (*go_map_at(few, 7) != 0)
+	if (__msan_test_shadow(go_map_at(few, 7), sizeof(uint32_t)) >= 0)
 		return 1;
 	go_gc();
 	fill(3000, 6000);
