@@ -5,6 +5,12 @@
 
 typedef GO_MAP(uint64_t, uint64_t) Words;
 
+static const MapType type = {.key_kind = GO_MAP_KEY_64,
+			     .key_bytes = 8,
+			     .key_align = 8,
+			     .elem_bytes = 8,
+			     .elem_align = 8};
+
 enum { KEYS = 3000, TURNOVERS = 60, LOOKS = 64, LONGEST = 40 };
 
 // Of a table: the groups beside each other that have no empty slot.
@@ -42,11 +48,6 @@ GO_TEST(map_churn, 1)
 GO_TEST(map_far_is_forgotten, 1)
 {
 	enum { FEW = 2700, TABLES = 8, LONGER = 20 };
-	static const MapType type = {.key_kind = GO_MAP_KEY_64,
-				     .key_bytes = 8,
-				     .key_align = 8,
-				     .elem_bytes = 8,
-				     .elem_align = 8};
 	Words words;
 	expect_eq(go_map_init(words, 0), 0);
 	const Map *m = (const Map *)(void *)words.map;
@@ -89,11 +90,6 @@ next_of_home(const Map *m, uint32_t home, uint64_t *k)
 GO_TEST(map_far_is_counted, 1)
 {
 	enum { ROOM = 24, HOME = 2, NEAR = 2 * GROUP_SLOTS, TURNS = 500 };
-	static const MapType type = {.key_kind = GO_MAP_KEY_64,
-				     .key_bytes = 8,
-				     .key_align = 8,
-				     .elem_bytes = 8,
-				     .elem_align = 8};
 	Words words;
 	expect_eq(go_map_init(words, ROOM), 0);
 	const Map *m = (const Map *)(void *)words.map;
