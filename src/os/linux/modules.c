@@ -322,18 +322,36 @@ sys_mappings_ready(void)
 		kept_close(&maps_file);
 }
 
-int
-sys_mappings(OsRange *out, uint32_t max)
+static int
+read_mappings(int fd, OsRange *out, uint32_t max)
 {
 	char text[4096]; // the kernel gives a page at a time
 	MapsReader r = {.out = out, .max = max};
-	int fd = kept_open(&maps_file);
-	if (fd < 0)
-		return fd;
 	long n;
 	while ((n = syscall3(SYS_read, fd, text, sizeof(text))) > 0)
 		for (long i = 0; i < n; i++)
 			take(&r, text[i]);
-	kept_close(&maps_file);
 	return n < 0 ? (int)n : (int)r.n;
+}
+
+int
+sys_mappings(OsRange *out, uint32_t max)
+{
+	int fd = kept_open(&maps_file);
+	if (fd < 0)
+		return fd;
+	int n = read_mappings(fd, out, max);
+	kept_close(&maps_file);
+	return n;
+}
+
+int
+sys_mappings_beside(OsRange *out, uint32_t max)
+{
+	int fd = (int)syscall4(SYS_openat, AT_FDCWD, maps_file.path, O_RDONLY | O_CLOEXEC, 0);
+	if (fd < 0)
+		return fd;
+	int n = read_mappings(fd, out, max);
+	syscall1(SYS_close, fd);
+	return n;
 }

@@ -115,7 +115,7 @@ first_stack(void **lo, void **hi)
 	OsRange maps[MAPPINGS_MAX];
 	struct rlimit limit;
 	uintptr_t here = (uintptr_t)maps, end = getauxval(AT_RANDOM), below = 0;
-	int n = sys_mappings(maps, MAPPINGS_MAX);
+	int n = sys_mappings_beside(maps, MAPPINGS_MAX);
 	if (n <= 0 || n > MAPPINGS_MAX || getrlimit(RLIMIT_STACK, &limit) != 0)
 		return false;
 	int i = 0;
