@@ -95,10 +95,16 @@ chance(void)
 	return base_rand(&sched_m()->rand) >> 16;
 }
 
-// The wait is forgotten, so that it is known afterwards whether there was one.
+// The wait is forgotten, so that it is known afterwards whether there was one. Who has waited for a
+// lock is asked where he is as soon as he has it; the first one reads the debug information before.
 int64_t
 blocking_begin_slow(void)
 {
+	static ATOMIC(bool) prepared;
+	if (unlikely(!load_rlx(&prepared))) { // order: hint
+		callers_prepare();
+		store_rlx(&prepared, true); // order: hint
+	}
 	store_rlx(&sched_g()->wait, (uint8_t)WAIT_none); // order: own
 	return os_nanotime();
 }

@@ -223,6 +223,12 @@ is_of_sync(uintptr_t pc)
 				  strcmp(symbol, "sync.Mutex.unlockSlow") == 0);
 }
 
+void
+callers_prepare(void)
+{
+	(void)innermost_at((uintptr_t)callers_prepare);
+}
+
 size_t
 callers_of_go(uintptr_t *pcs, size_t max)
 {

@@ -19,6 +19,8 @@ typedef struct DeferredBy {
 // Whether the function that has called asker was deferred, by the program's own words.
 bool callers_deferred(const DeferredBy *by);
 
+// Reads the debug information, which takes some 100 ms in a large program. Else who asks first does.
+void callers_prepare(void);
 // The stack that we are on, as Go code sees it: addresses from the inside, at most max; how many.
 size_t callers_of_go(uintptr_t *pcs, size_t max);
 // The same addresses without those of so many functions from the inside; how many are left.
