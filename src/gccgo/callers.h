@@ -19,7 +19,7 @@ typedef struct DeferredBy {
 // Whether the function that has called asker was deferred, by the program's own words.
 bool callers_deferred(const DeferredBy *by);
 
-// Reads the debug information, which takes some 100 ms in a large program. Else who asks first does.
+// Reads the debug information, some 100 ms of a large program. Else who asks first does.
 void callers_prepare(void);
 // The stack that we are on, as Go code sees it: addresses from the inside, at most max; how many.
 size_t callers_of_go(uintptr_t *pcs, size_t max);
