@@ -237,11 +237,18 @@ add(const Type *t)
 	return k;
 }
 
+// NULL: it has not been asked for yet.
+static inline Known *
+known(const Type *t)
+{
+	Table *tb = load_acq(&table); // order: observe <- room
+	return likely(tb != NULL) ? look_up(tb, t) : NULL;
+}
+
 static inline Known *
 find(const Type *t)
 {
-	Table *tb = load_acq(&table); // order: observe <- room
-	Known *k = likely(tb != NULL) ? look_up(tb, t) : NULL;
+	Known *k = known(t);
 	return likely(k != NULL) ? k : add(t);
 }
 
@@ -297,14 +304,11 @@ map_mask(const Type *t, const HeapType **longer)
 	return t->size > APART ? 1 : (uint16_t)h->mask;
 }
 
-const go_map_type *
-type_map(const MapGoType *t)
+static COLD const go_map_type *
+map_type_new(const MapGoType *t)
 {
 	Known *k = find(&t->type);
-	MapKnown *m = load_acq(&k->map); // order: observe <- below
-	if (likely(m != NULL))
-		return &m->type;
-	m = alloc_or_die(sizeof(*m));
+	MapKnown *m = alloc_or_die(sizeof(*m));
 	m->t = t;
 	go_map_type *mt = &m->type;
 	mt->key_bytes = (uint32_t)t->key->size;
@@ -319,8 +323,16 @@ type_map(const MapGoType *t)
 	mt->elem_mask = map_mask(t->elem, &mt->elem_type);
 	mt->hash = call_hash;
 	mt->equal = call_equal;
-	store_rel(&k->map, m); // order: publish -> above; two that make it make the same
+	store_rel(&k->map, m); // order: publish -> type_map; two that make it make the same
 	return mt;
+}
+
+const go_map_type *
+type_map(const MapGoType *t)
+{
+	Known *k = known(&t->type);
+	MapKnown *m = likely(k != NULL) ? load_acq(&k->map) : NULL; // order: observe <- above
+	return likely(m != NULL) ? &m->type : map_type_new(t);
 }
 
 // --- all types of the program --------------------------------------------------------------------
