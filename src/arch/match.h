@@ -22,4 +22,13 @@ match_first(Match m)
 	return (uint32_t)__builtin_ctzll(m) / MATCH_STEP;
 }
 
+// A 1 in each byte that was greater than 1: to be added up.
+static inline uint64_t
+match_ones_above_1(uint64_t bytes)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones << 7;
+	uint64_t x = bytes & ~ones;
+	return ((((x & ~tops) + ~tops) | x) & tops) >> 7;
+}
+
 #endif

@@ -95,16 +95,24 @@ chance(void)
 	return base_rand(&sched_m()->rand) >> 16;
 }
 
-// The wait is forgotten, so that it is known afterwards whether there was one. Who has waited for a
-// lock is asked where he is as soon as he has it; the first one reads the debug information before.
+// Who has waited for a lock is asked where he is as soon as he has it. So the first who may wait
+// reads the debug information before, outside of the runtime, as that takes long.
+static void
+prepare(void)
+{
+	static ATOMIC(bool) begun;
+	if (likely(load_rlx(&begun)) || xchg_rlx(&begun, true)) // order: hint; order: claim
+		return;
+	sched_leave();
+	callers_prepare();
+	sched_enter();
+}
+
+// The wait is forgotten, so that it is known afterwards whether there was one.
 int64_t
 blocking_begin_slow(void)
 {
-	static ATOMIC(bool) prepared;
-	if (unlikely(!load_rlx(&prepared))) { // order: hint
-		callers_prepare();
-		store_rlx(&prepared, true); // order: hint
-	}
+	prepare();
 	store_rlx(&sched_g()->wait, (uint8_t)WAIT_none); // order: own
 	return os_nanotime();
 }

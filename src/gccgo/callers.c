@@ -226,7 +226,8 @@ is_of_sync(uintptr_t pc)
 void
 callers_prepare(void)
 {
-	(void)innermost_at((uintptr_t)callers_prepare);
+	if (panic_symbols() != NULL)
+		(void)innermost_at((uintptr_t)callers_prepare);
 }
 
 size_t

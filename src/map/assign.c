@@ -104,7 +104,7 @@ search(const MapType *t, Map *m, go_map_key kind, size_t each, Key *k, Own *own,
        Place *at)
 {
 	for (;;) {
-		if (find_place(t, m, kind, each, *k, hash, at))
+		if (find_place(t, m, kind, each, *k, hash, false, at))
 			return FOUND_OLD;
 		still_own(m, at->table, MISUSE_WRITES);
 		if (likely(room_at(m, at)))

@@ -42,7 +42,7 @@ vacate(Map *m, char *table, uint32_t n, char *slot, size_t each)
 	m->count--;
 }
 
-static void
+FRONT void
 vacate_place(Map *m, const Place *at)
 {
 	char *slot = slot_at(m, at->table, at->g, at->i);
@@ -54,7 +54,7 @@ vacate_place(Map *m, const Place *at)
 
 // --- keys that the runtime compares itself -------------------------------------------------------
 
-// After a delete that has left few entries, with the mark set.
+// After a delete that has left few entries, with the mark set. True, for who calls it last.
 static NOINLINE bool
 few_left(const MapType *t, Map *m, uint64_t hash, G *self)
 {
@@ -81,13 +81,13 @@ find_any(const MapType *t, const Map *m, Key k, uint64_t hash, Place *at)
 {
 	switch (t->key_kind) {
 	case GO_MAP_KEY_32:
-		return find_place(t, m, GO_MAP_KEY_32, m->slot_bytes, k, hash, at);
+		return find_place(t, m, GO_MAP_KEY_32, m->slot_bytes, k, hash, true, at);
 	case GO_MAP_KEY_64:
-		return find_place(t, m, GO_MAP_KEY_64, m->slot_bytes, k, hash, at);
+		return find_place(t, m, GO_MAP_KEY_64, m->slot_bytes, k, hash, true, at);
 	case GO_MAP_KEY_STRING:
-		return find_place(t, m, GO_MAP_KEY_STRING, m->slot_bytes, k, hash, at);
+		return find_place(t, m, GO_MAP_KEY_STRING, m->slot_bytes, k, hash, true, at);
 	default:
-		return find_place(t, m, GO_MAP_KEY_BYTES, m->slot_bytes, k, hash, at);
+		return find_place(t, m, GO_MAP_KEY_BYTES, m->slot_bytes, k, hash, true, at);
 	}
 }
 
@@ -110,10 +110,11 @@ typedef enum Dropped { DROP_DONE, DROP_NOWHERE, DROP_UNKNOWN } Dropped;
 FRONT Dropped
 drop_near(const MapType *t, Map *m, go_map_key kind, size_t each, Key k, uint64_t hash)
 {
+	enum { LINES_MOST = 3 }; // of more, one is too small a part
 	uint64_t i;
 	Home home = home_of(m, hash);
 	char *slots = near_slots(m, home, each);
-	if (GROUP_SLOTS * each > CACHE_LINE)
+	if (GROUP_SLOTS * each > CACHE_LINE && GROUP_SLOTS * each <= LINES_MOST * CACHE_LINE)
 		__builtin_prefetch(slots + CACHE_LINE);
 	Ctrls ctrls = go_map_ctrls_to_write_(go_map_ctrl_(home));
 	go_map_match_bits_ match = go_map_match_(ctrls, go_map_tag_of_(hash));
@@ -159,7 +160,7 @@ drop_unusual(const MapType *t, Map *m, Key k)
 	}
 }
 
-// Nearly all deletes. What calls others does so last, so that no register is to be saved.
+// Nearly all deletes. What calls others does so last, so that few registers are to be saved.
 FRONT bool
 drop(const MapType *t, Map *m, go_map_key kind, Key k)
 {
@@ -220,10 +221,10 @@ delete_call(const MapType *t, Map *m, Key k)
 	if (m->count == 0)
 		return false;
 	uint64_t hash = hash_of(t, m, GO_MAP_KEY_CALLS, k, MISUSE_WRITES);
-	if (!find_place(t, m, GO_MAP_KEY_CALLS, m->slot_bytes, k, hash, &at))
+	if (!find_place(t, m, GO_MAP_KEY_CALLS, m->slot_bytes, k, hash, true, &at))
 		return false;
 	if (!shrink_before(t, m, hash) &&
-	    !find_place(t, m, GO_MAP_KEY_CALLS, m->slot_bytes, k, hash, &at))
+	    !find_place(t, m, GO_MAP_KEY_CALLS, m->slot_bytes, k, hash, true, &at))
 		return false;
 	G *self = writing_begin(m);
 	vacate_place(m, &at);

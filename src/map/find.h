@@ -156,14 +156,14 @@ place_near(Place *at, uint32_t groups)
 	at->ctrl = ctrl_of(at->table, at->g);
 }
 
-// The same, and where. When there is none, at is where it may come: i is NO_SLOT when nowhere.
-// each: the bytes of a slot.
+// The same, and where. When there is none, at is where it may come, unless only what is there is
+// asked for: i is NO_SLOT when nowhere. each: the bytes of a slot.
 FRONT bool
 find_place(const MapType *t, const Map *m, go_map_key kind, size_t each, Key k, uint64_t hash,
-	   Place *at)
+	   bool only, Place *at)
 {
 	char *table = table_of(m, hash);
-	uint32_t groups = m->groups, g = group_of(hash, m->homes);
+	uint32_t groups = m->groups, home = group_of(hash, m->homes), g = home;
 	uint32_t changes = changes_of(m, kind);
 	*at = (Place){table, NULL, g, g, NO_SLOT, 0};
 	Match empty = 0;
@@ -185,7 +185,11 @@ find_place(const MapType *t, const Map *m, go_map_key kind, size_t each, Key k, 
 		empty |= match_empty(ctrl);
 		if (at->i == NO_SLOT && free != 0)
 			*at = (Place){table, at_ctrl, g, at->home, match_first(free), 0};
-		if (unlikely(--left == 0) || (empty != 0 && left + 1 < groups)) {
+		bool near_seen = --left + 1 < groups;
+		if (only && left != 0 && near_seen &&
+		    !go_map_far_has_(table, m->slots_at, home, hash))
+			return false;
+		if (unlikely(left == 0) || (empty != 0 && near_seen)) {
 			at->seen = groups - left;
 			place_near(at, groups);
 			return false;

@@ -102,7 +102,7 @@ struct go_map {
 	uint16_t elem_at;  // in a slot
 	uint8_t align;     // of slots, at least that of a word
 	uint8_t hint_bits; // directory bits to begin with
-	size_t low; // with fewer entries tables are merged
+	size_t low; // with no more entries tables are merged
 	char *one[2];
 	uint32_t mask;        // bit i: word i of a slot is a pointer
 	uint32_t hint_groups; // of the first tables; 0: one
@@ -151,7 +151,7 @@ enum {
 	MAP_ELEM_APART = 2,
 	MAP_LAID_OUT = 4, // the fields of the layout are set
 	MAP_CHECKED = 8,  // GODEBUG=mapcheck
-	MAP_SHOWN = 16,   // what is written is shown: map_shown
+	MAP_SHOWN = 16,   // map_shown has somebody to show to: deletes go where it is called
 };
 
 static_assert((int)MAP_LAID_OUT == (int)MAP_FLAGS_USUAL, "the face says it");
@@ -306,6 +306,8 @@ static inline void
 far_forget(const Map *m, char *table)
 {
 	uint32_t n = far_bytes((uint32_t)m->homes);
+	if (unlikely(m->slots_at < sizeof(Head) + n)) // as in far_add
+		return;
 	memset(table + m->slots_at - n, 0, n);
 	head_of(table)->far = 0;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Giving memory back after many deletes, a table at a time.
 //
-// When fewer than one slot of eight is in use, some deletes look at the table they were in and at
+// When no more than one slot of eight is in use, some deletes look at the table they were in and at
 // its neighbour, the other half of what it was split from. If both together fill no more than half
 // a table they become one. While deletes go on every table is looked at several times before they
 // are all gone. A map with one table gets a smaller one.
@@ -72,6 +72,7 @@ may_merge(const MapType *t, const Map *m, uint64_t hash)
 void
 map_shrink(const MapType *t, Map *m, uint64_t hash)
 {
+	still_own(m, table_of(m, hash), MISUSE_WRITES);
 	if (m->tables > 1) {
 		hash = pair_near(m, hash);
 		if (!may_merge(t, m, hash) || !map_merge(t, m, hash))

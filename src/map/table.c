@@ -20,14 +20,6 @@ table_new(const Map *m, uint32_t groups, uint32_t depth)
 	return table;
 }
 
-// A 1 in each byte that is an entry's, above CTRL_DELETED.
-static inline uint64_t
-full_ones(uint64_t ctrl)
-{
-	const uint64_t high = 0x80 * GO_MAP_ONES_;
-	return ((((ctrl & ~high) + (0x80 - CTRL_FULL) * GO_MAP_ONES_) | ctrl) & high) >> 7;
-}
-
 // Eight counts at a time, one in each byte, for as many groups as a byte can count.
 uint32_t
 table_live(const Map *m, char *table)
@@ -39,7 +31,7 @@ table_live(const Map *m, char *table)
 		uint64_t counts = 0;
 		uint32_t end = m->groups - g > MOST ? g + MOST : m->groups;
 		for (; g < end; g++)
-			counts += full_ones(ctrl_read(ctrl_of(table, g)));
+			counts += match_ones_above_1(ctrl_read(ctrl_of(table, g)));
 		n += (uint32_t)(((counts & even) + (counts >> 8 & even)) * ones >> 48);
 	}
 	return n;

@@ -36,6 +36,7 @@ verify_table(const MapType *t, const Map *m, char *table, uint64_t prefix)
 			check(find(t, m, t->key_kind, k, hash) == slot, "map: a key is not found");
 		}
 	}
+	check(live == table_live(m, table), "map: entries of a table");
 	check(dead == head->dead, "map: deleted slots");
 	if (!key_may_be_unequal(t))
 		check(over == head->over, "map: entries far from home");

@@ -109,8 +109,7 @@ bool sys_thread_still_of_kernel(int tid);
 bool sys_signal_blocked(int tid, int sig);
 bool sys_halt_blocked(int tid);
 void sys_mappings_ready(void);
-int sys_mappings(OsRange *out, uint32_t max);        // by who has stopped all others
-int sys_mappings_beside(OsRange *out, uint32_t max); // by any thread, with a descriptor of its own
+int sys_mappings(OsRange *out, uint32_t max);
 void sys_signal_mask_note(void);
 void sys_signal_mask_as_started(void);
 void sys_signal_block_but(uint64_t open);

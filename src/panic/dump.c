@@ -72,8 +72,8 @@ trace_level(void)
 
 // --- what a goroutine is doing ------------------------------------------------------------------
 
-// One that runs without a P is in a blocking call, unless its thread computes: others wanted its P.
-// The caller itself is in none.
+// One that has announced a blocking call is in it. One that has lost its P to others is in one,
+// too, unless its thread computes, which may be in the kernel. The caller itself is in none.
 static NO_TSAN const char *
 running_text(const G *gp)
 {
@@ -81,8 +81,8 @@ running_text(const G *gp)
 	if (gp->thread || mp == NULL || mp == sched_m())
 		return "running";
 	uint32_t state = load_rlx(&mp->lease.state); // order: hint
-	if (state != LEASE_LOOSE && state != LEASE_REVOKED)
-		return "running";
+	if (state != LEASE_REVOKED)
+		return state == LEASE_LOOSE ? "syscall" : "running";
 	return os_thread_runnable(load_rlx(&mp->tid)) ? "running" : "syscall"; // order: hint
 }
 

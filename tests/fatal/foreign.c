@@ -4,7 +4,9 @@
 //
 // What wakes the sleepers from outside is a signal, whose handler writes to a pipe: no thread that
 // could be counted stands behind it.
+#include <fcntl.h>
 #include <pthread.h>
+#include <sys/resource.h>
 #include <sys/time.h>
 
 #include "child.h"
@@ -273,4 +275,35 @@ test_no_deadlock_in_the_system(void)
 	wants("system_here", 0, "OK\n", 1);
 	wants("system_here_announced", 0, "OK\n", 1);
 	wants("system_thread", 0, "OK\n", 1);
+}
+
+// --- the first thread comes last -----------------------------------------------------------------
+
+static void *
+collect(void *unused)
+{
+	(void)go_alloc_data(64);
+	go_gc();
+	return unused;
+}
+
+// Where its stack is, it finds in a file that the collector has kept open.
+DEATH(first_without_descriptors)
+{
+	pthread_t thread;
+	struct rlimit few = {16, 16};
+	GO_MAP(int, int) none = {0};
+	expect_eq(pthread_create(&thread, NULL, collect, NULL), 0);
+	expect_eq(pthread_join(thread, NULL), 0);
+	expect_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	while (open("/dev/null", O_RDONLY) >= 0)
+		;
+	(void)go_map_at(none, 1);
+}
+
+void
+test_foreign_first_without_descriptors(void)
+{
+	expect_death(first_without_descriptors, .status = 2,
+		     .err = "panic: assignment to entry in nil map\n");
 }

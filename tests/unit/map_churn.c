@@ -85,8 +85,8 @@ next_of_home(const Map *m, uint32_t home, uint64_t *k)
 	return (*k)++;
 }
 
-// Of one group's keys three at most are beyond the one behind it, one of which goes as another
-// comes: never none, and no slot is left as deleted. All that counts these bits is Head.far.
+// Of one group's keys two are beyond the one behind it, of which one goes before another comes:
+// never none, and no slot is left as deleted. All that counts these bits is Head.far.
 GO_TEST(map_far_is_counted, 1)
 {
 	enum { ROOM = 24, HOME = 2, NEAR = 2 * GROUP_SLOTS, TURNS = 500 };
@@ -114,6 +114,58 @@ GO_TEST(map_far_is_counted, 1)
 	expect(anew >= TURNS / far_most(groups) && m->groups == groups);
 	expect_eq(head_of(m->dir[0])->over, 2);
 	map_verify(&type, m);
+	head_of(m->dir[0])->far = UINT32_MAX;
+	far_add(m->dir[0], m->slots_at, HOME, 0);
+	expect_eq(head_of(m->dir[0])->far, UINT32_MAX);
+}
+
+// Without its bit a key beyond both of its groups is not looked for, out of line either.
+GO_TEST(map_far_bits_are_asked, 1)
+{
+	enum { ROOM = 24, HOME = 1, KEYS_OF_HOME = 2 * GROUP_SLOTS + 1 };
+	typedef struct Three {
+		uint32_t a, b, c;
+	} Three;
+	static const MapType threes = {.key_kind = GO_MAP_KEY_BYTES,
+				       .key_bytes = sizeof(Three),
+				       .key_align = 4,
+				       .elem_bytes = 4,
+				       .elem_align = 4};
+	Map *m = map_new(&threes, ROOM);
+	Three k = {0, 1, 2};
+	for (int n = 0; n < KEYS_OF_HOME; k.a++) {
+		uint64_t hash = hash_bytes((const char *)&k, sizeof(k), m->seed, m->factor);
+		if (group_of(hash, m->homes) != HOME)
+			continue;
+		expect(map_assign(&threes, m, &k) != NULL);
+		n++;
+	}
+	k.a--;
+	expect_eq(head_of(m->dir[0])->over, 1);
+	expect(map_get(&threes, m, &k) != NULL);
+	uint32_t n = far_bytes((uint32_t)m->homes);
+	memset(m->dir[0] + m->slots_at - n, 0, n);
+	expect(map_get(&threes, m, &k) == NULL);
+	expect(!map_delete(&threes, m, &k));
+}
+
+// Entries of a table are counted 255 groups at a time.
+GO_TEST(map_of_many_groups, 1)
+{
+	enum { MANY = 255, N = 30000, SOME = 300 };
+	static const MapType halves = {
+	    .key_kind = GO_MAP_KEY_BYTES, .key_bytes = 2, .key_align = 2, .elem_align = 1};
+	Map *m = map_new(&halves, 0);
+	for (uint16_t k = 0; k < N; k++)
+		expect(map_assign(&halves, m, &k) != NULL);
+#ifndef UNDERGO_STRESS
+	expect(m->groups > MANY);
+#endif
+	map_verify(&halves, m);
+	for (uint16_t k = 0; k < N; k++)
+		expect(k % SOME == 0 || map_delete(&halves, m, &k));
+	map_verify(&halves, m);
+	expect_eq(map_len(m), N / SOME);
 }
 
 // A directory of which each table has few slots, so that some are split again while others have not

@@ -4,6 +4,9 @@
 //
 // A program may close descriptors that are not its own, or put another file over one. So each time
 // it is asked whether the descriptor is still what it was, and if not the file is opened anew.
+//
+// Several threads may ask at a time, so one that reads from a position gives the position. Of those
+// that open it anew one puts its descriptor here; the others have theirs to themselves.
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -13,11 +16,12 @@
 enum { FIRST_FD = 3 }; // standard streams that were closed stay so
 
 static bool
-same_file(const KeptFile *f)
+same_file(const KeptFile *f, int fd)
 {
 	struct stat st;
-	return f->known && syscall2(SYS_fstat, f->fd, &st) == 0 && st.st_dev == f->dev &&
-	       st.st_ino == f->ino;
+	return syscall2(SYS_fstat, fd, &st) == 0 &&
+	       st.st_dev == load_rlx(&f->dev) && // order: with state
+	       st.st_ino == load_rlx(&f->ino);   // order: with state
 }
 
 static int
@@ -31,29 +35,46 @@ open_high(const char *path)
 	return (int)high;
 }
 
+// Unless another one has been faster.
+static void
+keep(KeptFile *f, int fd)
+{
+	struct stat st;
+	uint32_t state = load_rlx(&f->state); // order: hint
+	if (syscall2(SYS_fstat, fd, &st) != 0 || state == KEPT_WRITING ||
+	    !cas_acq(&f->state, &state, KEPT_WRITING)) // order: claim
+		return;
+	if (state == KEPT_NOT || !same_file(f, load_rlx(&f->fd))) { // order: own
+		store_rlx(&f->fd, fd);         // order: with state
+		store_rlx(&f->dev, st.st_dev); // order: with state
+		store_rlx(&f->ino, st.st_ino); // order: with state
+	}
+	store_rel(&f->state, KEPT_KNOWN); // order: publish -> is_kept
+}
+
+static bool
+is_kept(const KeptFile *f)
+{
+	return load_acq(&f->state) == KEPT_KNOWN; // order: observe <- keep
+}
+
 int
 kept_open(KeptFile *f)
 {
-	struct stat st;
-	if (same_file(f)) {
-		syscall3(SYS_lseek, f->fd, 0, SEEK_SET);
-		return f->fd;
+	if (is_kept(f)) {
+		int fd = load_rlx(&f->fd); // order: with state
+		if (same_file(f, fd))
+			return fd;
 	}
-	f->known = false;
 	int fd = open_high(f->path);
-	if (fd < 0)
-		return fd;
-	if (syscall2(SYS_fstat, fd, &st) == 0) {
-		f->known = true;
-		f->dev = st.st_dev;
-		f->ino = st.st_ino;
-	}
-	return f->fd = fd;
+	if (fd >= 0)
+		keep(f, fd);
+	return fd;
 }
 
 void
-kept_close(KeptFile *f)
+kept_close(KeptFile *f, int fd)
 {
-	if (!f->known)
-		syscall1(SYS_close, f->fd);
+	if (!is_kept(f) || load_rlx(&f->fd) != fd) // order: with state
+		syscall1(SYS_close, fd);
 }

@@ -4,19 +4,26 @@
 #define UNDERGO_OS_LINUX_KEPT_H
 
 #include <stdbool.h>
-#include <sys/types.h>
+
+#include "base/base.h"
+
+typedef enum KeptState {
+	KEPT_NOT,
+	KEPT_WRITING, // by one who has opened it
+	KEPT_KNOWN,   // fd was open, and that file
+} KeptState;
 
 typedef struct KeptFile {
-	const char *path; // constant
-	int fd;           // one party at a time, all that follows
-	bool known;       // fd is open, and is this file:
-	dev_t dev;
-	ino_t ino;
+	const char *path;       // constant
+	ATOMIC_U32 state;       // KeptState
+	ATOMIC(int) fd;         // this and what follows: of who is writing
+	ATOMIC(uint64_t) dev;
+	ATOMIC(uint64_t) ino;
 } KeptFile;
 
-// A descriptor to read the file from its beginning, or a negative errno value. kept_close when that
-// is done.
+// A descriptor of the file, which others may have at the same time, or a negative errno value.
+// kept_close when it has been read.  Threads: any.
 int kept_open(KeptFile *f);
-void kept_close(KeptFile *f);
+void kept_close(KeptFile *f, int fd);
 
 #endif

@@ -318,40 +318,25 @@ static KeptFile maps_file = {.path = "/proc/self/maps"};
 void
 sys_mappings_ready(void)
 {
-	if (kept_open(&maps_file) >= 0)
-		kept_close(&maps_file);
-}
-
-static int
-read_mappings(int fd, OsRange *out, uint32_t max)
-{
-	char text[4096]; // the kernel gives a page at a time
-	MapsReader r = {.out = out, .max = max};
-	long n;
-	while ((n = syscall3(SYS_read, fd, text, sizeof(text))) > 0)
-		for (long i = 0; i < n; i++)
-			take(&r, text[i]);
-	return n < 0 ? (int)n : (int)r.n;
+	int fd = kept_open(&maps_file);
+	if (fd >= 0)
+		kept_close(&maps_file, fd);
 }
 
 int
 sys_mappings(OsRange *out, uint32_t max)
 {
+	char text[4096]; // the kernel gives a page at a time
+	MapsReader r = {.out = out, .max = max};
 	int fd = kept_open(&maps_file);
 	if (fd < 0)
 		return fd;
-	int n = read_mappings(fd, out, max);
-	kept_close(&maps_file);
-	return n;
-}
-
-int
-sys_mappings_beside(OsRange *out, uint32_t max)
-{
-	int fd = (int)syscall4(SYS_openat, AT_FDCWD, maps_file.path, O_RDONLY | O_CLOEXEC, 0);
-	if (fd < 0)
-		return fd;
-	int n = read_mappings(fd, out, max);
-	syscall1(SYS_close, fd);
-	return n;
+	long n, at = 0;
+	while ((n = syscall4(SYS_pread64, fd, text, sizeof(text), at)) > 0) {
+		for (long i = 0; i < n; i++)
+			take(&r, text[i]);
+		at += n;
+	}
+	kept_close(&maps_file, fd);
+	return n < 0 ? (int)n : (int)r.n;
 }

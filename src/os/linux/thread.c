@@ -115,7 +115,7 @@ first_stack(void **lo, void **hi)
 	OsRange maps[MAPPINGS_MAX];
 	struct rlimit limit;
 	uintptr_t here = (uintptr_t)maps, end = getauxval(AT_RANDOM), below = 0;
-	int n = sys_mappings_beside(maps, MAPPINGS_MAX);
+	int n = sys_mappings(maps, MAPPINGS_MAX);
 	if (n <= 0 || n > MAPPINGS_MAX || getrlimit(RLIMIT_STACK, &limit) != 0)
 		return false;
 	int i = 0;
@@ -397,8 +397,9 @@ static KeptFile task_dir = {.path = "/proc/self/task"};
 void
 sys_threads_ready(void)
 {
-	if (kept_open(&task_dir) >= 0)
-		kept_close(&task_dir);
+	int fd = kept_open(&task_dir);
+	if (fd >= 0)
+		kept_close(&task_dir, fd);
 }
 
 int
@@ -410,6 +411,7 @@ sys_threads_each(void (*fn)(void *ctx, int tid), void *ctx)
 		return fd;
 	int count = 0;
 	long n;
+	syscall3(SYS_lseek, fd, 0, SEEK_SET); // of one thread at a time
 	while ((n = syscall3(SYS_getdents64, fd, buf, sizeof(buf))) > 0) {
 		for (long at = 0; at < n; at += ((const Entry *)(void *)(buf + at))->bytes) {
 			int tid = entry_tid((const Entry *)(void *)(buf + at));
@@ -419,6 +421,6 @@ sys_threads_each(void (*fn)(void *ctx, int tid), void *ctx)
 			fn(ctx, tid);
 		}
 	}
-	kept_close(&task_dir);
+	kept_close(&task_dir, fd);
 	return n < 0 ? (int)n : count;
 }
