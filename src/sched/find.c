@@ -15,6 +15,13 @@
 //   F2  An M that makes its P idle, spinning or not, looks at every queue once more afterwards.
 //   F3  A spinning M's own queue is empty when it goes idle; it stops spinning before it runs a G.
 //   F4  An M walks the Ps through a snapshot taken before it let its P go (procs.c).
+//   F5  An M that goes idle may be recalled until it has looked once more (sched.resigning), by who
+//       would have to wake another: that look takes some microseconds, in which more work comes
+//       often, and a thread that is woken beside one that is about to sleep is often put by the
+//       kernel behind its waker, and stays there for milliseconds. Only one that was worth it: its
+//       last find kept it busy for WORTH_NS. Goroutines that change places every few microseconds,
+//       over a channel or a mutex, run best on one P, and gather there while the other M is awake
+//       seldom and comes late.
 // Order:  O1  dekker: sched_wake_after_put stores work, light fence, reads n_pidle and n_spinning;
 //             who goes idle makes its P idle, lowers n_spinning if it was spinning, heavy fence,
 //             reads the queues. The heavy fence is on the side that is about to sleep anyway.
@@ -28,12 +35,28 @@
 #include "sched/sched_impl.h"
 
 #ifdef UNDERGO_STRESS
-enum { STEAL_ROUNDS = 4, ROB_PATIENCE = 2 };
+enum { STEAL_ROUNDS = 4, ROB_PATIENCE = 2, WORTH_NS = 0 };
 #else
-enum { STEAL_ROUNDS = 4, ROB_PATIENCE = 100 }; // pauses: some microseconds
+enum {
+	STEAL_ROUNDS = 4,
+	ROB_PATIENCE = 100,   // pauses: some microseconds
+	WORTH_NS = 50 * 1000, // what a wake-up costs, until the one that is woken runs
+};
 #endif
 
 // --- waking -----------------------------------------------------------------------------------
+
+enum { RESIGNS = 1, RECALLED }; // sched.resigning
+
+// Whether an M that was about to sleep, having found nothing, comes back in place of one that
+// would have to be woken. Then it is counted as spinning.  F5
+static bool
+recall(void)
+{
+	uint32_t resigns = RESIGNS;
+	return load_rlx(&sched.resigning) == RESIGNS &&       // order: hint
+	       cas_rlx(&sched.resigning, &resigns, RECALLED); // order: claim; the look is fenced
+}
 
 void
 sched_wake(void)
@@ -41,6 +64,8 @@ sched_wake(void)
 	uint32_t zero = 0;
 	if (load_rlx(&sched.n_spinning) != 0 || // order: hint
 	    !cas_rlx(&sched.n_spinning, &zero, 1)) // order: dekker with go_idle, O1
+		return;
+	if (recall())
 		return;
 	mutex_lock(&sched.lock);
 	// While threads are refused the monitor stands for us, and for whoever relies on the count.
@@ -67,6 +92,7 @@ void
 stop_spinning(M *mp)
 {
 	mp->spinning = false;
+	mp->busy_since = os_nanotime();
 	check(sub_rlx(&sched.n_spinning, 1) != 0, "stop_spinning: negative count"); // order: O1
 	sched_wake_after_put();
 }
@@ -248,27 +274,45 @@ work_anywhere(ProcSnapshot procs)
 	return load_rlx(&sched.globq_n) != 0; // order: dekker with sched_wake_after_put, O1
 }
 
-// An idle P for an M that has seen work, which makes it spin.
+// An idle P for an M that has seen work, or was recalled to some, which makes it spin.
 static bool
-back_to_work(M *mp)
+back_to_work(M *mp, bool recalled)
 {
 	mutex_lock(&sched.lock);
 	P *pp = pidle_get();
 	if (pp != NULL) {
 		p_acquire(mp, pp);
-		start_spinning(mp);
+		mp->spinning = true;
 	}
+	if (pp != NULL && !recalled)
+		add_rlx(&sched.n_spinning, 1); // order: dekker with go_idle, O1
+	else if (pp == NULL && recalled)
+		sub_rlx(&sched.n_spinning, 1); // order: O1; as in sched_wake
 	mutex_unlock(&sched.lock);
 	return pp != NULL;
 }
 
 typedef enum GaveUp { GAVE_NOT, GAVE_ONE, GAVE_LAST } GaveUp;
 
-// Gives the P up, and stops spinning, unless something turned up and the M has to look again.
-// GAVE_LAST: no M has a P now.
-static GaveUp
-give_up_p(M *mp, G **found)
+// Whether what mp found last has kept it busy for longer than a wake-up takes. It counts for half
+// with each time that it has found nothing since.  F5
+static bool
+was_worth(M *mp)
 {
+	if (mp->busy_since != 0)
+		mp->worth_ns = os_nanotime() - mp->busy_since;
+	else
+		mp->worth_ns /= 2;
+	mp->busy_since = 0;
+	return mp->worth_ns >= WORTH_NS;
+}
+
+// Gives the P up, and stops spinning, unless something turned up and the M has to look again.
+// GAVE_LAST: no M has a P now. *resigns: until `resigned` it may be recalled.
+static GaveUp
+give_up_p(M *mp, G **found, bool *resigns)
+{
+	uint32_t nobody = 0;
 	P *pp = mp->p;
 	GaveUp gave = GAVE_NOT;
 	mutex_lock(&sched.lock);
@@ -278,6 +322,8 @@ give_up_p(M *mp, G **found)
 		globq_take(pp, RUNQ_SIZE / 2, found);
 	} else {
 		check(!p_has_work(pp), "give_up_p: P has work"); // F3
+		*resigns = was_worth(mp) &&
+			   cas_rlx(&sched.resigning, &nobody, RESIGNS); // order: claim, F5
 		pidle_put(p_release(mp));
 		if (mp->spinning) {
 			mp->spinning = false;
@@ -300,20 +346,29 @@ fence_idle(GaveUp gave)
 		fence_heavy(); // order: dekker with sched_wake_after_put, O1
 }
 
+// The end of what give_up_p began; whether the M was recalled.
+static bool
+resigned(void)
+{
+	return xchg_rlx(&sched.resigning, 0) == RECALLED; // order: claim, nothing rides on it
+}
+
 // No work: the P goes to the idle list and the M to sleep. Returns true when it has a P, or shall
 // look for one, false when it shall end.
 static bool
 go_idle(M *mp, G **found)
 {
 	ProcSnapshot procs = sched_procs(); // F4
-	GaveUp gave = give_up_p(mp, found);
+	bool resigns = false;
+	GaveUp gave = give_up_p(mp, found, &resigns);
 	if (gave == GAVE_NOT)
 		return true;
 	fence_idle(gave);
-	if (work_anywhere(procs) && back_to_work(mp)) // F2
-		return true;
+	bool work = work_anywhere(procs); // F2
 	int64_t when = first_timer();
-	if (when != INT64_MAX && when <= os_nanotime() && back_to_work(mp))
+	bool due = when != INT64_MAX && when <= os_nanotime();
+	bool recalled = resigns && resigned();
+	if ((work || due || recalled) && back_to_work(mp, recalled))
 		return true;
 	return m_stop(mp, when);
 }

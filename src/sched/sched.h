@@ -206,6 +206,8 @@ struct M {
 	uint32_t prev_status; // own: GStatus that prev gets
 	// The rest.
 	bool spinning;       // own
+	int64_t busy_since;  // own: when it found work; 0: it has gone idle since
+	int64_t worth_ns;    // own: how long the last find kept it busy; F5 in find.c
 	bool foreign;        // set before publication: a thread of the program
 	ATOMIC(int) tid;     // own: set last when it begins, cleared first when it ends; 0: none
 	uintptr_t tp;        // own: os_thread_pointer

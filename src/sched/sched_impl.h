@@ -52,6 +52,7 @@ typedef struct Sched {
 	ATOMIC_U32 globq_n CACHE_ALIGNED; // length of globq
 	ATOMIC_U32 n_pidle;      // length of pidle
 	ATOMIC_U32 n_spinning;   // Ms looking for work; see find.c
+	ATOMIC_U32 resigning;    // an M that goes idle may be recalled, or is; F5 in find.c
 	ATOMIC_U32 stopping;     // the world is to stop
 	ATOMIC_U32 observing;    // OBSERVE_..., of all Gs; written under allg_lock, world stopped
 	ATOMIC_I64 sleep_until;  // when the sleeper wakes; 0: there is none

@@ -11,11 +11,13 @@
  * several steps are critical sections of sched.lock, or one read-modify-write.
  *
  * Wake:      after work is queued, and fenced: if there is an idle P and nobody spins, become the one
- *            who wakes (n_spinning 0 -> 1). Locked: take an idle P and an M for it, spinning; no P
- *            left: take the count back.
+ *            who wakes (n_spinning 0 -> 1). An M is resigning: recall it, which passes the count on.
+ *            Else, locked: take an idle P and an M for it, spinning; no P left: take the count back.
  * M:         spins unless enough others do. Found work: leaves spinning, wakes another, runs.
- *            No work: locked: gives up the P. Leaves spinning, fences, and looks at all queues once
- *            more; found: takes a P again and spins; else sleeps.
+ *            No work: locked: gives up the P, and perhaps resigns, unless another one does. Leaves
+ *            spinning, fences, and looks at all queues once more, and whether it was recalled; if so:
+ *            takes a P again and spins, or without a P takes back the count of who recalled it; else
+ *            sleeps.
  *
  * Why an M that did not spin looks again as well: a producer wakes nobody while no P is idle, so the P
  * that such an M gives up may be the one the work needed, and no spinner need be about.
@@ -30,11 +32,14 @@
  * Broken: WAKE_FIRST       the producer looks for an idle P before it queues the work
  * Broken: COUNT_LAST       a waker that finds no P takes its count back after it unlocks, while only
  *                          the spinner that brings the count to 0 looks again
+ * Broken: RECALL_IGNORED   who is recalled takes the count back and goes to sleep
+ * Broken: RECALL_UNCOUNTED who is recalled, and finds no P, leaves the count as it is
  */
 #define NP 2
 #define NM 3
 #define ITEMS 3
 
+byte resigning; /* 1: an M may be recalled, 2: it is */
 byte work, npidle = NP, nspinning, nmidle = NM, busy;
 bool idle[NM] = true; /* in the idle list of Ms */
 bool token[NM];       /* its park note */
@@ -47,6 +52,7 @@ inline wake_one(i)
 		if
 		:: atomic { nspinning == 0 -> nspinning = 1 };
 			if
+			:: atomic { resigning == 1 -> resigning = 2 }
 #ifdef COUNT_LAST
 			:: npidle == 0 -> nspinning--
 #else
@@ -101,7 +107,7 @@ active [NM] proctype M()
 {
 	byte me = _pid - 1;
 	byte i;
-	bool last, again, spinning;
+	bool last, again, spinning, resigns, recalled;
 
 asleep:
 end_asleep:
@@ -131,7 +137,13 @@ end_runs:		false
 #ifdef RECHECK_FIRST
 	again = work > 0;
 #endif
-	npidle++;
+	atomic {
+		if
+		:: resigning == 0 -> resigning = 1; resigns = true
+		:: true
+		fi;
+		npidle++
+	};
 	if
 	:: spinning -> atomic { nspinning--; last = (nspinning == 0); spinning = false }
 	:: else ->
@@ -147,11 +159,42 @@ end_runs:		false
 	fi;
 #endif
 	last = false;
-	if
-	:: again -> again = false;
+	atomic {
+		recalled = resigns && resigning == 2;
 		if
-		:: atomic { npidle > 0 -> npidle--; nspinning++; spinning = true }; goto look
-		:: npidle == 0
+		:: resigns -> resigning = 0; resigns = false
+		:: else
+		fi
+	};
+#ifdef RECALL_IGNORED
+	if
+	:: recalled -> atomic { recalled = false; nspinning-- }
+	:: else
+	fi;
+#endif
+	if
+	:: again || recalled -> again = false;
+		if
+		:: atomic {
+			npidle > 0 ->
+			npidle--;
+			if
+			:: !recalled -> nspinning++
+			:: else
+			fi;
+			recalled = false;
+			spinning = true
+		}; goto look
+		:: atomic {
+			npidle == 0 ->
+			if
+#ifndef RECALL_UNCOUNTED
+			:: recalled -> nspinning--
+#endif
+			:: else
+			fi;
+			recalled = false
+		}
 		fi
 	:: else
 	fi;
