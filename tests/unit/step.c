@@ -184,7 +184,7 @@ note_place(uintptr_t pc)
 
 typedef struct Stepper {
 	pid_t child, stepped; // stepped 0: none
-	pid_t monitor; // stands still meanwhile: to it all takes too long, and is to be ended
+	pid_t monitor; // rests meanwhile: to it all takes too long, and is to be ended
 	int marks;
 } Stepper;
 
@@ -193,6 +193,30 @@ go_on(const Stepper *s, pid_t tid, int sig)
 {
 	int how = tid == s->stepped ? PTRACE_SINGLESTEP : PTRACE_CONT;
 	ptrace((enum __ptrace_request)how, tid, NULL, (void *)(intptr_t)sig);
+}
+
+// Whether the monitor was stopped where it waits, and not with the P in its hands, say, which the
+// other thread would wait for then.
+static bool
+monitor_rests(const Stepper *s)
+{
+	enum { WAIT = 0, WAIT_BITSET = 9, OP = 0x7f };
+	char path[64];
+	long call = 0;
+	unsigned long word, op = OP;
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/syscall", (int)s->child, (int)s->monitor);
+	FILE *f = fopen(path, "r");
+	if (f == NULL)
+		return false;
+	int n = fscanf(f, "%ld %lx %lx", &call, &word, &op);
+	fclose(f);
+	return n == 3 && call == SYS_futex && ((op & OP) == WAIT || (op & OP) == WAIT_BITSET);
+}
+
+static void
+stop_monitor(const Stepper *s)
+{
+	syscall(SYS_tgkill, s->child, s->monitor, SIGSTOP);
 }
 
 // A thread of the child has stopped with sig.
@@ -208,13 +232,20 @@ stopped(Stepper *s, pid_t tid, int status)
 		go_on(s, tid, 0);
 	} else if (sig == MARK) {
 		s->stepped = s->marks++ == 0 ? tid : 0;
-		if (s->stepped != 0)
-			syscall(SYS_tgkill, s->child, s->monitor, SIGSTOP);
-		else
+		if (s->stepped != 0) {
+			stop_monitor(s);
+		} else {
 			go_on(s, s->monitor, 0);
-		go_on(s, tid, 0);
+			go_on(s, tid, 0);
+		}
 	} else if (sig == SIGSTOP && tid == s->monitor && s->stepped != 0) {
-		// until the next mark
+		if (monitor_rests(s)) { // until the next mark
+			go_on(s, s->stepped, 0);
+			return;
+		}
+		go_on(s, tid, 0);
+		usleep(1000); // stopped at once it would not get any further
+		stop_monitor(s);
 	} else if (sig == OVER || sig == SIGSTOP) {
 		go_on(s, tid, 0);
 	} else if (sig == SIGTRAP && tid == s->stepped) {
