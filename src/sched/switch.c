@@ -225,8 +225,8 @@ ready_usual(G *gp)
 	if (likely(pp != NULL)) {
 		p_put_next(pp, gp);
 	} else {
-		GList l = {gp, gp, 1};
-		gp->link = NULL;
+		GList l = {0};
+		glist_push(&l, gp);
 		put_global(&l);
 	}
 	sched_wake_after_put();
@@ -269,8 +269,8 @@ sched_ready_aside(G *gp)
 		sched_ready(gp);
 		return;
 	}
-	GList l = {gp, gp, 1};
-	gp->link = NULL;
+	GList l = {0};
+	glist_push(&l, gp);
 	sched_ready_list(&l);
 }
 
