@@ -164,10 +164,12 @@ nobody_inside(const MapType *t, const Map *m)
 	return t->key_kind != GO_MAP_KEY_CALLS && load_rlx(&m->iterated) == 0; // order: own
 }
 
-// A table that has been replaced.
+// A table that has been replaced. Another one that does the same at the same time, as none should,
+// would give it back as well. changes: Map.changes before.
 static void
-give_back(const MapType *t, const Map *m, char *table)
+give_back(const MapType *t, const Map *m, char *table, uint32_t changes)
 {
+	unchanged(m, changes + 1, MISUSE_WRITES);
 	if (nobody_inside(t, m))
 		map_memory_back(table);
 }
@@ -198,7 +200,7 @@ map_replace(const MapType *t, Map *m, uint64_t hash, uint32_t groups)
 	map_set_groups(m, groups);
 	dir_set(m, hash, depth, table);
 	map_changed(m);
-	give_back(t, m, old);
+	give_back(t, m, old, changes);
 	return true;
 }
 
@@ -225,7 +227,7 @@ split(const MapType *t, Map *m, uint64_t hash)
 	m->tables++;
 	m->deepest += depth == dir_bits(m) ? 2 : 0;
 	map_changed(m);
-	give_back(t, m, old);
+	give_back(t, m, old, changes);
 	dir_advance(m);
 	return true;
 }
@@ -263,8 +265,8 @@ map_merge(const MapType *t, Map *m, uint64_t hash)
 	dir_set(m, hash, depth - 1, table);
 	map_changed(m);
 	if (!stays)
-		give_back(t, m, a);
-	give_back(t, m, b);
+		give_back(t, m, a, changes);
+	give_back(t, m, b, changes);
 	return true;
 }
 

@@ -166,10 +166,13 @@ copy_tables(const MapType *t, Map *m, const Map *other)
 {
 	char *const *from = other->dir;
 	size_t n = (size_t)1 << dir_bits(m);
+	uint32_t epoch = m->epoch; // the other's, when it was copied
 	char *last = NULL;
 	for (size_t i = 0; i < n; i++) {
-		char *table = from[i];
+		char *table = GO_MAP_READ_(from[i]);
 		still_own(other, table, MISUSE_CLONE);
+		if (unlikely(GO_MAP_READ_(other->epoch) != epoch)) // from may be no directory now
+			misuse_fatal(other, MISUSE_CLONE, load_rlx(&other->writer)); // order: hint
 		if (table == last)
 			m->dir[i] = m->dir[i - 1];
 		else if ((m->dir[i] = copy_table(t, m, other, table)) == NULL)

@@ -398,13 +398,16 @@ fault_abort(void)
 	os_abort(SIGABRT);
 }
 
-// A second SIGQUIT ends a death that does not end by itself; the first leaves that of another be.
+// The first SIGQUIT leaves another's death be. A second one ends a death that does not end by
+// itself, but not at once: some programs send it to a process and then to all of its group.
 static void
 on_quit(int sig, siginfo_t *info, void *context)
 {
-	static ATOMIC_U32 quits;
-	bool first = add_rlx(&quits, 1) == 0; // order: count
-	if (first && load_rlx(&base_dying) != 0) // order: hint
+	enum { QUIT_AGAIN_NS = 1000 * 1000 * 1000 };
+	static ATOMIC(int64_t) first_at;
+	int64_t now = os_nanotime(), before = 0;
+	bool first = cas_rlx(&first_at, &before, now); // order: claim
+	if (first ? load_rlx(&base_dying) != 0 : now - before < QUIT_AGAIN_NS) // order: hint
 		return;
 	if (first && tell_signal(fatal_of(sig), info, context) && dump_aborts())
 		fault_abort();

@@ -498,6 +498,40 @@ DEATH(quit_in_a_dump)
 }
 
 static void
+wait_as_the_last(void *c)
+{
+	wait_in_dump(c);
+	KEEP_FRAME();
+}
+
+// As timeout sends it, to the process and then to its group.
+static int
+quit_twice_body(void *unused)
+{
+	enum { MANY = 200 };
+	go_chan *c = go_chan_new(sizeof(int), 0);
+	(void)unused;
+	for (int i = 0; i < MANY; i++)
+		go_spawn(wait_in_dump, c);
+	go_spawn(wait_as_the_last, c);
+	go_sleep(20 * GO_MSEC);
+	if (fork() == 0) {
+		for (int i = 0; i < 3; i++) {
+			kill(getppid(), SIGQUIT);
+			usleep(1000); // two that wait are one
+		}
+		_exit(0);
+	}
+	go_sleep(60 * GO_SEC);
+	return 0;
+}
+
+DEATH(quit_twice)
+{
+	go_run(quit_twice_body, NULL);
+}
+
+static void
 own_quit(int sig)
 {
 	(void)sig;
@@ -521,6 +555,8 @@ test_quit_dumps(void)
 				 "wait_in_dump(...)\n"});
 	expect_death(quit_in_a_dump, .status = 2, QUIT_WHEN_READY, .err = "SIGQUIT: quit\nPC=0x");
 	expect_death(quit_of_its_own, .status = 9, QUIT_WHEN_READY);
+	expect_death(quit_twice, .status = 2, .err = "SIGQUIT: quit\nPC=0x",
+		     .err_has = {"\nwait_as_the_last(...)\n"});
 }
 
 // --- GOTRACEBACK --------------------------------------------------------------------------------
