@@ -129,9 +129,6 @@ GO_TEST(dump_of_who_has_no_p, 1)
 		 strstr(text, " [syscall]:\n") == NULL);
 	atomic_store(&stop, true);
 	expect(write(ends[1], "", 1) == 1);
-	go_sleep(20 * GO_MSEC);
-	close(ends[0]);
-	close(ends[1]);
 }
 
 // --- one that does not answer -------------------------------------------------------------------
@@ -514,7 +511,7 @@ quit_twice_body(void *unused)
 	for (int i = 0; i < MANY; i++)
 		go_spawn(wait_in_dump, c);
 	go_spawn(wait_as_the_last, c);
-	go_sleep(20 * GO_MSEC);
+	go_sleep(20 * GO_MSEC); // until they wait: one that has not run yet has no stack to show
 	if (fork() == 0) {
 		for (int i = 0; i < 3; i++) {
 			kill(getppid(), SIGQUIT);
@@ -522,7 +519,7 @@ quit_twice_body(void *unused)
 		}
 		_exit(0);
 	}
-	go_sleep(60 * GO_SEC);
+	go_sleep(60 * GO_SEC); // a signal ends it; without a sleeper it would be a deadlock
 	return 0;
 }
 

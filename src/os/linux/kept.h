@@ -14,9 +14,9 @@ typedef enum KeptState {
 } KeptState;
 
 typedef struct KeptFile {
-	const char *path;       // constant
-	ATOMIC_U32 state;       // KeptState
-	ATOMIC(int) fd;         // this and what follows: of who is writing
+	const char *path; // constant
+	ATOMIC_U32 state; // KeptState
+	ATOMIC(int) fd;   // this and what follows: written by who made state KEPT_WRITING
 	ATOMIC(uint64_t) dev;
 	ATOMIC(uint64_t) ino;
 } KeptFile;
