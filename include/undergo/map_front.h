@@ -58,6 +58,9 @@ enum {
 	GO_MAP_OWN_ = 6,         /* so many are of those who belong there, whatever is behind */
 	GO_MAP_FULL_ = 2,        /* control bytes from this on: tags of eight bits of a hash */
 	GO_MAP_TAG_AT_ = 32,      /* where these bits begin */
+	GO_MAP_FAR_BITS_ = 16,    /* for the keys of a home that are far from it */
+	GO_MAP_SHIFT_ = 63,       /* of go_map_front_.shift what to shift by */
+	GO_MAP_FAR_TELLS_ = 128,  /* in it: see go_map_nowhere_ */
 	GO_MAP_NEAR_BYTES_ = 128 /* keys and elements of more lie elsewhere */
 };
 
@@ -73,7 +76,7 @@ struct go_map_front_ {
 	uint32_t slots_at;  /* in each table */
 	uint16_t slot_bytes;
 	uint8_t flags;
-	uint8_t shift;  /* 64 minus the bits that choose */
+	uint8_t shift;  /* 64 minus the bits that choose; and GO_MAP_FAR_TELLS_ */
 	uint32_t epoch; /* on the second line */
 	uint32_t clears;
 	uint32_t groups;  /* of each table */
@@ -109,6 +112,14 @@ GO_MAP_INLINE_ uint64_t
 go_map_load4_(const void *p)
 {
 	uint32_t w;
+	memcpy(&w, p, sizeof(w));
+	return w;
+}
+
+GO_MAP_INLINE_ uint32_t
+go_map_load2_(const void *p)
+{
+	uint16_t w;
 	memcpy(&w, p, sizeof(w));
 	return w;
 }
@@ -327,12 +338,12 @@ go_map_quiet_(const struct go_map_front_ *m)
 
 /* In front of a table's slots are some bytes, those of the first home last, with a bit for each key
  * that is neither in its home nor in the group behind it. Of the hash the lowest bits choose
- * among 32 from the home's byte on, so some of these are of other homes, too. */
+ * among GO_MAP_FAR_BITS_ from the home's byte on, so some of these are of other homes, too. */
 GO_MAP_INLINE_ bool
 go_map_far_has_(const char *table, uint64_t slots_at, uint64_t home, uint64_t hash)
 {
-	const char *at = table + (slots_at - home) - sizeof(uint32_t);
-	return (go_map_load4_(at) >> hash % 32 & 1) != 0;
+	const char *at = table + (slots_at - home) - sizeof(uint16_t);
+	return (go_map_load2_(at) >> hash % GO_MAP_FAR_BITS_ & 1) != 0;
 }
 
 /* A look-up begins. False: a mark was met that somebody had left, and the library shall look. What
@@ -357,7 +368,7 @@ GO_MAP_INLINE_ char *
 go_map_chosen_(const struct go_map_front_ *m, uint64_t hash)
 {
 	uint8_t shift = GO_MAP_READ_(m->shift);
-	return GO_MAP_READ_(m->dir)[hash >> shift];
+	return GO_MAP_READ_(m->dir)[hash >> (shift & GO_MAP_SHIFT_)];
 }
 
 GO_MAP_INLINE_ struct go_map_group_
@@ -392,11 +403,14 @@ go_map_slots_(const struct go_map_front_ *m, struct go_map_group_ g, size_t each
 }
 
 /* Whether a key that is not among those looked at is nowhere. So it is where one of these slots
- * never had an entry. Else, with both groups looked at, where there is no bit for it. */
+ * never had an entry. Else, with both groups looked at, where there is no bit for it; in a map that
+ * is fuller only this is asked, as the branch for the first could not be foretold. */
 GO_MAP_INLINE_ bool
 go_map_nowhere_(const struct go_map_front_ *m, struct go_map_group_ g, go_map_ctrls_ ctrls,
 		uint64_t hash)
 {
+	if (GO_MAP_GROUPS_SEEN_ == 2 && GO_MAP_EVEN_((m->shift & GO_MAP_FAR_TELLS_) != 0))
+		return GO_MAP_LIKELY_(!go_map_far_has_(g.table, m->slots_at, g.n, hash));
 	return GO_MAP_LIKELY_(go_map_empty_(ctrls) != 0) ||
 	       (GO_MAP_GROUPS_SEEN_ == 2 && !go_map_far_has_(g.table, m->slots_at, g.n, hash));
 }

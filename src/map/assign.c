@@ -49,20 +49,73 @@ store_key(const MapType *t, go_map_key kind, Key k, char *to)
 	}
 }
 
-// Whether an entry may come to the place that was found. One that is not far from home may, unless
-// deleted slots make searches long: a group that was full once has no empty slot any more. A table
-// that is made anew for these costs a few moves for each deletion.
 FRONT bool
-room_at(const Map *m, const Place *at)
+is_near(const Place *at)
 {
-	enum { LONG_WAY = 9 };
-	if (unlikely(at->seen >= LONG_WAY) && head_of(at->table)->dead > m->groups)
+	return at->i != NO_SLOT && !is_far(at->g, at->home);
+}
+
+// Whether the only table shall become larger, rather than have room made. Of several tables each is
+// split when many of its entries are far from home, which in a small one takes too long.
+FRONT bool
+is_full(const Map *m)
+{
+	size_t slots = (size_t)m->groups * GROUP_SLOTS;
+	return m->tables == 1 && m->count >= slots / 8 * 7;
+}
+
+// Makes room near home. True: it is at.
+FRONT bool
+room_near(const MapType *t, Map *m, Place *at)
+{
+	Room r = {t, m, at->table, m->groups, m->slots_at, 0, 0};
+	dir_tune(m);
+	if (!hash_is_sure(t) || load_rlx(&m->iterated) != 0 || is_full(m) || // order: own
+	    !room_make(&r, at->home))
 		return false;
-	if (likely(!is_far(at->g, at->home) && at->i != NO_SLOT))
-		return true;
+	at->g = r.g;
+	at->i = r.i;
+	at->ctrl = ctrl_of(at->table, r.g);
+	if (m->count % GROUP_SLOTS == 0)
+		dir_advance(m);
+	return true;
+}
+
+// Whether deleted slots are in the way: a group that was full once has no empty slot any more, at
+// which look-ups would end. A table that is made anew for these costs a few moves for each
+// deletion. Where look-ups ask for far entries at once it does not matter (dir_tune).
+FRONT bool
+is_worn(const Map *m, const Place *at)
+{
+	return head_of(at->table)->dead > m->groups &&
+	       (load_rlx(&m->shift) & GO_MAP_FAR_TELLS_) == 0; // order: own
+}
+
+// The first free slot, where the search has met none.
+FRONT void
+place_beyond(const Map *m, Place *at)
+{
+	uint32_t g = at->home;
+	for (uint32_t left = m->groups; at->i == NO_SLOT && left > 0; left--) {
+		Match free = match_free(ctrl_read(ctrl_of(at->table, g)));
+		if (free != 0) {
+			at->g = g;
+			at->i = match_first(free);
+			at->ctrl = ctrl_of(at->table, g);
+		}
+		g = g + 1 == m->groups ? 0 : g + 1;
+	}
+}
+
+// Whether an entry may come there, unless there are too many.
+FRONT bool
+room_beyond(const Map *m, Place *at)
+{
 	const Head *head = head_of(at->table);
-	return at->i != NO_SLOT && head->over < over_most(m->groups) &&
-	       head->far < far_most(m->groups);
+	if (head->over >= over_most(m->groups) || head->far >= far_most(m->groups))
+		return false;
+	place_beyond(m, at);
+	return at->i != NO_SLOT;
 }
 
 FRONT void
@@ -72,7 +125,8 @@ occupy(Map *m, const Place *at, uint64_t hash)
 		head_of(at->table)->dead--;
 	if (unlikely(is_far(at->g, at->home))) {
 		head_of(at->table)->over++;
-		far_add(at->table, m->slots_at, at->home, hash);
+		far_add(at->table, m->slots_at, at->home, hash,
+			way_from(at->home, at->g, m->groups));
 		if (m->count % GROUP_SLOTS == 0)
 			dir_advance(m);
 	}
@@ -104,17 +158,22 @@ search(const MapType *t, Map *m, go_map_key kind, size_t each, Key *k, Own *own,
        Place *at)
 {
 	for (;;) {
-		if (find_place(t, m, kind, each, *k, hash, false, at))
+		if (find_place(t, m, kind, each, *k, hash, at))
 			return FOUND_OLD;
 		still_own(m, at->table, MISUSE_WRITES);
-		if (likely(room_at(m, at)))
+		bool worn = is_worn(m, at);
+		if (is_near(at) && !worn)
 			return FOUND_ROOM;
 		own_key(t, kind, k, own);
+		if (!worn && (room_near(t, m, at) || room_beyond(m, at)))
+			return FOUND_ROOM;
 		Grown grown = map_grow(t, m, hash);
 		if (unlikely(grown == GROW_FAILED))
 			return FOUND_NO_MEMORY;
-		if (unlikely(grown == GROW_NOT))
+		if (unlikely(grown == GROW_NOT)) {
+			place_beyond(m, at);
 			return FOUND_ROOM;
+		}
 	}
 }
 

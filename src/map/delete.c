@@ -81,13 +81,13 @@ find_any(const MapType *t, const Map *m, Key k, uint64_t hash, Place *at)
 {
 	switch (t->key_kind) {
 	case GO_MAP_KEY_32:
-		return find_place(t, m, GO_MAP_KEY_32, m->slot_bytes, k, hash, true, at);
+		return find_place(t, m, GO_MAP_KEY_32, m->slot_bytes, k, hash, at);
 	case GO_MAP_KEY_64:
-		return find_place(t, m, GO_MAP_KEY_64, m->slot_bytes, k, hash, true, at);
+		return find_place(t, m, GO_MAP_KEY_64, m->slot_bytes, k, hash, at);
 	case GO_MAP_KEY_STRING:
-		return find_place(t, m, GO_MAP_KEY_STRING, m->slot_bytes, k, hash, true, at);
+		return find_place(t, m, GO_MAP_KEY_STRING, m->slot_bytes, k, hash, at);
 	default:
-		return find_place(t, m, GO_MAP_KEY_BYTES, m->slot_bytes, k, hash, true, at);
+		return find_place(t, m, GO_MAP_KEY_BYTES, m->slot_bytes, k, hash, at);
 	}
 }
 
@@ -221,10 +221,10 @@ delete_call(const MapType *t, Map *m, Key k)
 	if (m->count == 0)
 		return false;
 	uint64_t hash = hash_of(t, m, GO_MAP_KEY_CALLS, k, MISUSE_WRITES);
-	if (!find_place(t, m, GO_MAP_KEY_CALLS, m->slot_bytes, k, hash, true, &at))
+	if (!find_place(t, m, GO_MAP_KEY_CALLS, m->slot_bytes, k, hash, &at))
 		return false;
 	if (!shrink_before(t, m, hash) &&
-	    !find_place(t, m, GO_MAP_KEY_CALLS, m->slot_bytes, k, hash, true, &at))
+	    !find_place(t, m, GO_MAP_KEY_CALLS, m->slot_bytes, k, hash, &at))
 		return false;
 	G *self = writing_begin(m);
 	vacate_place(m, &at);

@@ -17,7 +17,6 @@ typedef struct Place {
 	uint32_t g;
 	uint32_t home; // the group its hash names
 	uint32_t i;    // slot of the group
-	uint32_t seen; // groups that the search looked at, when there is no such key
 } Place;
 
 enum { NO_SLOT = GROUP_SLOTS };
@@ -113,6 +112,16 @@ hash_of(const MapType *t, const Map *m, go_map_key kind, Key k, Misuse what)
 	return hash;
 }
 
+// Whether a key that is not in so many groups is in none. empty: slots there that have been so for
+// ever.
+FRONT bool
+ends_here(const Map *m, char *table, uint32_t home, uint64_t hash, uint32_t seen, Match empty)
+{
+	enum { NEAR = 2 };
+	return seen >= NEAR && (empty != 0 || !go_map_far_has_(table, m->slots_at, home, hash) ||
+				!is_in_reach(table, seen));
+}
+
 // The slot of a key; NULL: it has none. Both near groups are looked at, whatever the first is like,
 // and others when these are full and it may be there (I7).
 FRONT char *
@@ -135,10 +144,7 @@ find(const MapType *t, const Map *m, go_map_key kind, Key k, uint64_t hash)
 				return slot;
 		}
 		empty |= match_empty(ctrl);
-		if (unlikely(--left == 0))
-			return NULL;
-		if (left + 1 < groups &&
-		    (empty != 0 || !go_map_far_has_(table, m->slots_at, home, hash)))
+		if (unlikely(--left == 0) || ends_here(m, table, home, hash, groups - left, empty))
 			return NULL;
 		g = g + 1 == groups ? 0 : g + 1;
 	}
@@ -156,16 +162,16 @@ place_near(Place *at, uint32_t groups)
 	at->ctrl = ctrl_of(at->table, at->g);
 }
 
-// The same, and where. When there is none, at is where it may come, unless only what is there is
-// asked for: i is NO_SLOT when nowhere. each: the bytes of a slot.
+// The same, and where. When there is none, at is where it may come: i is NO_SLOT when in no group
+// that was looked at. each: the bytes of a slot.
 FRONT bool
 find_place(const MapType *t, const Map *m, go_map_key kind, size_t each, Key k, uint64_t hash,
-	   bool only, Place *at)
+	   Place *at)
 {
 	char *table = table_of(m, hash);
 	uint32_t groups = m->groups, home = group_of(hash, m->homes), g = home;
 	uint32_t changes = changes_of(m, kind);
-	*at = (Place){table, NULL, g, g, NO_SLOT, 0};
+	*at = (Place){table, NULL, g, g, NO_SLOT};
 	Match empty = 0;
 	ask_for_slots(nth_slot(m, table, g, 0, each));
 	for (uint32_t left = groups;;) {
@@ -177,20 +183,16 @@ find_place(const MapType *t, const Map *m, go_map_key kind, size_t each, Key k, 
 			if (kind == GO_MAP_KEY_CALLS)
 				unchanged(m, changes, MISUSE_WRITES);
 			if (likely(equal)) {
-				*at = (Place){table, at_ctrl, g, at->home, match_first(hit), 0};
+				*at = (Place){table, at_ctrl, g, at->home, match_first(hit)};
 				return true;
 			}
 		}
 		Match free = match_free(ctrl);
 		empty |= match_empty(ctrl);
 		if (at->i == NO_SLOT && free != 0)
-			*at = (Place){table, at_ctrl, g, at->home, match_first(free), 0};
-		bool near_seen = --left + 1 < groups;
-		if (only && left != 0 && near_seen &&
-		    !go_map_far_has_(table, m->slots_at, home, hash))
-			return false;
-		if (unlikely(left == 0) || (empty != 0 && near_seen)) {
-			at->seen = groups - left;
+			*at = (Place){table, at_ctrl, g, at->home, match_first(free)};
+		uint32_t seen = groups - --left;
+		if (unlikely(left == 0) || ends_here(m, table, home, hash, seen, empty)) {
 			place_near(at, groups);
 			return false;
 		}

@@ -43,16 +43,22 @@ put_at(char *table, uint32_t g, uint32_t i, uint64_t hash)
 	ctrl_set(ctrl, i, tag_of(hash));
 }
 
-// Of a key that is neither in its home nor in the group behind.
+// Of a key for which there is no room in its home and in the group behind.
 static NOINLINE size_t
 put_far(const Move *mv, char *table, uint32_t home, uint64_t hash)
 {
+	Room r = {mv->t, mv->m, table, mv->groups, mv->slots_at, 0, 0};
+	if (hash_is_sure(mv->t) && room_make(&r, home)) {
+		put_at(table, r.g, r.i, hash);
+		return slot_from(mv, r.g, r.i, mv->m->slot_bytes);
+	}
 	for (uint32_t g = home;;) {
 		Match free = match_free(ctrl_read(ctrl_of(table, g)));
 		if (free != 0) {
 			if (is_far(g, home)) {
 				head_of(table)->over++;
-				far_add(table, mv->slots_at, home, hash);
+				far_add(table, mv->slots_at, home, hash,
+					way_from(home, g, mv->groups));
 			}
 			put_at(table, g, match_first(free), hash);
 			return slot_from(mv, g, match_first(free), mv->m->slot_bytes);
@@ -157,6 +163,101 @@ move_all(const Move *mv, char *from)
 		move_slots(mv, from, kind, each);
 }
 
+// --- two out of one ------------------------------------------------------------------------------
+
+// Homes are the same in a table and in the two that it becomes. So an entry stays in its group, or
+// comes home from the one behind, and nothing that is written is read meanwhile.
+typedef struct Halves {
+	uint32_t g;    // the group whose entries are moved
+	uint64_t used; // slots: of the group before in both halves, of this one in both
+	uint32_t n;
+	uint32_t far[32]; // entries that are further from home, by slot
+} Halves;
+
+enum { USED_BITS = 8, USED_THIS = 2 * USED_BITS };
+
+FRONT uint64_t
+hash_at(const Move *mv, go_map_key kind, const char *slot)
+{
+	return key_hash(mv->t, mv->m, kind, key_at(kind, slot_key(mv->m, kind, slot)));
+}
+
+// Of a home and the group behind it. False: the entry is in neither.
+FRONT bool
+move_to_half(const Move *mv, Halves *h, go_map_key kind, size_t each, const char *slot, uint8_t tag)
+{
+	uint64_t hash = hash_at(mv, kind, slot);
+	uint32_t way = h->g - group_of(hash, homes_of(mv->groups));
+	uint32_t half = (uint32_t)(hash >> mv->shift) & 1;
+	if (unlikely(way > 1))
+		return false;
+	uint32_t at = half * USED_BITS + (1 - way) * USED_THIS;
+	if (unlikely((uint8_t)(h->used >> at) == GROUP_SLOTS)) { // its home, of others from behind
+		at += USED_THIS;
+		way = 0;
+	}
+	uint32_t i = (uint8_t)(h->used >> at);
+	h->used += UINT64_C(1) << at;
+	ctrl_of(mv->to[half], h->g - way)[i] = (char)tag;
+	memcpy(mv->to[half] + slot_from(mv, h->g - way, i, each), slot, each);
+	return true;
+}
+
+// The entries far from home, when the others have come. What was not noted is looked for: there are
+// so many only where keys have been written to, or their hashes are alike.
+FRONT void
+move_far(const Move *mv, const Halves *h, char *from, go_map_key kind, size_t each)
+{
+	uint32_t slots = mv->groups * GROUP_SLOTS, homes = homes_of(mv->groups);
+	for (uint32_t i = 0; i < h->n && i < countof(h->far); i++)
+		move_slot(mv, kind, each, nth_slot(mv->m, from, 0, h->far[i], each));
+	if (likely(h->n <= countof(h->far)))
+		return;
+	for (uint32_t i = h->far[countof(h->far) - 1] + 1; i < slots; i++) {
+		const char *slot = nth_slot(mv->m, from, 0, i, each);
+		if ((uint8_t)ctrl_of(from, 0)[i] >= CTRL_FULL &&
+		    i / GROUP_SLOTS - group_of(hash_at(mv, kind, slot), homes) > 1)
+			move_slot(mv, kind, each, slot);
+	}
+}
+
+FRONT void
+halve(const Move *mv, char *from, go_map_key kind, size_t each)
+{
+	enum { AHEAD = 2 };
+	bool ask = kind == GO_MAP_KEY_STRING || (mv->m->flags & MAP_KEY_APART) != 0;
+	Halves h = {.used = 0};
+	for (; h.g < mv->groups; h.g++, h.used >>= USED_THIS) {
+		uint64_t ctrl = ctrl_read(ctrl_of(from, h.g));
+		if (ask)
+			ask_ahead(mv->m, from, h.g + AHEAD);
+		for (Match full = match_full(ctrl); full != 0; full &= full - 1) {
+			uint32_t i = match_first(full), n = h.g * GROUP_SLOTS + i;
+			const char *slot = nth_slot(mv->m, from, 0, n, each);
+			uint8_t tag = (uint8_t)(ctrl >> i * 8);
+			if (likely(move_to_half(mv, &h, kind, each, slot, tag)))
+				continue;
+			if (h.n < countof(h.far))
+				h.far[h.n] = n;
+			h.n++;
+		}
+	}
+	move_far(mv, &h, from, kind, each);
+}
+
+static void
+move_halves(const Move *mv, char *from)
+{
+	go_map_key kind = mv->t->key_kind;
+	size_t each = mv->m->slot_bytes, usual = usual_shape(GO_MAP_KEY_64).each;
+	if (!hash_is_sure(mv->t))
+		move_all(mv, from);
+	else if (kind == GO_MAP_KEY_64 && each == usual)
+		halve(mv, from, GO_MAP_KEY_64, usual);
+	else
+		halve(mv, from, kind, each);
+}
+
 // Whether nobody can be in a table of the map now, but for whom this is done.
 static bool
 nobody_inside(const MapType *t, const Map *m)
@@ -221,14 +322,15 @@ split(const MapType *t, Map *m, uint64_t hash)
 	Move mv = move_to(t, m, low, m->groups, changes);
 	mv.to[1] = high;
 	mv.shift = SEED_BITS - depth;
-	move_all(&mv, old);
+	move_halves(&mv, old);
 	dir_set(m, hash & ~bit, depth, low);
 	dir_set(m, hash | bit, depth, high);
 	m->tables++;
 	m->deepest += depth == dir_bits(m) ? 2 : 0;
 	map_changed(m);
 	give_back(t, m, old, changes);
-	dir_advance(m);
+	if (m->next_dir != NULL) // else another insert begins it: both together take long
+		dir_advance(m);
 	return true;
 }
 
@@ -259,7 +361,7 @@ map_merge(const MapType *t, Map *m, uint64_t hash)
 	if (!stays)
 		move_all(&mv, a);
 	move_all(&mv, b);
-	head_of(table)->depth = depth - 1;
+	head_of(table)->depth = (uint16_t)(depth - 1);
 	m->deepest -= depth == dir_bits(m) ? 2 : 0;
 	m->tables--;
 	dir_set(m, hash, depth - 1, table);
@@ -317,24 +419,49 @@ groups_after(const Map *m)
 	return next < most ? next : most;
 }
 
+// Room has not been made in a table where an iterator may be (room.c). It is in a new one, if so
+// few of its entries are far from home then that it serves for a while.
+static Grown
+make_room_anew(const MapType *t, Map *m, uint64_t hash, uint32_t live)
+{
+	enum { PARTS = 16, FULL = 14 };
+	bool may = load_rlx(&m->iterated) != 0 && hash_is_sure(t); // order: own
+	if (!may || live > m->groups * GROUP_SLOTS / PARTS * FULL)
+		return GROW_NOT;
+	if (!map_replace(t, m, hash, m->groups))
+		return GROW_FAILED;
+	bool few = head_of(table_of(m, hash))->over <= over_most(m->groups) / 2;
+	return few ? GROW_DONE : GROW_NOT;
+}
+
+// A larger table, two, or all twice as large.
+static Grown
+grow(const MapType *t, Map *m, uint64_t hash, uint32_t live)
+{
+	uint32_t depth = head_of(table_of(m, hash))->depth;
+	bool ok;
+	if (m->tables == 1 && m->groups < layout_groups_most(m))
+		ok = map_replace(t, m, hash, groups_after(m));
+	else if (!split_is_vain(m, depth + 1))
+		ok = split(t, m, hash);
+	else if (live < m->groups * GROUP_SLOTS)
+		return GROW_NOT;
+	else
+		ok = double_all(t, m);
+	return ok ? GROW_DONE : GROW_FAILED;
+}
+
 Grown
 map_grow(const MapType *t, Map *m, uint64_t hash)
 {
 	const Head *head = head_of(table_of(m, hash));
 	uint32_t slots = m->groups * GROUP_SLOTS, live = table_live(m, table_of(m, hash));
-	bool ok;
-	bool stale = head->far >= far_most(m->groups) && head->over < over_most(m->groups);
-	if (stale || (head->dead > 0 && live < slots / 8 * 6))
-		ok = map_replace(t, m, hash, m->groups); // what was deleted is in the way
-	else if (m->tables == 1 && m->groups < layout_groups_most(m))
-		ok = map_replace(t, m, hash, groups_after(m));
-	else if (!split_is_vain(m, head->depth + 1))
-		ok = split(t, m, hash);
-	else if (live < slots)
-		return GROW_NOT;
-	else
-		ok = double_all(t, m);
-	return ok ? GROW_DONE : GROW_FAILED;
+	bool crowded = head->over >= over_most(m->groups);
+	bool stale = head->far >= far_most(m->groups) && !crowded;
+	if (stale || (head->dead > 0 && live < slots / 8 * 6)) // what was deleted is in the way
+		return map_replace(t, m, hash, m->groups) ? GROW_DONE : GROW_FAILED;
+	Grown anew = crowded ? make_room_anew(t, m, hash, live) : GROW_NOT;
+	return anew != GROW_NOT ? anew : grow(t, m, hash, live);
 }
 
 // --- beginning and ending ------------------------------------------------------------------------

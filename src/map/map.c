@@ -110,6 +110,7 @@ map_clear(const MapType *t, Map *m)
 			map_forget(m);
 	}
 	m->count = 0;
+	dir_tune(m);
 	writing_end(m, self);
 }
 
@@ -202,6 +203,7 @@ map_clone(const MapType *t, const Map *from)
 	m->tables = from->tables;
 	m->only = only_table(m);
 	m->deepest = from->deepest;
+	dir_tune(m);
 	reading(from, MISUSE_CLONE);
 	return m;
 }

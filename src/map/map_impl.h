@@ -18,13 +18,13 @@
 //	                                              group 1   slot 0 | ...
 //
 // A key belongs into the group its hash names, its home, or into the one behind, whichever has more
-// room once GO_MAP_OWN_ slots of the home are in use; and when both are full into the next one that
-// is not. A search looks at these two in one step, and ends there when one of them has an empty
-// slot. So nothing is counted when an entry comes into its home or the group behind. The others are
-// counted in the table's head, each sets a bit for the searches of its home that are to go on, and
-// when they are too many the table is replaced: by a larger one, as long as it is the only one,
-// then by two, of which each takes the hashes with one value of the next bit. An insert does no
-// more than that.
+// room once GO_MAP_OWN_ slots of the home are in use. When both are full others make room there
+// (room.c), or it comes into the next one that is not. A search looks at the two in one step, and
+// ends there when one of them has an empty slot, or the key no bit (I7). So nothing is counted when
+// an entry comes into its home or the group behind. The others are counted in the table's head,
+// each sets a bit for the searches of its home that are to go on, and when they are too many the
+// table is replaced: by a larger one, as long as it is the only one, then by two, of which each
+// takes the hashes with one value of the next bit. An insert does no more than that.
 //
 // Several entries of the directory lead to the same table while that has not been split as often
 // as others. A table of depth d holds the hashes whose top d bits are those of any of its entries.
@@ -51,6 +51,8 @@
 //       go_map_far_has_; tables of one or two groups have no such entry. Bits of entries that are
 //       gone stay, so Head.far counts those that have come: at far_most of them the table is made
 //       anew.
+//   I8  Such an entry is Head.reach groups behind its home at most; REACH_MOST: anywhere. So
+//       deleted slots, which end no search, make none long.
 // The first line of a map, heads, groups and the way to a hash are known to compiled programs:
 // undergo/map_front.h, which static_asserts below hold to this.
 // Who may touch a map: whoever the program lets. The mark finds out about some who should not:
@@ -94,7 +96,8 @@ struct go_map {
 	uint32_t slots_at; // in each table
 	uint16_t slot_bytes;
 	uint8_t flags;         // MAP_ bits
-	ATOMIC(uint8_t) shift; // 64 minus the directory's bits, of which there is at least one
+	ATOMIC(uint8_t) shift; // 64 minus the directory's bits, of which there is at least one;
+			       // and GO_MAP_FAR_TELLS_: dir_tune
 	// The rest.
 	uint32_t epoch;  // rises when a table is replaced
 	uint32_t clears; // rises when all entries go at once
@@ -160,7 +163,8 @@ static_assert((int)MAP_LAID_OUT == (int)MAP_FLAGS_USUAL, "the face says it");
 typedef struct Head {
 	uint32_t over;  // I3
 	uint32_t dead;  // I3
-	uint32_t depth; // top bits of the hashes here that are all the same
+	uint16_t depth; // top bits of the hashes here that are all the same
+	uint16_t reach; // I8
 	uint32_t far;   // I7
 } Head;
 
@@ -178,14 +182,14 @@ head_of(char *table)
 static inline uint32_t
 dir_bits(const Map *m)
 {
-	return SEED_BITS - load_rlx(&m->shift); // order: own
+	return SEED_BITS - (load_rlx(&m->shift) & GO_MAP_SHIFT_); // order: own
 }
 
 extern char *const dir_empty[2]; // I6
 
-// Entries of a table that may be far from home: about so many are with four of five slots in use,
-// where the emptier of two groups takes an entry, and else with three of four. Each of them is a
-// search that finds and goes on, which nothing can foretell.
+// Entries of a table that may be far from home: about so many are with nine of ten slots in use,
+// where others make room (room.c), and else with four of five. Each of them is a search that finds
+// and goes on, which nothing can foretell.
 static inline uint32_t
 over_most(uint32_t groups)
 {
@@ -282,24 +286,44 @@ is_far(uint32_t g, uint32_t home)
 	return g - home > 1;
 }
 
+// How many groups behind its home an entry is that is in group g.
+static inline uint32_t
+way_from(uint32_t home, uint32_t g, uint32_t groups)
+{
+	return g >= home ? g - home : g + groups - home;
+}
+
+// Whether a search that has looked at so many groups may find its key in the next one.
+enum { REACH_MOST = UINT16_MAX };
+static inline bool
+is_in_reach(char *table, uint32_t seen)
+{
+	uint32_t reach = head_of(table)->reach;
+	return seen <= reach || reach == REACH_MOST;
+}
+
 // The bits of entries that are beyond the group behind their home: of so many homes.
 static inline uint32_t
 far_bytes(uint32_t homes)
 {
-	return homes - 1 + (uint32_t)sizeof(uint32_t);
+	return homes - 1 + (uint32_t)sizeof(uint16_t);
 }
 
-// Who has lost the map to another writer may have its layout but not its table.
+// An entry has come so many groups behind its home. Who has lost the map to another writer may have
+// its layout but not its table.
 static inline void
-far_add(char *table, uint32_t slots_at, uint32_t home, uint64_t hash)
+far_add(char *table, uint32_t slots_at, uint32_t home, uint64_t hash, uint32_t way)
 {
 	if (unlikely(slots_at < sizeof(Head) + far_bytes(home + 1)))
 		return;
 	char *at = table + slots_at - far_bytes(home + 1);
-	uint32_t bits = (uint32_t)hash_read4(at) | UINT32_C(1) << hash % 32;
+	uint16_t bits = (uint16_t)(go_map_load2_(at) | UINT32_C(1) << hash % GO_MAP_FAR_BITS_);
 	memcpy(at, &bits, sizeof(bits));
-	if (head_of(table)->far < UINT32_MAX) // they go on coming where another table is no help
-		head_of(table)->far++;
+	Head *head = head_of(table);
+	if (head->far < UINT32_MAX) // they go on coming where another table is no help
+		head->far++;
+	if (way > head->reach)
+		head->reach = (uint16_t)(way < REACH_MOST ? way : REACH_MOST);
 }
 
 static inline void
@@ -309,7 +333,7 @@ far_forget(const Map *m, char *table)
 	if (unlikely(m->slots_at < sizeof(Head) + n)) // as in far_add
 		return;
 	memset(table + m->slots_at - n, 0, n);
-	head_of(table)->far = 0;
+	head_of(table)->far = head_of(table)->reach = 0;
 }
 
 // The free slots of a home and the group behind it. Who looks at one group in a step only, and
@@ -341,7 +365,14 @@ table_of(const Map *m, uint64_t hash)
 {
 	// order: observe <- dir_set: a directory at least as long
 	uint8_t shift = load_acq(&m->shift);
-	return m->dir[hash >> shift];
+	return m->dir[hash >> (shift & GO_MAP_SHIFT_)];
+}
+
+// Whether a key's hash is the same each time, and calls no function.
+static inline bool
+hash_is_sure(const MapType *t)
+{
+	return t->key_kind < GO_MAP_KEY_FLOAT;
 }
 
 // --- keys ----------------------------------------------------------------------------------------
@@ -503,6 +534,18 @@ bool map_merge(const MapType *t, Map *m, uint64_t hash);
 void map_set_groups(Map *m, uint32_t groups);
 void map_forget(Map *m); // all tables, and the hint
 
+// room.c. Entries of a table change places: where hashes are sure, and no iterator is in it.
+typedef struct Room {
+	const MapType *t;
+	const Map *m;
+	char *table;
+	uint32_t groups;   // of it
+	uint32_t slots_at; // in it
+	uint32_t g, i;     // where the room is: group, slot
+} Room;
+// For an entry with that home, near which no slot is free. True: one has become as deleted.
+bool room_make(Room *r, uint32_t home);
+
 // dir.c
 char **dir_alloc(size_t n);           // NULL without memory
 void dir_none(Map *m);                // the one without tables
@@ -512,6 +555,7 @@ void dir_advance(Map *m); // a part of the next doubling
 void dir_one(Map *m, char *table);    // the one of a single table, after dir_none
 void dir_set(Map *m, uint64_t hash, uint32_t depth, char *table);
 void dir_halve(Map *m);
+void dir_tune(Map *m); // for look-ups that find nothing; when the map may be fuller than it was
 
 // shrink.c. After a delete at this hash that has left the map with few entries.
 void map_shrink(const MapType *t, Map *m, uint64_t hash);

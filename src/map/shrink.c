@@ -16,6 +16,7 @@ map_changed(Map *m)
 	bool smallest = m->tables == 1 && m->groups == 1;
 	m->low = smallest ? 0 : m->tables * m->groups * GROUP_SLOTS / 8;
 	m->only = only_table(m);
+	dir_tune(m);
 	m->epoch++;
 	m->changes++;
 }

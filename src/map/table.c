@@ -16,7 +16,7 @@ table_new(const Map *m, uint32_t groups, uint32_t depth)
 {
 	char *table = table_alloc(m, groups);
 	if (table != NULL)
-		head_of(table)->depth = depth;
+		head_of(table)->depth = (uint16_t)depth;
 	return table;
 }
 
@@ -52,6 +52,6 @@ void
 table_wipe(const Map *m, char *table)
 {
 	Head *head = head_of(table);
-	head->over = head->dead = head->far = 0;
+	head->over = head->dead = head->far = head->reach = 0;
 	memset(ctrl_of(table, 0), 0, layout_bytes(m, m->groups) - sizeof(Head));
 }

@@ -33,6 +33,8 @@ verify_table(const MapType *t, const Map *m, char *table, uint64_t prefix)
 			over += far;
 			check(!far || go_map_far_has_(table, m->slots_at, home, hash),
 			      "map: a key far from home has no bit");
+			uint32_t way = way_from(home, g, m->groups);
+			check(!far || is_in_reach(table, way), "map: a key is out of reach");
 			check(find(t, m, t->key_kind, k, hash) == slot, "map: a key is not found");
 		}
 	}
