@@ -64,8 +64,8 @@ void
 monitor_wake(void)
 {
 	if (load_rlx(&sched.monitor_asleep) != 0) { // order: own, under sched.lock
-		store_rlx(&sched.monitor_asleep, 0);
-		note_wake(&sched.monitor_note);
+		store_rlx(&sched.monitor_asleep, 0); // order: dekker with monitor_rest, by the next
+		monitor_hurry();
 	}
 }
 
@@ -84,24 +84,27 @@ all_idle(uint64_t *ticks)
 	return true;
 }
 
-// Ends a pause, not a sleep without work.  Locks: none.  Stack: any.
+// Ends a pause, and a sleep without work for one look.  Locks: none.  Stack: any.
 void
 monitor_hurry(void)
 {
-	fence_seq(); // order: dekker with monitor_pause: births stored, then monitor_pauses read
-	if (load_rlx(&sched.monitor_pauses) != 0 && // order: dekker with monitor_pause
-	    xchg_acq(&sched.monitor_pauses, 0) != 0) // order: claim, observe <- monitor_pause
+	fence_seq(); // order: dekker with monitor_rest: what it is told stored, then pauses read
+	if (load_rlx(&sched.monitor_pauses) != 0 && // order: dekker with monitor_rest
+	    xchg_acq(&sched.monitor_pauses, 0) != 0) // order: claim, observe <- monitor_rest
 		note_wake(&sched.pause_note);
 }
 
+// Until then, while monitor_asleep stays as it is and nobody is in a hurry.
 static void
-monitor_pause(int64_t ns)
+monitor_rest(uint32_t asleep, int64_t until)
 {
 	note_clear(&sched.pause_note);
 	store_rel(&sched.monitor_pauses, 1); // order: publish -> monitor_hurry: the note is clear
-	fence_seq(); // order: dekker with monitor_hurry: pauses stored, then births and called
-	if (load_rlx(&sched.births) == NULL && !load_rlx(&sched.monitor_called) &&
-	    note_sleep(&sched.pause_note, base_deadline(os_nanotime(), ns)))
+	fence_seq(); // order: dekker with monitor_hurry: pauses stored, then what it is told read
+	// order: dekker with monitor_hurry, all three
+	bool nothing = load_rlx(&sched.births) == NULL && !load_rlx(&sched.monitor_called) &&
+		       load_rlx(&sched.monitor_asleep) == asleep;
+	if (nothing && note_sleep(&sched.pause_note, until))
 		return;
 	if (xchg_rlx(&sched.monitor_pauses, 0) == 0) // order: claim, no data rides on it
 		note_sleep(&sched.pause_note, INT64_MAX); // who was faster is about to ring
@@ -115,10 +118,8 @@ shall_sleep(Monitor *mon, uint64_t *ticks)
 	bool idle = all_idle(ticks) && load_rlx(&sched.stopping) == 0 && // order: sched.lock
 		    load_rlx(&sched.thread_wanted) == 0 && load_rlx(&sched.births) == NULL;
 	bool still = idle && mon->idle && mon->idle_ticks == *ticks;
-	if (still) {
+	if (still)
 		store_rlx(&sched.monitor_asleep, 1); // order: own, under sched.lock
-		note_clear(&sched.monitor_note);
-	}
 	mutex_unlock(&sched.lock);
 	mon->idle = idle;
 	mon->idle_ticks = *ticks;
@@ -145,13 +146,12 @@ sleep_while_idle(Monitor *mon)
 		until = mon->next_stamp;
 	if (load_rlx(&sched.dead_suspect) != 0 && mon->next_dead_look < until) // order: hint
 		until = mon->next_dead_look;
-	if (note_sleep(&sched.monitor_note, until)) {
+	monitor_rest(1, until);
+	mutex_lock(&sched.lock);
+	if (load_rlx(&sched.monitor_asleep) == 0) // order: own, under sched.lock
 		mon->scavenges_left = SCAVENGES_IDLE;
-	} else {
-		mutex_lock(&sched.lock);
-		store_rlx(&sched.monitor_asleep, 0); // order: own, under sched.lock
-		mutex_unlock(&sched.lock);
-	}
+	store_rlx(&sched.monitor_asleep, 0); // order: own, under sched.lock
+	mutex_unlock(&sched.lock);
 	mon->vain = 0;
 }
 
@@ -168,7 +168,7 @@ pause_between_looks(Monitor *mon, bool waiting)
 	}
 	if (be_brisk(&mon->brisk_left) && ns > LOOK_WAITING_NS)
 		ns = LOOK_WAITING_NS;
-	monitor_pause(ns);
+	monitor_rest(0, base_deadline(os_nanotime(), ns));
 }
 
 static bool
@@ -437,7 +437,7 @@ monitor_main(void *unused)
 void
 sched_monitor_come(void)
 {
-	store_rlx(&sched.monitor_called, true); // order: dekker with monitor_pause, by the next
+	store_rlx(&sched.monitor_called, true); // order: dekker with monitor_rest, by the next
 	monitor_hurry();
 }
 

@@ -175,7 +175,7 @@ monitor(void)
 {
 	explore_may_sleep(true);
 	for (;;) {
-		monitor_pause(INT64_MAX);
+		monitor_rest(0, INT64_MAX);
 		births_serve();
 	}
 }

@@ -530,7 +530,7 @@ static const char *const sources[] = {"sched/locked.c", "sched/lent.c", "sched/s
 				      "sched/find.c:find_runnable", NULL};
 
 static const struct ExploreAllowed allowed[] = {
-    {"monitor_pause", "store_rel(&sched.monitor_pauses)", "release",
+    {"monitor_rest", "store_rel(&sched.monitor_pauses)", "release",
      "a store is never late in the model: the note is clear before anyone can swap it"},
     {"monitor_hurry", "xchg_acq(&sched.monitor_pauses)", "acquire", "the same"},
     {"call_to_attention", "store_rel(&procs.p[i]->attention)", "release",
