@@ -397,16 +397,17 @@ static KeptFile task_dir = {.path = "/proc/self/task"};
 void
 sys_threads_ready(void)
 {
-	int fd = kept_open(&task_dir);
-	if (fd >= 0)
-		kept_close(&task_dir, fd);
+	bool own;
+	int fd = kept_open(&task_dir, &own);
+	kept_close(fd, own);
 }
 
 int
 sys_threads_each(void (*fn)(void *ctx, int tid), void *ctx)
 {
 	_Alignas(Entry) char buf[4096];
-	int fd = kept_open(&task_dir);
+	bool own;
+	int fd = kept_open(&task_dir, &own);
 	if (fd < 0)
 		return fd;
 	int count = 0;
@@ -421,6 +422,6 @@ sys_threads_each(void (*fn)(void *ctx, int tid), void *ctx)
 			fn(ctx, tid);
 		}
 	}
-	kept_close(&task_dir, fd);
+	kept_close(fd, own);
 	return n < 0 ? (int)n : count;
 }
