@@ -155,12 +155,16 @@ workers_wait(void)
 	}
 }
 
+// Nobody is woken for a heap that one marks by himself: that would take longer than to mark it.
 void
 workers_run(WorkerFn *fn)
 {
-	publish_job(fn);
+	bool alone = workers.count <= 1;
+	if (!alone)
+		publish_job(fn);
 	fn(workers.markers[0]);
-	workers_wait();
+	if (!alone)
+		workers_wait();
 }
 
 bool
