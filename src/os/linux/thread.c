@@ -219,13 +219,11 @@ count_by_links(void)
 }
 
 // The 20th field of stat; the second, a name in parentheses, may contain anything.
-int
-sys_thread_count(void)
+static int
+count_by_stat(void)
 {
 	char text[1024];
 	int n = sys_read_file_at("/proc/self/stat", 0, text, sizeof(text) - 1);
-	if (n == -EMFILE || n == -ENFILE)
-		return count_by_links();
 	if (n < 0)
 		return n;
 	text[n] = '\0';
@@ -238,6 +236,24 @@ sys_thread_count(void)
 	for (at++; *at >= '0' && *at <= '9' && count < INT_MAX / 10; at++)
 		count = count * 10 + (*at - '0');
 	return count > 0 ? count : -EINVAL;
+}
+
+// For stat the kernel adds up what all threads have used, ten times as long as it takes to count
+// links. But only stat is documented, so links have to have agreed with it, on more threads than
+// one.
+int
+sys_thread_count(void)
+{
+	static ATOMIC_BOOL agreed;
+	int links = count_by_links();
+	if (load_rlx(&agreed) && links > 0) // order: hint
+		return links;
+	int count = count_by_stat();
+	if (count == -EMFILE || count == -ENFILE)
+		return links;
+	if (count == links && count > 1)
+		store_rlx(&agreed, true); // order: hint
+	return count;
 }
 
 void
