@@ -155,10 +155,11 @@ workers_wait(void)
 	}
 }
 
-// Nobody is woken for a heap that one marks by himself: that would take longer than to mark it.
+// Nobody is woken for what one does by himself: they would have nothing to do.
 void
 workers_run(WorkerFn *fn)
 {
+	assert(load_rlx(&workers.busy) == 0); // order: own, W1
 	bool alone = workers.count <= 1;
 	if (!alone)
 		publish_job(fn);

@@ -136,15 +136,20 @@ free_since(const uint64_t *used, uint32_t to)
 	return 0;
 }
 
-// P1, after [from, to) has been taken or freed. Only what was cut from the longest run makes it
-// necessary to look at the others.
+// P1, after [from, to) has been taken or freed. Only what was cut from the longest run, unless that
+// is most of the chunk, makes it necessary to look at the others.
 static void
 summarize_change(Chunk *c, uint32_t from, uint32_t to, bool used)
 {
 	uint32_t lo = free_since(c->used, from), hi = next_page(c->used, to, true);
+	assert(!used || hi - lo <= c->longest);
 	if (used && hi - lo == c->longest) {
-		summarize(c);
-		return;
+		uint32_t rest = from - lo > hi - to ? from - lo : hi - to;
+		if (rest < CHUNK_PAGES - (hi - lo)) {
+			summarize(c);
+			return;
+		}
+		c->longest = (uint16_t)rest; // there is no room for a longer one elsewhere
 	}
 	if (lo == 0)
 		c->lead = (uint16_t)(used ? from : hi);
@@ -178,7 +183,7 @@ typedef struct Untouched {
 	size_t released, fresh; // pages
 } Untouched;
 
-// The same of pages [from, to) of one chunk.
+// Sets or clears the used bits of pages [from, to) of one chunk; see set_used.
 static Untouched
 set_used_in(Chunk *c, uint32_t from, uint32_t to, bool used)
 {

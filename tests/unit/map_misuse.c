@@ -493,7 +493,6 @@ static void
 grow_directory(void)
 {
 	uint32_t epoch = map->epoch;
-	changed = true;
 	for (uint64_t i = MANY; map->epoch == epoch; i++)
 		go_map_put(copied, i, i);
 }

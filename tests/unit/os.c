@@ -528,8 +528,6 @@ test_os_ends(void)
 	expect_death(os_aborts, .signal = SIGQUIT);
 }
 
-// --- the ring -----------------------------------------------------------------------------------
-
 // --- files that stay open ------------------------------------------------------------------------
 
 static KeptFile kept = {.path = "/proc/self/maps"};
@@ -551,6 +549,10 @@ test_os_kept_file_is_closed(void)
 	bool own, own_too;
 	int fd = kept_open(&kept, &own);
 	expect(fd >= 0 && !own);
+	close(fd);
+	expect_eq(kept_open(&kept, &own), fd); // nobody has taken the number
+	kept_close(fd, own);
+	expect(!own && fcntl(fd, F_GETFD) >= 0);
 	close(fd);
 	expect_eq(open("/dev/null", O_RDONLY), fd);
 	int other = kept_open(&kept, &own_too);
@@ -595,6 +597,8 @@ test_os_kept_file_is_opened_once(void)
 		expect_eq(pthread_join(t[i], NULL), 0);
 	expect(open_descriptors() <= before);
 }
+
+// --- the ring -----------------------------------------------------------------------------------
 
 // A thread for which the kernel takes no calls, as if it had no memory.
 static void *

@@ -36,7 +36,7 @@ open_high(const char *path)
 	return (int)high;
 }
 
-// Unless another one has been faster.
+// True: fd stays here. Else another one has been faster.
 static bool
 keep(KeptFile *f, int fd)
 {
@@ -45,7 +45,9 @@ keep(KeptFile *f, int fd)
 	if (syscall2(SYS_fstat, fd, &st) != 0 || state == KEPT_WRITING ||
 	    !cas_acq(&f->state, &state, KEPT_WRITING)) // order: claim
 		return false;
-	bool gone = state == KEPT_NOT || !same_file(f, load_rlx(&f->fd)); // order: own
+	// Under its own number: who had that before has lost it.
+	int kept = load_rlx(&f->fd); // order: own
+	bool gone = state == KEPT_NOT || kept == fd || !same_file(f, kept);
 	if (gone) {
 		store_rlx(&f->fd, fd);         // order: with state
 		store_rlx(&f->dev, st.st_dev); // order: with state

@@ -239,11 +239,12 @@ count_by_stat(void)
 }
 
 // For stat the kernel adds up what all threads have used, ten times as long as it takes to count
-// links. But only stat is documented, so links have to have agreed with it, on more threads than
-// one.
+// links. But only stat is documented, so links have to have agreed with it first, on two numbers of
+// threads: on one they might by chance.
 int
 sys_thread_count(void)
 {
+	static ATOMIC(int) agreed_on;
 	static ATOMIC_BOOL agreed;
 	int links = count_by_links();
 	if (load_rlx(&agreed) && links > 0) // order: hint
@@ -251,7 +252,10 @@ sys_thread_count(void)
 	int count = count_by_stat();
 	if (count == -EMFILE || count == -ENFILE)
 		return links;
-	if (count == links && count > 1)
+	if (count != links || count_by_links() != links)
+		return count;
+	int other = xchg_rlx(&agreed_on, count); // order: hint
+	if (other != 0 && other != count)
 		store_rlx(&agreed, true); // order: hint
 	return count;
 }
