@@ -155,12 +155,17 @@ workers_wait(void)
 	}
 }
 
+// Nobody is woken for what one does by himself: they would have nothing to do.
 void
 workers_run(WorkerFn *fn)
 {
-	publish_job(fn);
+	assert(load_rlx(&workers.busy) == 0); // order: own, W1
+	bool alone = workers.count <= 1;
+	if (!alone)
+		publish_job(fn);
 	fn(workers.markers[0]);
-	workers_wait();
+	if (!alone)
+		workers_wait();
 }
 
 bool

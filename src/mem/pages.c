@@ -122,6 +122,43 @@ summarize(Chunk *c)
 	c->trail = (uint16_t)run;
 }
 
+// One past the last used page before `to`, or 0.
+static uint32_t
+free_since(const uint64_t *used, uint32_t to)
+{
+	while (to > 0) {
+		uint32_t at = (to - 1) % 64;
+		uint64_t w = used[(to - 1) / 64] << (63 - at);
+		if (w != 0)
+			return to - (uint32_t)__builtin_clzll(w);
+		to -= at + 1;
+	}
+	return 0;
+}
+
+// P1, after [from, to) has been taken or freed. Only what was cut from the longest run, unless that
+// is most of the chunk, makes it necessary to look at the others.
+static void
+summarize_change(Chunk *c, uint32_t from, uint32_t to, bool used)
+{
+	uint32_t lo = free_since(c->used, from), hi = next_page(c->used, to, true);
+	assert(!used || hi - lo <= c->longest);
+	if (used && hi - lo == c->longest) {
+		uint32_t rest = from - lo > hi - to ? from - lo : hi - to;
+		if (rest < CHUNK_PAGES - (hi - lo)) {
+			summarize(c);
+			return;
+		}
+		c->longest = (uint16_t)rest; // there is no room for a longer one elsewhere
+	}
+	if (lo == 0)
+		c->lead = (uint16_t)(used ? from : hi);
+	if (hi == CHUNK_PAGES)
+		c->trail = (uint16_t)(CHUNK_PAGES - (used ? to : lo));
+	if (!used && hi - lo > c->longest)
+		c->longest = (uint16_t)(hi - lo);
+}
+
 // The first page of a free run of n in c, which has one.
 static uint32_t
 find_run(const Chunk *c, uint32_t n)
@@ -146,6 +183,27 @@ typedef struct Untouched {
 	size_t released, fresh; // pages
 } Untouched;
 
+// Sets or clears the used bits of pages [from, to) of one chunk; see set_used.
+static Untouched
+set_used_in(Chunk *c, uint32_t from, uint32_t to, bool used)
+{
+	Untouched was = {0, 0};
+	for (uint32_t at = from; at < to;) {
+		uint32_t bit = at % 64, n = 64 - bit < to - at ? 64 - bit : to - at;
+		uint64_t mask = mask_of(bit, n);
+		uint64_t *u = &c->used[at / 64], *r = &c->released[at / 64];
+		uint64_t *f = &c->fresh[at / 64];
+		*u = used ? *u | mask : *u & ~mask;
+		was.released += (size_t)__builtin_popcountll(*r & mask);
+		was.fresh += (size_t)__builtin_popcountll(*f & mask);
+		*r &= ~mask;
+		*f &= ~mask;
+		at += n;
+	}
+	summarize_change(c, from, to, used);
+	return was;
+}
+
 // Sets or clears the used bits of a run; returns how many of its pages were released and fresh.
 // Those are no longer.
 static Untouched
@@ -153,20 +211,13 @@ set_used(size_t page, size_t n, bool used)
 {
 	Untouched was = {0, 0};
 	for (size_t end = page + n; page < end;) {
-		Chunk *c = &heap_chunk_table[page / CHUNK_PAGES];
-		uint32_t in_chunk = (uint32_t)(page % CHUNK_PAGES), bit = in_chunk % 64;
-		size_t take = 64 - bit < end - page ? 64 - bit : end - page;
-		uint64_t mask = mask_of(bit, (uint32_t)take);
-		uint64_t *u = &c->used[in_chunk / 64], *r = &c->released[in_chunk / 64];
-		uint64_t *f = &c->fresh[in_chunk / 64];
-		*u = used ? *u | mask : *u & ~mask;
-		was.released += (size_t)__builtin_popcountll(*r & mask);
-		was.fresh += (size_t)__builtin_popcountll(*f & mask);
-		*r &= ~mask;
-		*f &= ~mask;
-		page += take;
-		if (page == end || page % CHUNK_PAGES == 0)
-			summarize(c);
+		size_t from = page % CHUNK_PAGES, left = end - page;
+		size_t to = left < CHUNK_PAGES - from ? from + left : CHUNK_PAGES;
+		Untouched in = set_used_in(&heap_chunk_table[page / CHUNK_PAGES], (uint32_t)from,
+					   (uint32_t)to, used);
+		was.released += in.released;
+		was.fresh += in.fresh;
+		page += to - from;
 	}
 	return was;
 }

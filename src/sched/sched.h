@@ -491,7 +491,7 @@ void sched_helpers_idle(void);
 
 // up_monitor_looks shall be asked anew when next to be called.  Locks: takes sched.
 void sched_monitor_look(void);
-// It shall be called now, unless the monitor sleeps as there is no work.  Locks: any.  Stack: any.
+// It shall be called now, whoever runs or not.  Locks: any.  Stack: any.
 void sched_monitor_come(void);
 // When the runtime started, by os_nanotime.
 int64_t sched_started_at(void);

@@ -76,11 +76,10 @@ typedef struct Sched {
 	ATOMIC_U64 retakes;
 	ATOMIC_U64 spawned_no_p; // goroutines started by threads without a P
 	Note stop_note;
-	Note monitor_note;
 	ATOMIC(Birth *) births;  // sched.lock writes: threads the monitor shall make
-	ATOMIC_U32 monitor_pauses; // 1 while the monitor sleeps on pause_note: who takes it wakes
+	ATOMIC_U32 monitor_dozes; // 1 while the monitor sleeps on doze_note: who takes it wakes
 	ATOMIC_BOOL monitor_called; // by sched_monitor_come, since its last look
-	Note pause_note;
+	Note doze_note;
 	ATOMIC(int) monitor_tid;
 	ATOMIC_U32 n_helpers;    // count: threads of sched_helper_made
 	ATOMIC_U32 helpers_busy; // 1 between sched_helpers_busy and sched_helpers_idle
@@ -265,7 +264,7 @@ void g_thread_done(G *gp);
 // sysmon.c
 int monitor_start(void);
 void monitor_wake(void);     // from a sleep without work; sched.lock held
-void monitor_hurry(void);    // from a pause between looks
+void monitor_hurry(void);    // from a pause between looks, or such a sleep for one look
 
 // Work was put where others find it: sched_wake, if somebody is idle.
 static inline void

@@ -64,8 +64,8 @@ void
 monitor_wake(void)
 {
 	if (load_rlx(&sched.monitor_asleep) != 0) { // order: own, under sched.lock
-		store_rlx(&sched.monitor_asleep, 0);
-		note_wake(&sched.monitor_note);
+		store_rlx(&sched.monitor_asleep, 0); // order: dekker with monitor_doze, by the next
+		monitor_hurry();
 	}
 }
 
@@ -84,27 +84,30 @@ all_idle(uint64_t *ticks)
 	return true;
 }
 
-// Ends a pause, not a sleep without work.  Locks: none.  Stack: any.
+// Ends a pause, and a sleep without work for one look.  Locks: none.  Stack: any.
 void
 monitor_hurry(void)
 {
-	fence_seq(); // order: dekker with monitor_pause: births stored, then monitor_pauses read
-	if (load_rlx(&sched.monitor_pauses) != 0 && // order: dekker with monitor_pause
-	    xchg_acq(&sched.monitor_pauses, 0) != 0) // order: claim, observe <- monitor_pause
-		note_wake(&sched.pause_note);
+	fence_seq(); // order: dekker with monitor_doze: what it is told stored, then pauses read
+	if (load_rlx(&sched.monitor_dozes) != 0 && // order: dekker with monitor_doze
+	    xchg_acq(&sched.monitor_dozes, 0) != 0) // order: claim, observe <- monitor_doze
+		note_wake(&sched.doze_note);
 }
 
+// Sleeps until then, while monitor_asleep stays as it is and nobody is in a hurry.
 static void
-monitor_pause(int64_t ns)
+monitor_doze(uint32_t asleep, int64_t until)
 {
-	note_clear(&sched.pause_note);
-	store_rel(&sched.monitor_pauses, 1); // order: publish -> monitor_hurry: the note is clear
-	fence_seq(); // order: dekker with monitor_hurry: pauses stored, then births and called
-	if (load_rlx(&sched.births) == NULL && !load_rlx(&sched.monitor_called) &&
-	    note_sleep(&sched.pause_note, base_deadline(os_nanotime(), ns)))
+	note_clear(&sched.doze_note);
+	store_rel(&sched.monitor_dozes, 1); // order: publish -> monitor_hurry: the note is clear
+	fence_seq(); // order: dekker with monitor_hurry: pauses stored, then what it is told read
+	// order: dekker with monitor_hurry, all three
+	bool nothing = load_rlx(&sched.births) == NULL && !load_rlx(&sched.monitor_called) &&
+		       load_rlx(&sched.monitor_asleep) == asleep;
+	if (nothing && note_sleep(&sched.doze_note, until))
 		return;
-	if (xchg_rlx(&sched.monitor_pauses, 0) == 0) // order: claim, no data rides on it
-		note_sleep(&sched.pause_note, INT64_MAX); // who was faster is about to ring
+	if (xchg_rlx(&sched.monitor_dozes, 0) == 0) // order: claim, no data rides on it
+		note_sleep(&sched.doze_note, INT64_MAX); // who was faster is about to ring
 }
 
 // Whether to sleep until a P runs. Then monitor_wake will be told of it.
@@ -115,10 +118,8 @@ shall_sleep(Monitor *mon, uint64_t *ticks)
 	bool idle = all_idle(ticks) && load_rlx(&sched.stopping) == 0 && // order: sched.lock
 		    load_rlx(&sched.thread_wanted) == 0 && load_rlx(&sched.births) == NULL;
 	bool still = idle && mon->idle && mon->idle_ticks == *ticks;
-	if (still) {
+	if (still)
 		store_rlx(&sched.monitor_asleep, 1); // order: own, under sched.lock
-		note_clear(&sched.monitor_note);
-	}
 	mutex_unlock(&sched.lock);
 	mon->idle = idle;
 	mon->idle_ticks = *ticks;
@@ -145,13 +146,12 @@ sleep_while_idle(Monitor *mon)
 		until = mon->next_stamp;
 	if (load_rlx(&sched.dead_suspect) != 0 && mon->next_dead_look < until) // order: hint
 		until = mon->next_dead_look;
-	if (note_sleep(&sched.monitor_note, until)) {
+	monitor_doze(1, until);
+	mutex_lock(&sched.lock);
+	if (load_rlx(&sched.monitor_asleep) == 0) // order: own, under sched.lock
 		mon->scavenges_left = SCAVENGES_IDLE;
-	} else {
-		mutex_lock(&sched.lock);
-		store_rlx(&sched.monitor_asleep, 0); // order: own, under sched.lock
-		mutex_unlock(&sched.lock);
-	}
+	store_rlx(&sched.monitor_asleep, 0); // order: own, under sched.lock
+	mutex_unlock(&sched.lock);
 	mon->vain = 0;
 }
 
@@ -168,7 +168,7 @@ pause_between_looks(Monitor *mon, bool waiting)
 	}
 	if (be_brisk(&mon->brisk_left) && ns > LOOK_WAITING_NS)
 		ns = LOOK_WAITING_NS;
-	monitor_pause(ns);
+	monitor_doze(0, base_deadline(os_nanotime(), ns));
 }
 
 static bool
@@ -394,6 +394,13 @@ poll_for_all(int64_t now)
 }
 
 static void
+look_when_called(int64_t now)
+{
+	(void)xchg_acq(&sched.monitor_called, false); // order: observe <- sched_monitor_come
+	(void)up_monitor_looks(now);
+}
+
+static void
 monitor_main(void *unused)
 {
 	(void)unused;
@@ -429,15 +436,16 @@ monitor_main(void *unused)
 		look_for_dead(&mon, now);
 		scavenge(&mon, now);
 		stamp_waits(&mon, now);
-		(void)xchg_acq(&sched.monitor_called, false); // order: dekker, sched_monitor_come
-		(void)up_monitor_looks(now);
+		look_when_called(now);
 	}
 }
 
 void
 sched_monitor_come(void)
 {
-	store_rlx(&sched.monitor_called, true); // order: dekker with monitor_pause, by the next
+	// An exchange, so that the monitor sees what all of several callers want, not the last's.
+	// order: publish -> look_when_called; dekker with monitor_doze, by the next
+	(void)xchg_rel(&sched.monitor_called, true);
 	monitor_hurry();
 }
 

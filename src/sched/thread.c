@@ -141,7 +141,6 @@ birth_ask(Birth *b)
 	Birth *first = load_rlx(&sched.births); // order: own, under sched.lock
 	b->next = first;
 	store_rlx(&sched.births, b); // order: published by monitor_hurry's fence
-	monitor_wake();
 	mutex_unlock(&sched.lock);
 	monitor_hurry();
 }

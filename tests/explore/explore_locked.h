@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Ms with locked Gs, and the scheduler that lies below them, as it stands in src/sched, with the
-// engine's lock and the real notes; and what lies around it. For x_locked and x_minder; a driver is
-// one C file and includes it once.
+// engine's lock and the real notes; and what lies around it. For x_locked, x_minder and x_monitor;
+// a driver is one C file and includes it once.
 //
 // Thread 0 is an M of a locked G. Thread 2 is the monitor, which makes threads. Those from 3 on may
 // be Ms that look for work and never keep what they find: it is a number. Time stands still;
@@ -175,7 +175,7 @@ monitor(void)
 {
 	explore_may_sleep(true);
 	for (;;) {
-		monitor_pause(INT64_MAX);
+		monitor_doze(0, INT64_MAX);
 		births_serve();
 	}
 }

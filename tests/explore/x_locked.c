@@ -530,9 +530,9 @@ static const char *const sources[] = {"sched/locked.c", "sched/lent.c", "sched/s
 				      "sched/find.c:find_runnable", NULL};
 
 static const struct ExploreAllowed allowed[] = {
-    {"monitor_pause", "store_rel(&sched.monitor_pauses)", "release",
+    {"monitor_doze", "store_rel(&sched.monitor_dozes)", "release",
      "a store is never late in the model: the note is clear before anyone can swap it"},
-    {"monitor_hurry", "xchg_acq(&sched.monitor_pauses)", "acquire", "the same"},
+    {"monitor_hurry", "xchg_acq(&sched.monitor_dozes)", "acquire", "the same"},
     {"call_to_attention", "store_rel(&procs.p[i]->attention)", "release",
      "m_attend takes sched.lock, under which LENT_OVER was stored"},
     {0},

@@ -101,6 +101,18 @@ GO_TEST(heap_grows_beyond_what_is_committed, 2)
 	(void)grow_ahead(127 * MIB); // all of 128 MiB is committed
 }
 
+// The monitor sleeps, as no P runs, and comes nevertheless: more often than it is awake by itself.
+void
+test_heap_ahead_of_a_plain_thread(void)
+{
+	enum { ROUNDS = 40 };
+	char *next = grow_ahead(70 * MIB);
+	for (int i = 0; i < ROUNDS; i++) {
+		next = huge_page_behind(grow_to(next, HUGE_PAGE));
+		wait_for_memory(next, 2 * (size_t)HUGE_PAGE);
+	}
+}
+
 GO_TEST(heap_ahead_is_zero_and_free, 2)
 {
 	char *next = grow_ahead(70 * MIB);

@@ -485,6 +485,38 @@ DEATH(wiped_copy)
 	(void)go_run(wiped_copy_body, NULL);
 }
 
+enum { MANY = 10000 };
+static Words copied;
+
+// Puts keys until the directory is another one. Who copies has the old one at hand.
+static void
+grow_directory(void)
+{
+	uint32_t epoch = map->epoch;
+	for (uint64_t i = MANY; map->epoch == epoch; i++)
+		go_map_put(copied, i, i);
+}
+
+static int
+grown_copy_body(void *unused)
+{
+	enum { SECOND_TABLE = 4 }; // the map, its directory, and the first are allocations before
+	Words other;
+	(void)unused;
+	EMPTY(copied);
+	for (uint64_t i = 0; i < MANY; i++)
+		go_map_put(copied, i, i);
+	in_next_allocation(grow_directory);
+	store_rlx(&map_memory_ends, SECOND_TABLE);
+	(void)go_map_copy(other, copied);
+	return 0;
+}
+
+DEATH(grown_copy)
+{
+	(void)go_run(grown_copy_body, NULL);
+}
+
 // The last entry is found before.
 static int
 cleared_del_body(void *unused)
@@ -535,6 +567,7 @@ test_map_misuse_cleared(void)
 	expect_death(cleared_del, .status = 2, .err = WRITES);
 	expect_death(cleared_copy, .status = 2, .err = CLONE_WRITE);
 	expect_death(wiped_copy, .status = 2, .err = CLONE_WRITE);
+	expect_death(grown_copy, .status = 2, .err = CLONE_WRITE);
 }
 
 // --- a change while the map asks for memory ------------------------------------------------------

@@ -22,6 +22,7 @@
 #include "base/base.h"
 #include "harness.h"
 #include "os/file.h"
+#include "os/linux/kept.h"
 #include "sync/sync.h"
 
 enum { MARK = 77, MS = 1000000 };
@@ -525,6 +526,76 @@ test_os_ends(void)
 {
 	expect_death(os_exits, .status = 7, .err_lacks = {"destructor"});
 	expect_death(os_aborts, .signal = SIGQUIT);
+}
+
+// --- files that stay open ------------------------------------------------------------------------
+
+static KeptFile kept = {.path = "/proc/self/maps"};
+
+static int
+open_descriptors(void)
+{
+	int n = 0;
+	for (int fd = 0; fd < 64; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+// The program closes what is not its own while it is read, and has the number for a file of its
+// own. That one stays open.
+void
+test_os_kept_file_is_closed(void)
+{
+	bool own, own_too;
+	int fd = kept_open(&kept, &own);
+	expect(fd >= 0 && !own);
+	close(fd);
+	expect_eq(kept_open(&kept, &own), fd); // nobody has taken the number
+	kept_close(fd, own);
+	expect(!own && fcntl(fd, F_GETFD) >= 0);
+	close(fd);
+	expect_eq(open("/dev/null", O_RDONLY), fd);
+	int other = kept_open(&kept, &own_too);
+	expect(other >= 0 && other != fd && !own_too);
+	kept_close(other, own_too);
+	kept_close(fd, own);
+	expect(fcntl(fd, F_GETFD) >= 0);
+	expect_eq(kept_open(&kept, &own_too), other);
+}
+
+static void *
+look_at_kept(void *unused)
+{
+	enum { LOOKS = 500 };
+	(void)unused;
+	for (int i = 0; i < LOOKS; i++) {
+		char c;
+		bool own;
+		int fd = kept_open(&kept, &own);
+		expect(fd >= 0);
+		(void)pread(fd, &c, 1, 0); // it may have been closed
+		kept_close(fd, own);
+	}
+	return NULL;
+}
+
+// Of those that open it anew one keeps its descriptor, and the others close theirs.
+void
+test_os_kept_file_is_opened_once(void)
+{
+	enum { LOOKERS = 3, CLOSED = 200 };
+	pthread_t t[LOOKERS];
+	(void)look_at_kept(NULL);
+	int before = open_descriptors();
+	for (int i = 0; i < LOOKERS; i++)
+		expect_eq(pthread_create(&t[i], NULL, look_at_kept, NULL), 0);
+	for (int i = 0; i < CLOSED; i++) {
+		close(load_acq(&kept.fd));
+		os_yield();
+	}
+	for (int i = 0; i < LOOKERS; i++)
+		expect_eq(pthread_join(t[i], NULL), 0);
+	expect(open_descriptors() <= before);
 }
 
 // --- the ring -----------------------------------------------------------------------------------

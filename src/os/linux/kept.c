@@ -6,7 +6,8 @@
 // it is asked whether the descriptor is still what it was, and if not the file is opened anew.
 //
 // Several threads may ask at a time, so one that reads from a position gives the position. Of those
-// that open it anew one puts its descriptor here; the others have theirs to themselves.
+// that open it anew one puts its descriptor here; the others have theirs to themselves, and close
+// it. What was here is never closed: if it is no longer this file it is the program's.
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -35,21 +36,25 @@ open_high(const char *path)
 	return (int)high;
 }
 
-// Unless another one has been faster.
-static void
+// True: fd stays here. Else another one has been faster.
+static bool
 keep(KeptFile *f, int fd)
 {
 	struct stat st;
 	uint32_t state = load_rlx(&f->state); // order: hint
 	if (syscall2(SYS_fstat, fd, &st) != 0 || state == KEPT_WRITING ||
 	    !cas_acq(&f->state, &state, KEPT_WRITING)) // order: claim
-		return;
-	if (state == KEPT_NOT || !same_file(f, load_rlx(&f->fd))) { // order: own
+		return false;
+	// Under its own number: who had that before has lost it.
+	int kept = load_rlx(&f->fd); // order: own
+	bool gone = state == KEPT_NOT || kept == fd || !same_file(f, kept);
+	if (gone) {
 		store_rlx(&f->fd, fd);         // order: with state
 		store_rlx(&f->dev, st.st_dev); // order: with state
 		store_rlx(&f->ino, st.st_ino); // order: with state
 	}
 	store_rel(&f->state, KEPT_KNOWN); // order: publish -> is_kept
+	return gone;
 }
 
 static bool
@@ -59,22 +64,22 @@ is_kept(const KeptFile *f)
 }
 
 int
-kept_open(KeptFile *f)
+kept_open(KeptFile *f, bool *own)
 {
+	*own = false;
 	if (is_kept(f)) {
 		int fd = load_rlx(&f->fd); // order: with state
 		if (same_file(f, fd))
 			return fd;
 	}
 	int fd = open_high(f->path);
-	if (fd >= 0)
-		keep(f, fd);
+	*own = fd >= 0 && !keep(f, fd);
 	return fd;
 }
 
 void
-kept_close(KeptFile *f, int fd)
+kept_close(int fd, bool own)
 {
-	if (!is_kept(f) || load_rlx(&f->fd) != fd) // order: with state
+	if (own)
 		syscall1(SYS_close, fd);
 }

@@ -21,9 +21,9 @@ typedef struct KeptFile {
 	ATOMIC(uint64_t) ino;
 } KeptFile;
 
-// A descriptor of the file, which others may have at the same time, or a negative errno value.
-// kept_close when it has been read.  Threads: any.
-int kept_open(KeptFile *f);
-void kept_close(KeptFile *f, int fd);
+// A descriptor of the file, which others may have at the same time unless it is the caller's own,
+// or a negative errno value.  kept_close when it has been read.  Threads: any.
+int kept_open(KeptFile *f, bool *own);
+void kept_close(int fd, bool own);
 
 #endif

@@ -318,9 +318,9 @@ static KeptFile maps_file = {.path = "/proc/self/maps"};
 void
 sys_mappings_ready(void)
 {
-	int fd = kept_open(&maps_file);
-	if (fd >= 0)
-		kept_close(&maps_file, fd);
+	bool own;
+	int fd = kept_open(&maps_file, &own);
+	kept_close(fd, own);
 }
 
 int
@@ -328,7 +328,8 @@ sys_mappings(OsRange *out, uint32_t max)
 {
 	char text[4096]; // the kernel gives a page at a time
 	MapsReader r = {.out = out, .max = max};
-	int fd = kept_open(&maps_file);
+	bool own;
+	int fd = kept_open(&maps_file, &own);
 	if (fd < 0)
 		return fd;
 	long n, at = 0;
@@ -337,6 +338,6 @@ sys_mappings(OsRange *out, uint32_t max)
 			take(&r, text[i]);
 		at += n;
 	}
-	kept_close(&maps_file, fd);
+	kept_close(fd, own);
 	return n < 0 ? (int)n : (int)r.n;
 }

@@ -219,13 +219,11 @@ count_by_links(void)
 }
 
 // The 20th field of stat; the second, a name in parentheses, may contain anything.
-int
-sys_thread_count(void)
+static int
+count_by_stat(void)
 {
 	char text[1024];
 	int n = sys_read_file_at("/proc/self/stat", 0, text, sizeof(text) - 1);
-	if (n == -EMFILE || n == -ENFILE)
-		return count_by_links();
 	if (n < 0)
 		return n;
 	text[n] = '\0';
@@ -238,6 +236,28 @@ sys_thread_count(void)
 	for (at++; *at >= '0' && *at <= '9' && count < INT_MAX / 10; at++)
 		count = count * 10 + (*at - '0');
 	return count > 0 ? count : -EINVAL;
+}
+
+// For stat the kernel adds up what all threads have used, ten times as long as it takes to count
+// links. But only stat is documented, so links have to have agreed with it first, on two numbers of
+// threads: on one they might by chance.
+int
+sys_thread_count(void)
+{
+	static ATOMIC(int) agreed_on;
+	static ATOMIC_BOOL agreed;
+	int links = count_by_links();
+	if (load_rlx(&agreed) && links > 0) // order: hint
+		return links;
+	int count = count_by_stat();
+	if (count == -EMFILE || count == -ENFILE)
+		return links;
+	if (count != links || count_by_links() != links)
+		return count;
+	int other = xchg_rlx(&agreed_on, count); // order: hint
+	if (other != 0 && other != count)
+		store_rlx(&agreed, true); // order: hint
+	return count;
 }
 
 void
@@ -397,16 +417,17 @@ static KeptFile task_dir = {.path = "/proc/self/task"};
 void
 sys_threads_ready(void)
 {
-	int fd = kept_open(&task_dir);
-	if (fd >= 0)
-		kept_close(&task_dir, fd);
+	bool own;
+	int fd = kept_open(&task_dir, &own);
+	kept_close(fd, own);
 }
 
 int
 sys_threads_each(void (*fn)(void *ctx, int tid), void *ctx)
 {
 	_Alignas(Entry) char buf[4096];
-	int fd = kept_open(&task_dir);
+	bool own;
+	int fd = kept_open(&task_dir, &own);
 	if (fd < 0)
 		return fd;
 	int count = 0;
@@ -421,6 +442,6 @@ sys_threads_each(void (*fn)(void *ctx, int tid), void *ctx)
 			fn(ctx, tid);
 		}
 	}
-	kept_close(&task_dir, fd);
+	kept_close(fd, own);
 	return n < 0 ? (int)n : count;
 }
