@@ -87,8 +87,9 @@ room_near(const MapType *t, Map *m, Place *at)
 FRONT bool
 is_worn(const Map *m, const Place *at)
 {
-	return head_of(at->table)->dead > m->groups &&
-	       (load_rlx(&m->shift) & GO_MAP_FAR_TELLS_) == 0; // order: own
+	bool asked = (int)GO_MAP_GROUPS_SEEN_ == 2 &&
+		     (load_rlx(&m->shift) & GO_MAP_FAR_TELLS_) != 0; // order: own
+	return head_of(at->table)->dead > m->groups && !asked;
 }
 
 // The first free slot, where the search has met none.

@@ -147,9 +147,12 @@ dir_tune(Map *m)
 	size_t slots = m->tables * m->groups * GROUP_SLOTS;
 	size_t from = slots / PARTS * (m->tables <= MANY ? FULL : FULL_OF_MANY);
 	bool tells = m->groups > NO_FAR_GROUPS && m->count >= from;
-	uint32_t shift = SEED_BITS - dir_bits(m);
-	// order: own; the directory is what it was
-	store_rlx(&m->shift, (uint8_t)(shift | (tells ? GO_MAP_FAR_TELLS_ : 0)));
+	uint8_t was = load_rlx(&m->shift); // order: own
+	uint8_t shift = (uint8_t)((was & GO_MAP_SHIFT_) | (tells ? GO_MAP_FAR_TELLS_ : 0));
+	// Who has lost the map to another writer does not change what is of that one's directory.
+	// order: the directory is what it was
+	if (shift != was)
+		(void)cas_rlx(&m->shift, &was, shift);
 }
 
 // All entries that begin with the top bits of a hash.

@@ -52,7 +52,7 @@ put_far(const Move *mv, char *table, uint32_t home, uint64_t hash)
 		put_at(table, r.g, r.i, hash);
 		return slot_from(mv, r.g, r.i, mv->m->slot_bytes);
 	}
-	for (uint32_t g = home;;) {
+	for (uint32_t g = home, left = mv->groups; left > 0; left--) {
 		Match free = match_free(ctrl_read(ctrl_of(table, g)));
 		if (free != 0) {
 			if (is_far(g, home)) {
@@ -65,6 +65,8 @@ put_far(const Move *mv, char *table, uint32_t home, uint64_t hash)
 		}
 		g = g + 1 == mv->groups ? 0 : g + 1;
 	}
+	// More entries than there were: somebody else has put them, or changed their keys.
+	misuse_fatal(mv->m, MISUSE_WRITES, load_rlx(&mv->m->writer)); // order: hint
 }
 
 // A key that the table does not have gets a slot; there is one. Where it is in the table.
@@ -419,8 +421,17 @@ groups_after(const Map *m)
 	return next < most ? next : most;
 }
 
+// Whether a table that does not take one more entry can be replaced: by a larger one, or by two.
+static bool
+has_better(const Map *m, uint32_t depth)
+{
+	bool larger = m->tables == 1 && m->groups < layout_groups_most(m);
+	return larger || !split_is_vain(m, depth + 1);
+}
+
 // Room has not been made in a table where an iterator may be (room.c). It is in a new one, if so
-// few of its entries are far from home then that it serves for a while.
+// few of its entries are far from home then that it serves for a while. GROW_NOT: it does not, and
+// the table may be another one.
 static Grown
 make_room_anew(const MapType *t, Map *m, uint64_t hash, uint32_t live)
 {
@@ -460,7 +471,9 @@ map_grow(const MapType *t, Map *m, uint64_t hash)
 	bool stale = head->far >= far_most(m->groups) && !crowded;
 	if (stale || (head->dead > 0 && live < slots / 8 * 6)) // what was deleted is in the way
 		return map_replace(t, m, hash, m->groups) ? GROW_DONE : GROW_FAILED;
-	Grown anew = crowded ? make_room_anew(t, m, hash, live) : GROW_NOT;
+	// What is GROW_NOT in the end has changed nothing: somebody knows a place in the old table.
+	bool may = crowded && has_better(m, head->depth);
+	Grown anew = may ? make_room_anew(t, m, hash, live) : GROW_NOT;
 	return anew != GROW_NOT ? anew : grow(t, m, hash, live);
 }
 

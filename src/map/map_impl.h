@@ -524,7 +524,8 @@ void table_wipe(const Map *m, char *table);
 typedef enum Grown {
 	GROW_FAILED, // no memory
 	GROW_DONE,
-	GROW_NOT, // it would not help: more entries have to be in other groups than their own
+	GROW_NOT, // it would not help: more entries have to be in other groups than their own.
+		  // Nothing has changed
 } Grown;
 bool map_begin(const MapType *t, Map *m); // false: no memory
 Grown map_grow(const MapType *t, Map *m, uint64_t hash);
@@ -543,7 +544,8 @@ typedef struct Room {
 	uint32_t slots_at; // in it
 	uint32_t g, i;     // where the room is: group, slot
 } Room;
-// For an entry with that home, near which no slot is free. True: one has become as deleted.
+// For an entry with that home, near which no slot is free. True: one has become as deleted, and is
+// counted so.
 bool room_make(Room *r, uint32_t home);
 
 // dir.c

@@ -50,7 +50,7 @@ GO_TEST(map_churn_wears_no_table, 1)
 			most = dead > most ? dead : most;
 		}
 	}
-	bool few = m->groups < FEW_GROUPS; // as in the stress build, where chance alone fills a table
+	bool few = m->groups < FEW_GROUPS; // in the stress build chance alone fills a table
 	expect(most > 0 && (few || most < m->groups * 7 / 2));
 	map_verify(&type, m);
 }

@@ -207,6 +207,28 @@ GO_TEST(map_room_beside_an_iterator, 1)
 	}
 }
 
+// Chosen keys crowd one table of an empty map, where splitting is vain, beside an iterator. What
+// would be made anew is as crowded; no key may be lost to the table that was there.
+GO_TEST(map_room_where_splitting_is_vain, 1)
+{
+	enum { MANY = 100000, HERE = 3 * GROUP_SLOTS + 8, TOP = 8 };
+	Words words;
+	const Map *m = words_new(&words, MANY);
+	go_map_put(words, UINT64_MAX, 0);
+	go_map_each (words, it)
+		expect_eq(*it.key, UINT64_MAX);
+	for (uint64_t k = 0, n = 0; n < HERE; k++) {
+		uint64_t hash = hash_word(k, m->seed, m->factor);
+		if (hash >> (SEED_BITS - TOP) != 0 || group_of(hash, m->homes) != 0)
+			continue;
+		go_map_put(words, k, ~k);
+		n++;
+		expect(go_map_find(words, k) != NULL && go_map_get(words, k) == ~k);
+		expect_eq(go_map_len(words), n + 1);
+	}
+	map_verify(&type, m);
+}
+
 // Bytes an entry, of tables and directory, in the mean over a doubling of sizes.
 static double
 mean_bytes(uint64_t from, bool iterated)
