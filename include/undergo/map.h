@@ -152,7 +152,9 @@ enum {
 	GO_MAP_KEY_RENEWED =
 	    1, /* what is assigned to an entry that is there replaces its key, too */
 	GO_MAP_KEY_UNEQUAL = 2, /* a key may be unequal to itself */
-	GO_MAP_HASH_PANICS = 4  /* hash is called even where the map is empty, as it may panic */
+	GO_MAP_HASH_PANICS = 4, /* hash is called even where the map is empty, as it may panic */
+	GO_MAP_ELEMS_HELD =
+	    8 /* who has found an element may read it until the entry goes, whatever comes */
 };
 
 /* What a map is told of its keys and elements, with each call, and the same each time. Constant

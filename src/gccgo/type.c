@@ -316,7 +316,9 @@ map_type_new(const MapGoType *t)
 	mt->key_align = t->key->align;
 	mt->elem_align = t->elem->align;
 	mt->key_kind = key_kind(t->key);
-	mt->flags = ((t->flags & MAPTYPE_KEY_RENEWED) != 0 ? GO_MAP_KEY_RENEWED : 0) |
+	// The compiler may have m[a].x + f() find the element, call f, which puts others, and read.
+	mt->flags = GO_MAP_ELEMS_HELD |
+		    ((t->flags & MAPTYPE_KEY_RENEWED) != 0 ? GO_MAP_KEY_RENEWED : 0) |
 		    ((t->flags & MAPTYPE_REFLEXIVE) == 0 ? GO_MAP_KEY_UNEQUAL : 0) |
 		    ((t->flags & MAPTYPE_HASH_PANICS) != 0 ? GO_MAP_HASH_PANICS : 0);
 	mt->key_mask = map_mask(t->key, &mt->key_type);

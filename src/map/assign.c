@@ -70,7 +70,7 @@ room_near(const MapType *t, Map *m, Place *at)
 {
 	Room r = {t, m, at->table, m->groups, m->slots_at, 0, 0};
 	dir_tune(m);
-	if (!hash_is_sure(t) || load_rlx(&m->iterated) != 0 || is_full(m) || // order: own
+	if (!entries_move(t) || load_rlx(&m->iterated) != 0 || is_full(m) || // order: own
 	    !room_make(&r, at->home))
 		return false;
 	at->g = r.g;

@@ -48,7 +48,7 @@ static NOINLINE size_t
 put_far(const Move *mv, char *table, uint32_t home, uint64_t hash)
 {
 	Room r = {mv->t, mv->m, table, mv->groups, mv->slots_at, 0, 0};
-	if (hash_is_sure(mv->t) && room_make(&r, home)) {
+	if (entries_move(mv->t) && room_make(&r, home)) {
 		put_at(table, r.g, r.i, hash);
 		return slot_from(mv, r.g, r.i, mv->m->slot_bytes);
 	}
@@ -267,13 +267,14 @@ nobody_inside(const MapType *t, const Map *m)
 	return t->key_kind != GO_MAP_KEY_CALLS && load_rlx(&m->iterated) == 0; // order: own
 }
 
-// A table that has been replaced. Another one that does the same at the same time, as none should,
-// would give it back as well. changes: Map.changes before.
+// A table that has been replaced, unless somebody may read an element in it. Another one that does
+// the same at the same time, as none should, would give it back as well. changes: Map.changes
+// before.
 static void
 give_back(const MapType *t, const Map *m, char *table, uint32_t changes)
 {
 	unchanged(m, changes + 1, MISUSE_WRITES);
-	if (nobody_inside(t, m))
+	if (nobody_inside(t, m) && (t->flags & GO_MAP_ELEMS_HELD) == 0)
 		map_memory_back(table);
 }
 
@@ -436,7 +437,7 @@ static Grown
 make_room_anew(const MapType *t, Map *m, uint64_t hash, uint32_t live)
 {
 	enum { PARTS = 16, FULL = 14 };
-	bool may = load_rlx(&m->iterated) != 0 && hash_is_sure(t); // order: own
+	bool may = load_rlx(&m->iterated) != 0 && entries_move(t); // order: own
 	if (!may || live > m->groups * GROUP_SLOTS / PARTS * FULL)
 		return GROW_NOT;
 	if (!map_replace(t, m, hash, m->groups))

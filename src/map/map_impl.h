@@ -375,6 +375,13 @@ hash_is_sure(const MapType *t)
 	return t->key_kind < GO_MAP_KEY_FLOAT;
 }
 
+// Whether entries may change their place in a table, and make room for others so.
+static inline bool
+entries_move(const MapType *t)
+{
+	return hash_is_sure(t) && (t->flags & GO_MAP_ELEMS_HELD) == 0;
+}
+
 // --- keys ----------------------------------------------------------------------------------------
 
 // Whether a key may be unequal to itself.
