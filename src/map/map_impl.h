@@ -542,7 +542,7 @@ bool map_merge(const MapType *t, Map *m, uint64_t hash);
 void map_set_groups(Map *m, uint32_t groups);
 void map_forget(Map *m); // all tables, and the hint
 
-// room.c. Entries of a table change places: where hashes are sure, and no iterator is in it.
+// room.c. Entries of a table change places: where they may (entries_move), and no iterator is.
 typedef struct Room {
 	const MapType *t;
 	const Map *m;

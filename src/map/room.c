@@ -3,6 +3,9 @@
 // the other group that it may be in, one from there to the next, until one finds a free slot. So
 // tables fill to nine of ten slots before many entries are far from home.
 //
+// Nobody may be in the table meanwhile: who has found an element there (GO_MAP_ELEMS_HELD), or
+// iterates, would find another one in its place. That is for callers to see to.
+//
 // To the left go entries that are in the group behind their home, to the right those that are in
 // it. The shorter way is tried first. All that is needed of keys is read before anything changes.
 #include "map/find.h"
