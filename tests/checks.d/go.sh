@@ -15,7 +15,7 @@ passed=0 failed=0
 try()
 {
 	local out p f
-	out=$("$@" --build "$UNDERGO_BUILD") || status=$?
+	out=$("$@" --build "${build:-$UNDERGO_BUILD}") || status=$?
 	echo "$out"
 	read -r p f < <(tail -n 1 <<<"$out" | sed -E 's/[^0-9]+/ /g')
 	passed=$((passed + p)) failed=$((failed + f))
@@ -26,6 +26,11 @@ if [ -e "$UNDERGO_BUILD/go/front/libgobegin.a" ]; then
 	try tests/go/run --fronts fronts values panics memory profiles cpuprofile allstacks \
 		overflow recoverers poisoned mapfaults
 fi
+# With the library's packages that are compiled anew.
+if [ -e "$UNDERGO_RELEASE/go/libundergogo.a" ]; then
+	build=$UNDERGO_RELEASE try tests/go/run hello goroutines net panics pairs reflect \
+		trace values
+fi
 if [ -d "${GOTEST:-/usr/share/go-1.19/test}/../src/runtime/testdata" ]; then
 	try tests/go/testprog --quick
 else
@@ -33,6 +38,8 @@ else
 fi
 if compgen -G '/usr/src/gcc-12/gcc-12*.tar.xz' >/dev/null || [ -n "${LIBGO-}" ]; then
 	try tests/go/std --quick --keep "$UNDERGO_BUILD/go.std"
+	build=$UNDERGO_RELEASE try tests/go/std --keep "$UNDERGO_BUILD/go.std" \
+		bufio bytes encoding/json fmt net/textproto reflect strconv strings time
 else
 	echo "gcc-12-source is missing: tests of the standard library are not tried"
 fi

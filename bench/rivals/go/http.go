@@ -53,13 +53,17 @@ func answerOrder(w http.ResponseWriter, r *http.Request) {
 	json.NewEncoder(w).Encode(b)
 }
 
-func placeOrder(c *http.Client, url string, id int) {
+func newOrder(id int) order {
 	o := order{ID: id, Buyer: "somebody"}
 	o.Notes = map[string]string{"door": "left", "bell": "no"}
 	for i := 0; i < jsonItems; i++ {
 		o.Items = append(o.Items, item{fmt.Sprintf("item %d", i), i + 1, 2.5})
 	}
-	text, err := json.Marshal(o)
+	return o
+}
+
+func placeOrder(c *http.Client, url string, id int) {
+	text, err := json.Marshal(newOrder(id))
 	check(err == nil, "http_json: no text")
 	r, err := c.Post(url, "application/json", bytes.NewReader(text))
 	check(err == nil, "http_json: no answer")
