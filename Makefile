@@ -52,6 +52,7 @@ conformance:
 		$(if $(LEVEL),-O $(LEVEL)) $(if $(FRONTS),--fronts)
 	@tests/go/testprog --build build $(if $(FRONTS),--fronts)
 	@tests/go/std --build build $(if $(PROCS),--procs $(PROCS))
+	@tests/go/std --build build --anew $(if $(PROCS),--procs $(PROCS))
 
 stress:
 	@scripts/need run

@@ -8,7 +8,18 @@ import subprocess
 import tarfile
 
 PACKED = '/usr/src/gcc-12'
-WHOLE = 'libgo.whole'
+LIST = pathlib.Path(__file__).resolve().parent.parent / 'go/library.txt'
+
+# How packages are compiled anew.
+# -mtune-ctrl: text headers, slices and interfaces are copied word by word. Their words have just
+#     been stored one by one, and a load of two cannot be forwarded from two stores.
+# -fno-tree-vectorize: what it vectorizes are pairs of such words, for the same loss.
+# --param: small functions are inlined as with -O3, which does no more here, and more slowly.
+# And not -minline-all-stringops, with which libgo is made: copies and comparisons are calls.
+FLAGS = '''-O2 -g -fno-tree-vectorize
+    -mtune-ctrl=^sse_unaligned_load_optimal,^sse_unaligned_store_optimal
+    --param=max-inline-insns-auto=30 --param=max-inline-insns-single=200
+    --param=early-inlining-insns=14 --param=inline-min-speedup=15'''.split()
 
 SYSTEMS = set('''aix android darwin dragonfly freebsd hurd illumos ios js nacl netbsd openbsd plan9
     solaris windows zos linux'''.split())
@@ -17,22 +28,39 @@ PROCESSORS = set('''386 amd64 amd64p32 arm arm64 alpha ia64 loong64 m68k mips mi
 TRUE = {'linux', 'amd64', 'unix', 'cgo', 'gccgo', 'goexperiment.fieldtrack'}
 
 
-def packed():
-    """The package of gcc's sources; None if it is not there."""
-    found = sorted(pathlib.Path(PACKED).glob('gcc-12.*.tar.xz'))
-    return found[0] if found else None
+def said(gccgo, question):
+    return subprocess.run([gccgo, question], capture_output=True, text=True,
+                          check=True).stdout.strip()
+
+
+def tool(gccgo, name):
+    """The binutils that a compiler uses."""
+    return said(gccgo, f'-print-prog-name={name}')
+
+
+def packed(gccgo):
+    """The sources of this compiler and its library; None if they are not there."""
+    path = pathlib.Path(PACKED) / f'gcc-{said(gccgo, "-dumpfullversion")}-dfsg.tar.xz'
+    return path if path.exists() else None
+
+
+def listed(path=LIST):
+    """The packages that are compiled anew."""
+    lines = pathlib.Path(path).read_text().splitlines()
+    return [word for line in lines if not line.startswith('#') for word in line.split()]
 
 
 def unpack(archive, to):
     """The folder libgo, unpacked below another one."""
-    if not (to / WHOLE).exists():
+    whole = to / 'libgo.whole'
+    if not whole.exists():
         with tarfile.open(archive) as tar:
             for member in tar:
                 name = member.name.partition('/')[2]
                 if name.startswith('libgo/') and (member.isfile() or member.isdir()):
                     member.name = name
                     tar.extract(member, to)
-        (to / WHOLE).touch()
+        whole.touch()
     return to / 'libgo'
 
 
@@ -78,28 +106,31 @@ class Member:
     export: bytes  # what a compiler reads that imports it
 
 
-def export_of(path):
-    """What an object says of its package to a compiler; b'' if it has none."""
+def export_of(gccgo, path):
+    """What an object says of its package to a compiler; b'' if it is none of Go."""
     raw = path.with_suffix('.raw')
-    subprocess.run(['objcopy', '-O', 'binary', '-j', '.go_export', '--set-section-flags',
-                    '.go_export=alloc', path, raw], capture_output=True, check=False)
+    subprocess.run([tool(gccgo, 'objcopy'), '-O', 'binary', '-j', '.go_export',
+                    '--set-section-flags', '.go_export=alloc', path, raw],
+                   capture_output=True, check=True)
     text = raw.read_bytes() if raw.exists() else b''
     raw.unlink(missing_ok=True)
     return text
 
 
-def members(gccgo, to):
-    """All packages of libgo.a, by their paths; its objects are laid into a folder."""
+def members(gccgo, to, kept=()):
+    """All packages of libgo.a, by their paths. Objects of those in `kept` stay in a folder."""
     to.mkdir(parents=True, exist_ok=True)
-    archive = subprocess.run([gccgo, '-print-file-name=libgo.a'], capture_output=True, text=True,
-                             check=True).stdout.strip()
-    subprocess.run(['ar', 'x', archive], cwd=to, check=True)
+    subprocess.run([tool(gccgo, 'ar'), 'x', said(gccgo, '-print-file-name=libgo.a')], cwd=to,
+                   check=True)
     found = {}
     for path in to.glob('*.o'):
-        export = export_of(path)
+        export = export_of(gccgo, path)
         named = re.search(rb'^pkgpath ([^;\n]+);?$', export, re.M)
-        if named:
-            found[named.group(1).decode()] = Member(path, export)
+        name = named.group(1).decode() if named else ''
+        if name:
+            found[name] = Member(path, export)
+        if name not in kept:
+            path.unlink()
     return found
 
 

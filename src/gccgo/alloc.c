@@ -65,6 +65,24 @@ try_typed(const Type *t, size_t n)
 	return p;
 }
 
+// One small object, whose descriptor says all: it is not looked up. NULL: nothing is in hand.
+static inline void *
+try_masked(const Type *t)
+{
+	uint64_t mask = type_mask(t);
+	if (unlikely(sched_enter()->pinned))
+		return make_now(t->size, type_heap(t), 1, KIND_GO);
+	CacheSlots *cs = gc_slots(sched_m(), t->size, KIND_GO);
+	char *p = NULL;
+	if (likely(cs != NULL)) {
+		p = gc_take(cs);
+		if (cs->mask != mask)
+			slots_mask(cs, p, mask);
+	}
+	sched_leave();
+	return p;
+}
+
 static NOINLINE void *
 make_typed(const Type *t, size_t n)
 {
@@ -120,7 +138,14 @@ go_make_array(const Type *elem, size_t n)
 void *
 go_make(const Type *t)
 {
-	return t->ptrdata == 0 ? go_make_bytes(t->size) : make_typed(t, 1);
+	if (t->ptrdata == 0)
+		return go_make_bytes(t->size);
+	if (likely(t->size <= TYPE_MASK_MOST) && likely((t->kind & KIND_GC_PROGRAM) == 0)) {
+		void *p = try_masked(t);
+		if (likely(p != NULL))
+			return p;
+	}
+	return make_typed(t, 1);
 }
 
 GOFUNC("runtime.newobject", void *, rt_newobject, (const Type *t))

@@ -121,6 +121,25 @@ struct Type {
 	const Type *ptr_to_this;
 };
 
+// Which words of a value have pointers; at most TYPE_MASK_MOST bytes, none of whose types is a
+// program. Written so that the compiler folds it where it knows the type.
+enum { TYPE_MASK_MOST = 256 };
+static inline uint64_t
+type_mask(const Type *t)
+{
+	enum { BITS = 8 };
+	const uint8_t *g = t->gcdata;
+	size_t words = t->ptrdata / sizeof(void *);
+	uint64_t mask = g[0];
+	if (words > BITS)
+		mask |= (uint64_t)g[1] << BITS;
+	if (words > 2 * BITS)
+		mask |= (uint64_t)g[2] << 2 * BITS;
+	if (words > 3 * BITS)
+		mask |= (uint64_t)g[3] << 3 * BITS;
+	return mask;
+}
+
 typedef struct ElemType { // pointers and slices
 	Type type;
 	const Type *elem;

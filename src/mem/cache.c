@@ -288,20 +288,30 @@ type_all(CacheSlots *cs, uint64_t free, uint64_t mask)
 	}
 }
 
+static uint64_t
+index_of(const CacheSlots *cs, const char *p)
+{
+	return (uint64_t)(p - cs->first) / cs->size;
+}
+
+void
+slots_mask(CacheSlots *cs, const char *p, uint64_t mask)
+{
+	if (cs->mask == 0 && mask != 0)
+		type_all(cs, cs->free | (uint64_t)1 << index_of(cs, p), mask);
+	else if (cs->mask != mask || mask == 0)
+		put_bits(heap.types, ((uintptr_t)p - heap.base) / 8, mask, cs->size / 8);
+}
+
 void
 slots_type(CacheSlots *cs, const char *p, const HeapType *t, size_t elems)
 {
-	uint64_t index = (uint64_t)(p - cs->first) / cs->size;
-	if (cs->size > MASKED_MAX) {
-		uint64_t *words = type_words(heap_slot((uintptr_t)p));
-		words[(size_t)cs->word * 64 + index] = (uintptr_t)t;
+	if (likely(cs->size <= MASKED_MAX)) {
+		slots_mask(cs, p, elems == 1 ? t->mask : repeat_mask(t, elems));
 		return;
 	}
-	uint64_t mask = elems == 1 ? t->mask : repeat_mask(t, elems);
-	if (cs->mask == 0 && mask != 0)
-		type_all(cs, cs->free | (uint64_t)1 << index, mask);
-	else if (cs->mask != mask || mask == 0)
-		put_bits(heap.types, ((uintptr_t)p - heap.base) / 8, mask, cs->size / 8);
+	uint64_t *words = type_words(heap_slot((uintptr_t)p));
+	words[(size_t)cs->word * 64 + index_of(cs, p)] = (uintptr_t)t;
 }
 
 const HeapType *

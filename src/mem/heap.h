@@ -348,6 +348,10 @@ bool heap_free(Slot s);
 
 // Gives p, just taken from cs, the pointers of elems elements of type t.
 void slots_type(CacheSlots *cs, const char *p, const HeapType *t, size_t elems);
+
+// The same of a slot of at most MASKED_MAX bytes, by its words that may be pointers.
+void slots_mask(CacheSlots *cs, const char *p, uint64_t mask);
+
 // The pointer bits of a typed object of at most MASKED_MAX bytes: one for each word of the heap.
 static inline uint64_t
 heap_mask_at(uintptr_t addr, uint32_t words)

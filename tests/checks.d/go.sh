@@ -28,7 +28,7 @@ if [ -e "$UNDERGO_BUILD/go/front/libgobegin.a" ]; then
 fi
 # With the library's packages that are compiled anew.
 if [ -e "$UNDERGO_RELEASE/go/libundergogo.a" ]; then
-	build=$UNDERGO_RELEASE try tests/go/run hello goroutines net panics pairs reflect \
+	build=$UNDERGO_RELEASE try tests/go/run hello goroutines library net panics pairs reflect \
 		trace values
 fi
 if [ -d "${GOTEST:-/usr/share/go-1.19/test}/../src/runtime/testdata" ]; then
@@ -38,8 +38,10 @@ else
 fi
 if compgen -G '/usr/src/gcc-12/gcc-12*.tar.xz' >/dev/null || [ -n "${LIBGO-}" ]; then
 	try tests/go/std --quick --keep "$UNDERGO_BUILD/go.std"
-	build=$UNDERGO_RELEASE try tests/go/std --keep "$UNDERGO_BUILD/go.std" \
-		bufio bytes encoding/json fmt net/textproto reflect strconv strings time
+	[ ! -e "$UNDERGO_RELEASE/go/libundergogo.a" ] ||
+		build=$UNDERGO_RELEASE try tests/go/std --anew --keep "$UNDERGO_BUILD/go.std" \
+			bytes compress/flate crypto/aes crypto/sha256 encoding/json math/big \
+			reflect regexp strconv strings text/template
 else
 	echo "gcc-12-source is missing: tests of the standard library are not tried"
 fi

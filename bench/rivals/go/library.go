@@ -21,18 +21,19 @@ const (
 	libWords = 8   // of a line
 )
 
-var (
+const (
 	libLine = "Vier Jäger zögern, 12345 quick zephyrs blow; a@example.org.\n"
-
-	libText     = strings.Repeat(libLine, libLines)
-	libTemplate = template.Must(template.New("order").Parse(
-		"{{.ID}} {{.Buyer}}:{{range .Items}} {{.Amount}} {{.Name}} at {{.Price}}{{end}}\n"))
-	libOrder = newOrder(1)
+	libForm = "{{.ID}} {{.Buyer}}:{{range .Items}} {{.Amount}} {{.Name}} at {{.Price}}{{end}}\n"
 )
 
+func libText() string {
+	return strings.Repeat(libLine, libLines)
+}
+
 func libWordsBody(n int64) {
+	text := libText()
 	for ; n > 0; n-- {
-		s, words := bufio.NewScanner(strings.NewReader(libText)), 0
+		s, words := bufio.NewScanner(strings.NewReader(text)), 0
 		for s.Split(bufio.ScanWords); s.Scan(); words++ {
 		}
 		check(words == libWords*libLines, "lib_words: wrong")
@@ -40,51 +41,57 @@ func libWordsBody(n int64) {
 }
 
 func libRunesBody(n int64) {
+	text := libText()
 	for ; n > 0; n-- {
-		runes := utf8.RuneCountInString(libText)
-		check(len(libText) == runes+2*libLines, "lib_runes: wrong")
+		runes := utf8.RuneCountInString(text)
+		check(len(text) == runes+2*libLines, "lib_runes: wrong")
 	}
 }
 
 func libStringsBody(n int64) {
+	text := libText()
 	for ; n > 0; n-- {
-		s := strings.Replace(strings.ToUpper(libText), "ZEPHYRS", "GNUS", -1)
+		s := strings.Replace(strings.ToUpper(text), "ZEPHYRS", "GNUS", -1)
 		check(len(strings.Fields(s)) == libWords*libLines, "lib_strings: wrong")
 	}
 }
 
 func libTemplateBody(n int64) {
+	t, o := template.Must(template.New("order").Parse(libForm)), newOrder(1)
 	for ; n > 0; n-- {
-		check(libTemplate.Execute(io.Discard, libOrder) == nil, "lib_template: not written")
+		check(t.Execute(io.Discard, o) == nil, "lib_template: not written")
 	}
 }
 
 func libJSONBody(n int64) {
+	written := newOrder(1)
 	for ; n > 0; n-- {
 		var o order
-		text, err := json.Marshal(libOrder)
+		text, err := json.Marshal(written)
 		check(err == nil && json.Unmarshal(text, &o) == nil, "lib_json: not understood")
 		check(len(o.Items) == jsonItems, "lib_json: wrong")
 	}
 }
 
 func libGzipBody(n int64) {
+	text := libText()
 	for ; n > 0; n-- {
 		var packed bytes.Buffer
 		w := gzip.NewWriter(&packed)
-		io.WriteString(w, libText)
+		io.WriteString(w, text)
 		w.Close()
 		r, err := gzip.NewReader(&packed)
 		check(err == nil, "lib_gzip: not packed")
-		text, err := io.ReadAll(r)
-		check(err == nil && len(text) == len(libText), "lib_gzip: wrong")
+		restored, err := io.ReadAll(r)
+		check(err == nil && len(restored) == len(text), "lib_gzip: wrong")
 	}
 }
 
 func libBase64Body(n int64) {
+	text := libText()
 	for ; n > 0; n-- {
-		text, err := base64.StdEncoding.DecodeString(
-			base64.StdEncoding.EncodeToString([]byte(libText)))
-		check(err == nil && len(text) == len(libText), "lib_base64: wrong")
+		coded := base64.StdEncoding.EncodeToString([]byte(text))
+		restored, err := base64.StdEncoding.DecodeString(coded)
+		check(err == nil && len(restored) == len(text), "lib_base64: wrong")
 	}
 }

@@ -15,29 +15,7 @@
 #include "gc/fast.h"
 #include "gccgo/front/size.h"
 
-enum {
-	MASK_BYTES = 4, // that mask_of reads at most
-	MASK_BYTE_SPANS = 8 * sizeof(void *),
-};
-static_assert(MASK_BYTES * MASK_BYTE_SPANS >= FRONT_MADE_MOST, "a bit for each word");
-
-// What the collector is to know of an object; 0: nothing points from it, or the compiler does not
-// know.
-static inline uint64_t
-mask_of(const Type *t)
-{
-	enum { BITS = 8 };
-	const uint8_t *g = t->gcdata;
-	size_t words = t->ptrdata / sizeof(void *);
-	uint64_t mask = g[0];
-	if (words > BITS)
-		mask |= (uint64_t)g[1] << BITS;
-	if (words > 2 * BITS)
-		mask |= (uint64_t)g[2] << 2 * BITS;
-	if (words > 3 * BITS)
-		mask |= (uint64_t)g[3] << 3 * BITS;
-	return mask;
-}
+static_assert((size_t)TYPE_MASK_MOST >= FRONT_MADE_MOST, "a bit for each word");
 
 // The M, inside the runtime with a P that has a cache; NULL: outside, as before.
 static inline M *
@@ -109,7 +87,7 @@ FRONT("runtime.newobject", void *, rt_newobject, (const Type *t))
 {
 	if (!KNOWN(t->size))
 		return rest_newobject(t);
-	uint64_t mask = t->ptrdata != 0 ? mask_of(t) : 0;
+	uint64_t mask = t->ptrdata != 0 ? type_mask(t) : 0;
 	if (MADE_HERE(t, t->size, mask)) {
 		void *p = make(t->size, t->ptrdata != 0, mask);
 		if (likely(p != NULL))
@@ -143,7 +121,7 @@ FRONT("runtime.makeslice", void *, rt_makeslice, (const Type *elem, Int len, Int
 		size_t bytes = elem->size * (size_t)cap;
 		uint64_t mask = 0;
 		if (elem->ptrdata != 0 && bytes <= FRONT_MADE_MOST)
-			mask = repeated(mask_of(elem), words, (size_t)cap);
+			mask = repeated(type_mask(elem), words, (size_t)cap);
 		if (MADE_HERE(elem, bytes, mask) && (elem->ptrdata == 0 || mask != 0)) {
 			void *p = make(bytes, elem->ptrdata != 0, mask);
 			if (likely(p != NULL))
