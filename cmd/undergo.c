@@ -8,6 +8,7 @@
 //	undergo build FILE...|FOLDER [-o OUT]
 //	undergo test FOLDER [ARGUMENT...]
 //	undergo run|build|test --apart ...
+//	undergo go [--apart] ARGUMENT...
 //	undergo version
 //	undergo help
 //
@@ -17,6 +18,10 @@
 // by gccgo 12, or what GCCGO names, with the flags in GOFLAGS, and so is C that belongs to a Go
 // program. Go files that import "C", and folders, which are packages or modules, are for gccgo's go
 // command, or what GOTOOL names. That one gets the words of GOFLAGS that are its own: -tags=x.
+//
+// `undergo go` is that go command, whose programs are linked with this library; so is this one when
+// it is called `go`, by a link of that name. All is as the go command has it then, GOFLAGS too, and
+// the go command takes this one's place.
 //
 // A Go program is linked with -flto, so that GCC inlines parts of the runtime into it (the folder
 // go/front beside libgobegin.a); with --apart it is not.
@@ -45,6 +50,7 @@
 #include <undergo/base.h>
 
 #include "goprogram.h"
+#include "gowords.h"
 
 enum { STATUS_FAILED = 1, STATUS_USAGE = 2, PATH_BYTES = PATH_MAX };
 
@@ -74,13 +80,16 @@ print_usage(FILE *to)
 	      "       undergo build FOLDER [-o OUT]        compile a Go package or module\n"
 	      "       undergo test FOLDER [ARGUMENT...]    run its tests; arguments are go test's\n"
 	      "       undergo run|build|test --apart ...   the runtime is not inlined into Go\n"
+	      "       undergo go [--apart] ARGUMENT...     the go command, for programs with this\n"
+	      "                                            runtime; also when it is called `go`\n"
 	      "       undergo version                      say which version this is\n"
 	      "       undergo help                         say this\n"
 	      "\n"
 	      "CC and CFLAGS in the environment choose the C compiler and its flags, GCCGO and\n"
 	      "GOFLAGS those for Go, GOTOOL the go command. Of GOFLAGS that one gets words like\n"
 	      "-tags=x and -mod=vendor. Go programs lie at a fixed place, as Go's own;\n"
-	      "with GOFLAGS=-pie the kernel chooses one.\n",
+	      "with GOFLAGS=-pie the kernel chooses one. `undergo go` leaves GOFLAGS to the go\n"
+	      "command, whose -gccgoflags are flags for the compiler.\n",
 	      to);
 }
 
@@ -207,7 +216,7 @@ find_library(Library *lib)
 
 // --- compiling ----------------------------------------------------------------------------------
 
-enum { ARGS_MAX = 1024 };
+enum { ARGS_MAX = 16 * 1024 };
 
 typedef struct Args {
 	const char *arg[ARGS_MAX + 1];
@@ -321,22 +330,31 @@ run_and_wait(const Args *a)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : STATUS_FAILED;
 }
 
-// Whether the command can be found as execvp will.
+// Where execvp will find the command. False: nowhere.
 static bool
-is_command(const char *name)
+find_command(char to[PATH_BYTES], const char *name)
 {
-	if (strchr(name, '/') != NULL)
-		return access(name, X_OK) == 0;
+	if (strchr(name, '/') != NULL) {
+		make_path(to, "%s", name);
+		return access(to, X_OK) == 0;
+	}
 	const char *path = getenv("PATH");
 	for (const char *at = path; at != NULL && *at != '\0';) {
-		char file[PATH_BYTES];
 		int n = (int)strcspn(at, ":");
-		make_path(file, "%.*s/%s", n, at, name);
-		if (access(file, X_OK) == 0)
+		make_path(to, "%.*s/%s", n, at, name);
+		if (access(to, X_OK) == 0)
 			return true;
 		at += n + (at[n] == ':');
 	}
 	return false;
+}
+
+static bool
+is_this_command(const char *file)
+{
+	struct stat it, us;
+	return stat(file, &it) == 0 && stat("/proc/self/exe", &us) == 0 && it.st_dev == us.st_dev &&
+	       it.st_ino == us.st_ino;
 }
 
 // The folder with what gccgo links in place of its own runtime.
@@ -403,12 +421,17 @@ any_go(char *const *file, int n)
 static void
 add_go_tool(Args *a, const char *name, const char *usual)
 {
+	char file[PATH_BYTES];
 	args_add_words(a, name, usual);
-	if (!is_command(a->arg[0]))
+	if (find_command(file, a->arg[0])) {
+		if (is_this_command(file)) // and would call itself for ever
+			die(STATUS_USAGE, "%s: %s is this command itself", name, a->arg[0]);
+	} else {
 		die(STATUS_FAILED,
 		    "Go programs are compiled by %s, which is not installed; "
 		    "on Debian it is in the package gccgo-12",
 		    a->arg[0]);
+	}
 }
 
 // Whether a word of GOFLAGS is for the go command, which means others by it than we do.
@@ -458,24 +481,69 @@ flag_of_include(const Library *lib)
 	return flag;
 }
 
-// The go command with what it needs to link with us: `what` in the folder `in`.
-static void
-begin_go_tool(Args *a, const char *what)
+// When the archives were made. They are nothing that the go command knows of, so it would take a
+// program that was linked with others for up to date.
+static uint64_t
+age_of_archives(const char *go)
 {
-	static char flags[PATH_BYTES];
-	static Library lib;
-	static Args own, for_tool;
+	static const char *const names[] = {"libgobegin.a", "libundergogo.a",
+					    "front/libundergofront.a"};
+	uint64_t sum = 0;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		char file[PATH_BYTES];
+		struct stat st;
+		make_path(file, "%s/%s", go, names[i]);
+		if (stat(file, &st) == 0)
+			sum = sum * 31 + (uint64_t)st.st_mtim.tv_sec * 1000000000 +
+			      (uint64_t)st.st_mtim.tv_nsec;
+	}
+	return sum;
+}
+
+// What gccgo needs to link with us, as -gccgoflags has it. The go command compares flags, so one of
+// them names a folder that is not there, after the age.
+static void
+make_gccgoflags(char flags[PATH_BYTES])
+{
 	char folder[PATH_BYTES], fronts[PATH_BYTES];
-	add_go_tool(a, "GOTOOL", "go-12");
 	find_go(folder);
-	find_library(&lib);
 	if (strpbrk(folder, " \t") != NULL)
 		die(STATUS_FAILED, "%s: the go command takes no such name, with a space", folder);
+	unsigned long long age = age_of_archives(folder);
 	if (find_fronts(fronts, folder))
-		make_path(flags, "all=" FLAG_PLACE " -static-libgo " FLAG_LTO " " FLAG_INLINE
-			  " -L %s -L %s", fronts, folder);
+		make_path(flags,
+			  FLAG_PLACE " -static-libgo " FLAG_LTO " " FLAG_INLINE
+				     " -L %s -L %s -L %s/%llx",
+			  fronts, folder, folder, age);
 	else
-		make_path(flags, "all=" FLAG_PLACE " -static-libgo -L %s", folder);
+		make_path(flags, FLAG_PLACE " -static-libgo -L %s -L %s/%llx", folder, folder, age);
+}
+
+// The go command with its first words: those that have it link what it builds with us.
+static void
+begin_go_tool(Args *a, const char *verb, const char *flags)
+{
+	static char all[PATH_BYTES + 4];
+	static Library lib;
+	char for_c[PATH_BYTES + 16];
+	find_library(&lib);
+	snprintf(for_c, sizeof for_c, "-O2 -g %s", flag_of_include(&lib));
+	setenv("CGO_CFLAGS", for_c, 0);
+	snprintf(all, sizeof all, "all=%s", flags);
+	args_add(a, verb);
+	args_add(a, "-compiler=gccgo");
+	args_add(a, "-gccgoflags");
+	args_add(a, all);
+}
+
+// The same with the words of GOFLAGS, for a folder.
+static void
+begin_go_of_folder(Args *a, const char *verb)
+{
+	char flags[PATH_BYTES];
+	static Args own, for_tool;
+	add_go_tool(a, "GOTOOL", "go-12");
+	make_gccgoflags(flags);
 	add_go_flags(&own, &for_tool);
 	for (int i = 0; i < own.n; i++) {
 		size_t n = strlen(flags), room = sizeof flags - n;
@@ -483,11 +551,7 @@ begin_go_tool(Args *a, const char *what)
 			die(STATUS_USAGE, "GOFLAGS is too long");
 	}
 	unsetenv("GOFLAGS"); // to the go command it means something else
-	setenv("CGO_CFLAGS", flag_of_include(&lib), 0);
-	args_add(a, what);
-	args_add(a, "-compiler=gccgo");
-	args_add(a, "-gccgoflags");
-	args_add(a, flags);
+	begin_go_tool(a, verb, flags);
 	for (int i = 0; i < for_tool.n; i++)
 		args_add(a, for_tool.arg[i]);
 }
@@ -531,7 +595,7 @@ compile_package(const char *folder, const char *out)
 	char here[PATH_BYTES], absolute[PATH_BYTES];
 	present_folder(here);
 	make_path(absolute, out[0] == '/' ? "%.0s%s" : "%s/%s", here, out);
-	begin_go_tool(&a, "build");
+	begin_go_of_folder(&a, "build");
 	args_add(&a, "-o");
 	args_add(&a, absolute);
 	go_into(folder);
@@ -781,13 +845,85 @@ command_test(int argc, char **argv)
 	static Args a;
 	if (argc == 0 || !is_folder(argv[0]))
 		die_of_usage("test what? Name the folder of a Go package");
-	begin_go_tool(&a, "test");
+	begin_go_of_folder(&a, "test");
 	args_add(&a, "-vet=off"); // gccgo's package has none
 	args_add(&a, "-count=1"); // we may have changed
 	for (int i = 1; i < argc; i++)
 		args_add(&a, argv[i]);
 	go_into(argv[0]);
 	return run_and_wait(&a);
+}
+
+// --- go -----------------------------------------------------------------------------------------
+
+// Adds a value of -gccgoflags and what we need in it.
+static void
+add_gccgoflags(Args *a, const char *flags, const char *value)
+{
+	const char *whole = gowords_with(flags, value); // for the life of the process
+	if (whole == NULL)
+		die(STATUS_FAILED, "no memory");
+	args_add(a, "-gccgoflags");
+	args_add(a, whole);
+}
+
+// Ours stand behind GOFLAGS, so what is said there is said again.
+static void
+add_gccgoflags_of_environment(Args *a, const char *flags)
+{
+	static Args all;
+	args_add_words(&all, "GOFLAGS", "");
+	for (int i = 0; i < all.n; i++) {
+		bool in_next;
+		const char *value = gowords_gccgoflags(all.arg[i], &in_next);
+		if (value != NULL && !in_next)
+			add_gccgoflags(a, flags, value);
+	}
+}
+
+static void
+add_verb_that_builds(Args *a, int argc, char **argv)
+{
+	char flags[PATH_BYTES];
+	make_gccgoflags(flags);
+	begin_go_tool(a, argv[0], flags);
+	add_gccgoflags_of_environment(a, flags);
+	int own = 1 + gowords_own(argv[0], argv + 1, argc - 1);
+	for (int i = 1; i < argc; i++) {
+		bool in_next;
+		const char *value = i < own ? gowords_gccgoflags(argv[i], &in_next) : NULL;
+		if (value == NULL || (in_next && i + 1 == argc))
+			args_add(a, argv[i]);
+		else
+			add_gccgoflags(a, flags, in_next ? argv[++i] : value);
+	}
+}
+
+// Other verbs are the go command's alone, and nothing has to be done after it.
+__attribute__((noreturn)) static void
+command_go(int argc, char **argv)
+{
+	static Args a;
+	if (argc > 0 && strcmp(argv[0], "--apart") == 0) {
+		apart = true;
+		argc--;
+		argv++;
+	}
+	add_go_tool(&a, "GOTOOL", "go-12");
+	if (argc > 0 && gowords_builds(argv[0]))
+		add_verb_that_builds(&a, argc, argv);
+	else
+		for (int i = 0; i < argc; i++)
+			args_add(&a, argv[i]);
+	execvp(a.arg[0], (char *const *)(uintptr_t)a.arg);
+	die(STATUS_FAILED, "cannot run %s: %s", a.arg[0], strerror(errno));
+}
+
+// Whether we were called `go`, from wherever.
+static bool
+is_called_go(const char *as)
+{
+	return strcmp(as, "go") == 0 || ends_with(as, "/go");
 }
 
 // --- the rest -----------------------------------------------------------------------------------
@@ -819,10 +955,14 @@ with_options(int (*command)(int, char **), int argc, char **argv)
 int
 main(int argc, char **argv)
 {
+	if (argc > 0 && is_called_go(argv[0]))
+		command_go(argc - 1, argv + 1);
 	if (argc < 2)
 		die_of_usage("a command is missing");
 	const char *command = argv[1];
 	int status = 0;
+	if (strcmp(command, "go") == 0)
+		command_go(argc - 2, argv + 2);
 	if (strcmp(command, "run") == 0)
 		return with_options(command_run, argc - 2, argv + 2);
 	if (strcmp(command, "build") == 0)

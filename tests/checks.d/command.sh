@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
 # The command where a Go program is more than a file: packages of a module, GOFLAGS with words for
-# the go command, being ended while the compiler runs, being called wrongly.
+# the go command, being ended while the compiler runs, being called wrongly, being the go command.
 set -uo pipefail
 
 undergo=$(readlink -f "$UNDERGO_BUILD/undergo")
@@ -88,6 +88,96 @@ says "a test that fails" 1 "--- FAIL: TestFails (0.00s)" "$undergo" test module/
 says "pointers as keys, no warning" 0 "" "$undergo" build "a folder/pointers.go"
 says "options before the command" 2 "undergo: there is no such command" \
 	"$undergo" --apart run "a folder/pointers.go"
+
+# The go command, by both its names. `go` is found through PATH, as other programs find it.
+mkdir bin
+ln -s "$undergo" bin/go
+export PATH=$dest/bin:$PATH GOCACHE=$dest/cache
+cat >words.go <<'END'
+package main
+
+import "os"
+
+func main() {
+	for _, word := range os.Args[1:] {
+		print(word, " ")
+	}
+	println()
+	if len(os.Args) == 1 {
+		os.Exit(3)
+	}
+}
+END
+# made_by COMMAND...: whether what it builds has our runtime, and where it lies.
+made_by()
+{
+	rm -f made
+	"$@" -o made words.go || return
+	echo "$(nm made | grep -c ' sched_park$')" \
+		"$(readelf -h made | awk '$1 == "Type:" { print $2 }')"
+}
+is_inlined()
+{
+	if "$@" -n words.go 2>&1 | grep -e " -flto" >/dev/null; then
+		echo inlined
+	else
+		echo apart
+	fi
+}
+for go in "$undergo go" go; do
+	read -r -a go_words <<<"$go"
+	says "$go build" 0 "1 EXEC" made_by "${go_words[@]}" build
+	says "$go build, apart" 0 "1 EXEC" made_by "${go_words[@]}" --apart build
+	says "$go run" 0 "a -gccgoflags b " \
+		"${go_words[@]}" run -v=false -tags x words.go a -gccgoflags b
+	says "$go test" 1 "--- FAIL: TestFails (0.00s)" \
+		env -C module "${go_words[@]}" test ./tool
+	says "$go list, which is as it was" 0 example.com/module/part \
+		env -C module "${go_words[@]}" list ./part
+done
+says "what is not built is the go command's" 2 "go none: unknown command" go none
+go_run_status()
+{
+	go run words.go 2>&1 | tail -n 1
+	return "${PIPESTATUS[0]}"
+}
+says "the status of go run" 1 "exit status 3" go_run_status
+says "fronts" 0 inlined is_inlined go build
+says "no fronts" 0 apart is_inlined go --apart build
+says "flags for gccgo behind a value" 0 1 \
+	eval "go run -tags x -gccgoflags=-O1 -exec nm words.go | grep -c ' sched_park\$'"
+says "flags for gccgo" 0 "1 DYN" made_by go build -gccgoflags=-pie
+says "flags for gccgo, in a word of their own" 0 "1 DYN" made_by go build --gccgoflags "-O1 -pie"
+says "flags for gccgo, for these packages" 0 "1 DYN" \
+	made_by go build -gccgoflags command-line-arguments=-pie
+says "flags for gccgo, for others" 0 "1 EXEC" made_by go build -gccgoflags=os=-pie
+says "no flags for gccgo" 0 "1 EXEC" made_by go build -gccgoflags ""
+GOFLAGS=-gccgoflags=-pie says "flags for gccgo in GOFLAGS" 0 "1 DYN" made_by go build
+says "GOFLAGS are the go command's" 0 "42 special" \
+	env -C module GOFLAGS="-tags=special -mod=mod" go run ./tool
+says "a go command that is us" 2 "undergo: GOTOOL: go is this command itself" \
+	env GOTOOL=go timeout 20 go version
+says "no go command" 1 "undergo: Go programs are compiled by no-such-go, which is not installed; \
+on Debian it is in the package gccgo-12" env GOTOOL=no-such-go go version
+
+# A runtime of our own, to make it anew.
+mkdir -p prefix/bin prefix/lib/undergo
+cp "$undergo" prefix/bin
+ln -s "${undergo%/*}/libundergo.a" prefix/lib
+ln -s "$(readlink -f "${undergo%/*}/../include")" prefix/include
+cp -rs "${undergo%/*}/go" prefix/lib/undergo
+cp --remove-destination "${undergo%/*}/go/libgobegin.a" prefix/lib/undergo/go
+made_again()
+{
+	local was=made.was
+	prefix/bin/undergo go build -o made words.go && ln -f made "$was" || return
+	prefix/bin/undergo go build -o made words.go
+	[ made -ef "$was" ] && echo "up to date"
+	touch prefix/lib/undergo/go/libgobegin.a
+	prefix/bin/undergo go build -o made words.go
+	[ made -ef "$was" ] || echo "linked anew"
+}
+says "a program and its runtime, made anew" 0 "up to date linked anew" eval 'made_again | xargs'
 
 # What is no program is refused in a sentence.
 mkdir -p empty generic nothing
