@@ -35,11 +35,12 @@ flag_name(const char *word)
 static bool
 takes_next(const char *name)
 {
-	static const char *const names[] = {"asmflags",   "buildmode", "compiler",      "exec",
-					    "gccgoflags", "gcflags",   "ldflags",       "mod",
-					    "modfile",    "o",         "installsuffix", "overlay",
-					    "p",          "pkgdir",    "tags",          "toolexec",
-					    NULL};
+	static const char *const names[] = {
+	    "asmflags", "buildmode",     "compiler",       "debug-actiongraph",
+	    "exec",     "debug-trace",   "debug-runtime-trace", "gccgoflags",
+	    "gcflags",  "installsuffix", "ldflags",        "mod",
+	    "modfile",  "o",             "overlay",        "p",
+	    "pkgdir",   "tags",          "toolexec",       NULL};
 	return is_one_of(names, name, strlen(name));
 }
 
@@ -60,13 +61,13 @@ gowords_own(const char *verb, char *const *word, int n)
 }
 
 const char *
-gowords_gccgoflags(const char *word, bool *in_next)
+gowords_value(const char *flag, const char *word, bool *in_next)
 {
-	static const char flag[] = "gccgoflags";
 	const char *name = flag_name(word);
-	if (name == NULL || strncmp(name, flag, sizeof flag - 1) != 0)
+	size_t n = strlen(flag);
+	if (name == NULL || strncmp(name, flag, n) != 0)
 		return NULL;
-	const char *rest = name + sizeof flag - 1;
+	const char *rest = name + n;
 	*in_next = rest[0] == '\0';
 	return *in_next ? rest : rest[0] == '=' ? rest + 1 : NULL;
 }

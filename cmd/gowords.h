@@ -10,8 +10,8 @@
 bool gowords_builds(const char *verb);
 // How many of the words are the go command's own: those behind are a program's.
 int gowords_own(const char *verb, char *const *word, int n);
-// The value in a word that is the flag -gccgoflags; "" when it is in the next. NULL: another word.
-const char *gowords_gccgoflags(const char *word, bool *in_next);
+// The value in a word that is this flag; "" when it is in the next. NULL: another word.
+const char *gowords_value(const char *flag, const char *word, bool *in_next);
 // A value of -gccgoflags, with ours before the others in it; NULL: no memory. The caller frees it.
 char *gowords_with(const char *ours, const char *value);
 

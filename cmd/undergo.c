@@ -500,10 +500,10 @@ age_of_archives(const char *go)
 	return sum;
 }
 
-// What gccgo needs to link with us, as -gccgoflags has it. The go command compares flags, so one of
-// them names a folder that is not there, after the age.
+// What gccgo needs to link with us, as -gccgoflags has it, behind `place`. The go command compares
+// flags, so one of them names a folder that is not there, after the age.
 static void
-make_gccgoflags(char flags[PATH_BYTES])
+make_gccgoflags(char flags[PATH_BYTES], const char *place)
 {
 	char folder[PATH_BYTES], fronts[PATH_BYTES];
 	find_go(folder);
@@ -512,11 +512,10 @@ make_gccgoflags(char flags[PATH_BYTES])
 	unsigned long long age = age_of_archives(folder);
 	if (find_fronts(fronts, folder))
 		make_path(flags,
-			  FLAG_PLACE " -static-libgo " FLAG_LTO " " FLAG_INLINE
-				     " -L %s -L %s -L %s/%llx",
-			  fronts, folder, folder, age);
+			  "%s -static-libgo " FLAG_LTO " " FLAG_INLINE " -L %s -L %s -L %s/%llx",
+			  place, fronts, folder, folder, age);
 	else
-		make_path(flags, FLAG_PLACE " -static-libgo -L %s -L %s/%llx", folder, folder, age);
+		make_path(flags, "%s -static-libgo -L %s -L %s/%llx", place, folder, folder, age);
 }
 
 // The go command with its first words: those that have it link what it builds with us.
@@ -543,7 +542,7 @@ begin_go_of_folder(Args *a, const char *verb)
 	char flags[PATH_BYTES];
 	static Args own, for_tool;
 	add_go_tool(a, "GOTOOL", "go-12");
-	make_gccgoflags(flags);
+	make_gccgoflags(flags, FLAG_PLACE);
 	add_go_flags(&own, &for_tool);
 	for (int i = 0; i < own.n; i++) {
 		size_t n = strlen(flags), room = sizeof flags - n;
@@ -869,29 +868,61 @@ add_gccgoflags(Args *a, const char *flags, const char *value)
 
 // Ours stand behind GOFLAGS, so what is said there is said again.
 static void
-add_gccgoflags_of_environment(Args *a, const char *flags)
+add_gccgoflags_of_environment(Args *a, const char *flags, const Args *goflags)
 {
-	static Args all;
-	args_add_words(&all, "GOFLAGS", "");
-	for (int i = 0; i < all.n; i++) {
+	for (int i = 0; i < goflags->n; i++) {
 		bool in_next;
-		const char *value = gowords_gccgoflags(all.arg[i], &in_next);
+		const char *value = gowords_value("gccgoflags", goflags->arg[i], &in_next);
 		if (value != NULL && !in_next)
 			add_gccgoflags(a, flags, value);
 	}
 }
 
+// The last -buildmode among the words; NULL: there is none.
+static const char *
+mode_asked(const char *const *word, int n)
+{
+	const char *mode = NULL;
+	for (int i = 0; i < n; i++) {
+		bool in_next;
+		const char *value = gowords_value("buildmode", word[i], &in_next);
+		if (value != NULL && in_next)
+			value = i + 1 < n ? word[i + 1] : NULL;
+		if (value != NULL)
+			mode = value;
+	}
+	return mode;
+}
+
+// Where a program of that mode lies.
+static const char *
+place_of(const char *mode)
+{
+	if (mode == NULL || is(mode, "default", "exe"))
+		return FLAG_PLACE;
+	if (is(mode, "c-shared", "shared") || strcmp(mode, "plugin") == 0)
+		die(STATUS_USAGE, "-buildmode=%s: this runtime is linked into programs only", mode);
+	return "";
+}
+
 static void
 add_verb_that_builds(Args *a, int argc, char **argv)
 {
+	static Args goflags;
 	char flags[PATH_BYTES];
-	make_gccgoflags(flags);
-	begin_go_tool(a, argv[0], flags);
-	add_gccgoflags_of_environment(a, flags);
 	int own = 1 + gowords_own(argv[0], argv + 1, argc - 1);
+	args_add_words(&goflags, "GOFLAGS", "");
+	const char *mode = mode_asked((const char *const *)argv, own);
+	if (mode == NULL)
+		mode = mode_asked(goflags.arg, goflags.n);
+	make_gccgoflags(flags, place_of(mode));
+	begin_go_tool(a, argv[0], flags);
+	add_gccgoflags_of_environment(a, flags, &goflags);
 	for (int i = 1; i < argc; i++) {
 		bool in_next;
-		const char *value = i < own ? gowords_gccgoflags(argv[i], &in_next) : NULL;
+		const char *value = NULL;
+		if (i < own)
+			value = gowords_value("gccgoflags", argv[i], &in_next);
 		if (value == NULL || (in_next && i + 1 == argc))
 			args_add(a, argv[i]);
 		else

@@ -152,6 +152,16 @@ says "flags for gccgo, for these packages" 0 "1 DYN" \
 	made_by go build -gccgoflags command-line-arguments=-pie
 says "flags for gccgo, for others" 0 "1 EXEC" made_by go build -gccgoflags=os=-pie
 says "no flags for gccgo" 0 "1 EXEC" made_by go build -gccgoflags ""
+says "a program at any place" 0 "1 DYN" made_by go build -buildmode=pie
+says "a mode in a word of its own" 0 "1 DYN" made_by go build --buildmode pie
+says "the usual mode" 0 "1 EXEC" made_by go build -buildmode=exe
+GOFLAGS=-buildmode=pie says "a mode in GOFLAGS" 0 "1 DYN" made_by go build
+says "a library" 2 \
+	"undergo: -buildmode=c-shared: this runtime is linked into programs only" \
+	go build -buildmode=c-shared words.go
+says "flags for gccgo behind a value of tracing" 0 1 \
+	eval "go run -debug-trace trace -gccgoflags=-O1 -exec nm words.go | \
+		grep -c ' sched_park\$'"
 GOFLAGS=-gccgoflags=-pie says "flags for gccgo in GOFLAGS" 0 "1 DYN" made_by go build
 says "GOFLAGS are the go command's" 0 "42 special" \
 	env -C module GOFLAGS="-tags=special -mod=mod" go run ./tool
