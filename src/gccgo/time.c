@@ -13,7 +13,9 @@
 //   T3  What the runner is to call is copied from the object when the timer fires and is queued.
 //   T4  A record whose timer is in a heap is its object's while that heap is locked: it is given
 //       back when it has been taken out, under that lock. To set anew what is set needs no other.
-// Locks:  lock_of(obj), rank leaf; runner_lock, rank leaf, never both.
+//   T5  One that is given back may wait beside the lock for the next object that has this lock. It
+//       is of no object then, and keeps none alive.
+// Locks:  bucket_of(obj)->lock, rank gotimer; runner_lock, rank leaf, never both.
 #include <time.h>
 
 #include "base/godebug.h"
@@ -90,14 +92,22 @@ typedef struct Call {
 	uintptr_t seq;
 } Call;
 
-enum { LOCK_BITS = 6 };
-static Mutex locks[1 << LOCK_BITS] = {[0 ...(1 << LOCK_BITS) - 1] = MUTEX_INIT(gotimer)};
+// What objects whose addresses come to the same have together.
+typedef struct Bucket {
+	Mutex lock;
+	ATOMIC(Record *) spare; // under the lock; T5
+} Bucket;
+
+enum { BUCKET_BITS = 6 };
+static Bucket buckets[1 << BUCKET_BITS] = {
+    [0 ...(1 << BUCKET_BITS) - 1] = {.lock = MUTEX_INIT(gotimer)},
+};
 
 // By the golden ratio.
-static inline Mutex *
-lock_of(const Obj *obj)
+static inline Bucket *
+bucket_of(const Obj *obj)
 {
-	return &locks[(uintptr_t)obj * UINT64_C(0x9e3779b97f4a7c15) >> (64 - LOCK_BITS)];
+	return &buckets[(uintptr_t)obj * UINT64_C(0x9e3779b97f4a7c15) >> (64 - BUCKET_BITS)];
 }
 
 // --- the runner ----------------------------------------------------------------------------------
@@ -148,14 +158,19 @@ static Service runner = {
 
 // --- firing --------------------------------------------------------------------------------------
 
-// Whether r has nothing left to do. Then it is the caller's to give back.  Locks: held.
-static bool
-let_go(Record *r)
+// Lets go of r if it has nothing left to do. Returns it when it is the caller's to free, after the
+// lock; else NULL.  Locks: held.
+static Record *
+let_go(Bucket *b, Record *r)
 {
 	if (load_acq(&r->timer.ts) != NULL || load_acq(&r->fired) != 0) // order: observe <- fire
-		return false;
+		return NULL;
 	store_rlx(&r->obj->record, NULL); // order: own, under the lock
-	return true;
+	if (load_rlx(&b->spare) != NULL)  // order: own, under the lock
+		return r;
+	r->obj = NULL;
+	store_rlx(&b->spare, r); // order: own, under the lock
+	return NULL;
 }
 
 // Posted by fire: the heap's lock has been given up.
@@ -166,14 +181,13 @@ queue(void *v)
 	Call *c = gc_alloc_pinned(sizeof(*c));
 	if (c == NULL)
 		gc_out_of_memory(sizeof(*c));
-	Mutex *m = lock_of(r->obj);
-	mutex_lock(m);
+	Bucket *b = bucket_of(r->obj);
+	mutex_lock(&b->lock);
 	*c = (Call){NULL, r->obj->f, r->obj->arg, r->obj->seq};
 	sub_ar(&r->fired, 1); // order: release
-	bool over = let_go(r);
-	mutex_unlock(m);
-	if (over)
-		gc_free_pinned(r);
+	Record *over = let_go(b, r);
+	mutex_unlock(&b->lock);
+	gc_free_pinned(over);
 	mutex_lock(&runner_lock);
 	if (last != NULL)
 		last->next = c;
@@ -199,12 +213,11 @@ fire(Timer *t, Firing *f)
 // --- what package time calls ---------------------------------------------------------------------
 
 static Record *
-record_new(Obj *obj)
+record_new(void)
 {
 	Record *r = gc_alloc_pinned(sizeof(*r));
 	if (r == NULL)
 		gc_out_of_memory(sizeof(*r));
-	r->obj = obj;
 	timer_init(&r->timer, fire);
 	return r;
 }
@@ -228,24 +241,40 @@ change(Timer *t, int64_t v)
 	obj->seq = ch->seq;
 }
 
+// Gives obj the spare record, or *fresh, which is NULL then.  Locks: held.
+static void
+take_record(Obj *obj, Bucket *b, Record **fresh)
+{
+	Record *r = load_rlx(&b->spare); // order: own, under the lock
+	if (r != NULL) {
+		store_rlx(&b->spare, NULL); // order: own, under the lock
+	} else {
+		r = *fresh;
+		*fresh = NULL;
+	}
+	if (r == NULL)
+		return;
+	r->obj = obj;
+	store_rlx(&obj->record, r); // order: own, T1
+}
+
 // The record of obj, whose lock is taken; there is one then. A new one that is not needed after all
 // is left in *fresh: under the lock there is neither allocating nor freeing.
 static Record *
-lock_record(Obj *obj, Mutex *m, Record **fresh)
+lock_record(Obj *obj, Bucket *b, Record **fresh)
 {
 	*fresh = NULL;
 	for (;;) {
-		if (load_rlx(&obj->record) == NULL && *fresh == NULL) // order: hint
-			*fresh = record_new(obj);
-		mutex_lock(m);
-		if (load_rlx(&obj->record) == NULL && *fresh != NULL) { // order: own, T1
-			store_rlx(&obj->record, *fresh);                // order: own, T1
-			*fresh = NULL;
-		}
+		// order: hint, of both
+		if (load_rlx(&obj->record) == NULL && load_rlx(&b->spare) == NULL && *fresh == NULL)
+			*fresh = record_new();
+		mutex_lock(&b->lock);
+		if (load_rlx(&obj->record) == NULL) // order: own, T1
+			take_record(obj, b, fresh);
 		Record *r = load_rlx(&obj->record); // order: own, T1
 		if (likely(r != NULL))
 			return r;
-		mutex_unlock(m); // it had one a moment ago
+		mutex_unlock(&b->lock); // it, or the lock, had one a moment ago
 	}
 }
 
@@ -257,13 +286,12 @@ set(Obj *obj, int64_t when, const Change *ch)
 	if (!service_start(&runner))
 		gc_out_of_memory(sizeof(runner));
 	Record *fresh;
-	Mutex *m = lock_of(obj);
-	Record *r = lock_record(obj, m, &fresh);
+	Bucket *b = bucket_of(obj);
+	Record *r = lock_record(obj, b, &fresh);
 	bool was = timer_set(&r->timer, when < 0 ? 0 : when, ch != NULL ? change : NULL,
 			     (int64_t)(uintptr_t)ch);
-	mutex_unlock(m);
-	if (fresh != NULL)
-		gc_free_pinned(fresh);
+	mutex_unlock(&b->lock);
+	gc_free_pinned(fresh);
 	sched_leave();
 	return was;
 }
@@ -303,18 +331,18 @@ GOFUNC("time.modTimer", void, rt_modtimer,
 
 GOFUNC("time.stopTimer", bool, rt_stoptimer, (Obj *obj))
 {
-	bool was = false, over = false;
+	bool was = false;
+	Record *over = NULL;
 	sched_enter();
-	Mutex *m = lock_of(obj);
-	mutex_lock(m);
+	Bucket *b = bucket_of(obj);
+	mutex_lock(&b->lock);
 	Record *r = load_rlx(&obj->record); // order: own, T1
 	if (r != NULL) {
 		was = timer_stop(&r->timer);
-		over = let_go(r);
+		over = let_go(b, r);
 	}
-	mutex_unlock(m);
-	if (over)
-		gc_free_pinned(r);
+	mutex_unlock(&b->lock);
+	gc_free_pinned(over);
 	sched_leave();
 	return was;
 }
