@@ -75,7 +75,7 @@ gowords_value(const char *flag, const char *word, bool *in_next)
 char *
 gowords_with(const char *ours, const char *value)
 {
-	value += strspn(value, " \t");
+	value += strspn(value, " \t\n\v\f\r");
 	size_t pattern = 0, size = strlen(value) + strlen(ours) + 2;
 	if (value[0] != '\0' && value[0] != '-')
 		pattern = strcspn(value, "=") + 1;

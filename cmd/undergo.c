@@ -900,7 +900,7 @@ place_of(const char *mode)
 {
 	if (mode == NULL || is(mode, "default", "exe"))
 		return FLAG_PLACE;
-	if (is(mode, "c-shared", "shared") || strcmp(mode, "plugin") == 0)
+	if (is(mode, "c-shared", "c-archive") || is(mode, "shared", "plugin"))
 		die(STATUS_USAGE, "-buildmode=%s: this runtime is linked into programs only", mode);
 	return "";
 }

@@ -7,8 +7,9 @@
 // which is Go code that does not wait.
 //
 // Invariants:
-//   T1  Obj.record is the record that is set, or fired lately, for the object; NULL when there is
-//       none. Under the lock that belongs to the object's address.
+//   T1  Obj.record is the record that is set, or fired lately, for the object, and names it; NULL
+//       when there is none. Under the lock that belongs to the object's address. In the copy of a
+//       timer it is a record that names the other one, or did, and counts as none.
 //   T2  A record is given back when it is neither set nor has fired and not been queued yet.
 //   T3  What the runner is to call is copied from the object when the timer fires and is queued.
 //   T4  A record whose timer is in a heap is its object's while that heap is locked: it is given
@@ -81,7 +82,6 @@ struct Record {
 	Timer timer;
 	Obj *obj;
 	ATOMIC_U32 fired; // how often it has fired and was not queued yet
-	Record *next;
 };
 
 // What the runner is to call.
@@ -158,6 +158,14 @@ static Service runner = {
 
 // --- firing --------------------------------------------------------------------------------------
 
+// The record of obj; NULL: it has none.  Locks: held.
+static Record *
+record_of(const Obj *obj)
+{
+	Record *r = load_rlx(&obj->record); // order: own, T1
+	return r != NULL && likely(r->obj == obj) ? r : NULL;
+}
+
 // Lets go of r if it has nothing left to do. Returns it when it is the caller's to free, after the
 // lock; else NULL.  Locks: held.
 static Record *
@@ -165,8 +173,9 @@ let_go(Bucket *b, Record *r)
 {
 	if (load_acq(&r->timer.ts) != NULL || load_acq(&r->fired) != 0) // order: observe <- fire
 		return NULL;
-	store_rlx(&r->obj->record, NULL); // order: own, under the lock
-	if (load_rlx(&b->spare) != NULL)  // order: own, under the lock
+	if (load_rlx(&r->obj->record) == r)       // order: own, under the lock
+		store_rlx(&r->obj->record, NULL); // order: own, under the lock
+	if (load_rlx(&b->spare) != NULL || godebug.efence != 0) // order: own, under the lock
 		return r;
 	r->obj = NULL;
 	store_rlx(&b->spare, r); // order: own, under the lock
@@ -264,14 +273,15 @@ static Record *
 lock_record(Obj *obj, Bucket *b, Record **fresh)
 {
 	*fresh = NULL;
-	for (;;) {
+	for (bool again = false;; again = true) {
 		// order: hint, of both
-		if (load_rlx(&obj->record) == NULL && load_rlx(&b->spare) == NULL && *fresh == NULL)
+		bool none = load_rlx(&obj->record) == NULL && load_rlx(&b->spare) == NULL;
+		if (*fresh == NULL && (none || again))
 			*fresh = record_new();
 		mutex_lock(&b->lock);
-		if (load_rlx(&obj->record) == NULL) // order: own, T1
+		if (record_of(obj) == NULL)
 			take_record(obj, b, fresh);
-		Record *r = load_rlx(&obj->record); // order: own, T1
+		Record *r = record_of(obj);
 		if (likely(r != NULL))
 			return r;
 		mutex_unlock(&b->lock); // it, or the lock, had one a moment ago
@@ -336,7 +346,7 @@ GOFUNC("time.stopTimer", bool, rt_stoptimer, (Obj *obj))
 	sched_enter();
 	Bucket *b = bucket_of(obj);
 	mutex_lock(&b->lock);
-	Record *r = load_rlx(&obj->record); // order: own, T1
+	Record *r = record_of(obj);
 	if (r != NULL) {
 		was = timer_stop(&r->timer);
 		over = let_go(b, r);

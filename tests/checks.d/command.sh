@@ -151,6 +151,7 @@ says "flags for gccgo, in a word of their own" 0 "1 DYN" made_by go build --gccg
 says "flags for gccgo, for these packages" 0 "1 DYN" \
 	made_by go build -gccgoflags command-line-arguments=-pie
 says "flags for gccgo, for others" 0 "1 EXEC" made_by go build -gccgoflags=os=-pie
+says "flags for gccgo on a line of their own" 0 "1 DYN" made_by go build -gccgoflags $'\n-pie'
 says "no flags for gccgo" 0 "1 EXEC" made_by go build -gccgoflags ""
 says "a program at any place" 0 "1 DYN" made_by go build -buildmode=pie
 says "a mode in a word of its own" 0 "1 DYN" made_by go build --buildmode pie
