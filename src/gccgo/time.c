@@ -158,7 +158,8 @@ static Service runner = {
 
 // --- firing --------------------------------------------------------------------------------------
 
-// The record of obj; NULL: it has none.  Locks: held.
+// The record of obj; NULL: it has none. What a copy leads to may have been freed, and is memory all
+// the same (but with GODEBUG=efence=1).  Locks: held.
 static Record *
 record_of(const Obj *obj)
 {
