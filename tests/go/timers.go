@@ -64,6 +64,22 @@ func disturb(over *int32) {
 	}
 }
 
+// Whether each function that was started has run.
+func counted() bool {
+	for i := range set {
+		if set[i] != undone[i]+atomic.LoadInt64(&fired[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func await(holds func() bool) {
+	for end := time.Now().Add(20 * time.Second); !holds() && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+}
+
 func main() {
 	var shared [timers]*time.Timer
 	for i := range shared {
@@ -86,7 +102,7 @@ func main() {
 	for i, t := range shared {
 		count(&undone[i], t.Stop())
 	}
-	time.Sleep(50 * time.Millisecond) // functions that were started
+	await(counted)
 	for i := range shared {
 		if set[i] != undone[i]+fired[i] {
 			fmt.Println(i, "set", set[i], "undone", undone[i], "fired", fired[i])
