@@ -22,6 +22,15 @@ args_add(Args *a, const char *arg)
 }
 
 void
+args_add_text(Args *a, char *text)
+{
+	char *rest = NULL;
+	for (char *word = strtok_r(text, " \t\n", &rest); word != NULL;
+	     word = strtok_r(NULL, " \t\n", &rest))
+		args_add(a, word);
+}
+
+void
 args_add_words(Args *a, const char *name, const char *otherwise)
 {
 	const char *text = getenv(name);
@@ -30,8 +39,5 @@ args_add_words(Args *a, const char *name, const char *otherwise)
 	char *copy = strdup(text); // for the life of the process
 	if (copy == NULL)
 		die(STATUS_FAILED, "no memory");
-	char *rest = NULL;
-	for (char *word = strtok_r(copy, " \t\n", &rest); word != NULL;
-	     word = strtok_r(NULL, " \t\n", &rest))
-		args_add(a, word);
+	args_add_text(a, copy);
 }

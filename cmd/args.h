@@ -13,6 +13,8 @@ typedef struct Args {
 } Args;
 
 void args_add(Args *a, const char *arg);
+// The words of a text, which they stay in.
+void args_add_text(Args *a, char *text);
 // The words of an environment variable, which has `otherwise` when it is not set or has none.
 void args_add_words(Args *a, const char *name, const char *otherwise);
 // Whether a word is one of the two.

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,7 +13,40 @@
 #include "gotool.h"
 #include "gowords.h"
 #include "path.h"
+#include "process.h"
 #include "say.h"
+
+// A GOTOOL that calls us again would do so for ever. What a go command runs, as by `go generate`,
+// may call us, too, but not as deep.
+static void
+check_depth(void)
+{
+	enum { DEPTH_MAX = 20 };
+	static const char name[] = "UNDERGO_GO_DEPTH";
+	const char *tool = getenv("GOTOOL"), *text = getenv(name);
+	int depth = text != NULL ? atoi(text) : 0;
+	char more[16];
+	if (tool == NULL)
+		return;
+	if (depth >= DEPTH_MAX)
+		die(STATUS_USAGE, "GOTOOL: %s calls this command again and again", tool);
+	snprintf(more, sizeof more, "%d", depth + 1);
+	setenv(name, more, 1);
+}
+
+// The words of GOFLAGS, which may be kept by `go env -w`: the go command knows.
+static void
+add_goflags(Args *goflags, const Args *tool)
+{
+	static Args ask;
+	args_add(&ask, "env");
+	args_add(&ask, "GOMAXPROCS=1"); // the start of gccgo's takes a fifth of the time then
+	for (int i = 0; i < tool->n; i++)
+		args_add(&ask, tool->arg[i]);
+	args_add(&ask, "env");
+	args_add(&ask, "GOFLAGS");
+	args_add_text(goflags, process_ask(&ask));
+}
 
 // Adds a value of -gccgoflags and what we need in it.
 static void
@@ -27,12 +61,11 @@ add_gccgoflags(Args *a, const char *flags, const char *value)
 
 // Ours stand behind GOFLAGS, so what is said there is said again.
 static void
-add_gccgoflags_of_environment(Args *a, const char *flags, const Args *goflags)
+add_gccgoflags_of_goflags(Args *a, const char *flags, const Args *goflags)
 {
-	for (int i = 0; i < goflags->n; i++) {
-		bool in_next;
-		const char *value = gowords_value("gccgoflags", goflags->arg[i], &in_next);
-		if (value != NULL && !in_next)
+	for (int i = 0, used; i < goflags->n; i += used) {
+		const char *value = gowords_value("gccgoflags", goflags->arg + i, 1, &used);
+		if (value != NULL)
 			add_gccgoflags(a, flags, value);
 	}
 }
@@ -42,11 +75,8 @@ static const char *
 mode_asked(const char *const *word, int n)
 {
 	const char *mode = NULL;
-	for (int i = 0; i < n; i++) {
-		bool in_next;
-		const char *value = gowords_value("buildmode", word[i], &in_next);
-		if (value != NULL && in_next)
-			value = i + 1 < n ? word[i + 1] : NULL;
+	for (int i = 0, used; i < n; i += used) {
+		const char *value = gowords_value("buildmode", word + i, n - i, &used);
 		if (value != NULL)
 			mode = value;
 	}
@@ -69,24 +99,24 @@ add_verb_that_builds(Args *a, int argc, char **argv)
 {
 	static Args goflags;
 	char flags[PATH_BYTES];
+	const char *const *word = (const char *const *)argv;
 	int own = 1 + gowords_own(argv[0], argv + 1, argc - 1);
-	args_add_words(&goflags, "GOFLAGS", "");
-	const char *mode = mode_asked((const char *const *)argv, own);
+	add_goflags(&goflags, a);
+	const char *mode = mode_asked(word + 1, own - 1);
 	if (mode == NULL)
 		mode = mode_asked(goflags.arg, goflags.n);
 	golink_flags(flags, place_of(mode));
 	gotool_begin(a, argv[0], flags);
-	add_gccgoflags_of_environment(a, flags, &goflags);
-	for (int i = 1; i < argc; i++) {
-		bool in_next;
-		const char *value = NULL;
-		if (i < own)
-			value = gowords_value("gccgoflags", argv[i], &in_next);
-		if (value == NULL || (in_next && i + 1 == argc))
-			args_add(a, argv[i]);
-		else
-			add_gccgoflags(a, flags, in_next ? argv[++i] : value);
+	add_gccgoflags_of_goflags(a, flags, &goflags);
+	for (int i = 1, used; i < own; i += used) {
+		const char *value = gowords_value("gccgoflags", word + i, own - i, &used);
+		if (value != NULL)
+			add_gccgoflags(a, flags, value);
+		for (int k = i; value == NULL && k < i + used; k++)
+			args_add(a, word[k]);
 	}
+	for (int i = own; i < argc; i++)
+		args_add(a, word[i]);
 }
 
 // Other verbs are the go command's alone, and nothing has to be done after it.
@@ -100,6 +130,7 @@ gocommand(int argc, char **argv)
 		argv++;
 	}
 	gotool_add(&a, "GOTOOL", "go-12");
+	check_depth();
 	if (argc > 0 && gowords_builds(argv[0]))
 		add_verb_that_builds(&a, argc, argv);
 	else

@@ -62,20 +62,27 @@ process_stop_minding_signals(void)
 	end_as_stopped();
 }
 
-int
-process_run(const Args *a)
+// A new process of a command, which writes to `out`.
+static pid_t
+start(const Args *a, int out)
 {
-	if (stopped_by != 0)
-		return STATUS_FAILED;
 	pid_t pid = fork();
 	if (pid < 0)
 		die(STATUS_FAILED, "fork: %s", strerror(errno));
 	if (pid == 0) {
 		process_stop_minding_signals();
+		dup2(out, STDOUT_FILENO);
 		execvp(a->arg[0], (char *const *)(uintptr_t)a->arg);
 		fprintf(stderr, "undergo: cannot run %s: %s\n", a->arg[0], strerror(errno));
 		_exit(STATUS_FAILED);
 	}
+	return pid;
+}
+
+// Waits for it; its exit status, or 1 when it died.
+static int
+wait_for(pid_t pid, const char *name)
+{
 	child = pid;
 	if (stopped_by != 0) // perhaps before on_stop knew of it
 		kill(pid, stopped_by);
@@ -87,8 +94,39 @@ process_run(const Args *a)
 	if (stopped_by != 0)
 		return STATUS_FAILED;
 	if (WIFSIGNALED(status))
-		fprintf(stderr, "undergo: %s died of signal %d\n", a->arg[0], WTERMSIG(status));
+		fprintf(stderr, "undergo: %s died of signal %d\n", name, WTERMSIG(status));
 	return WIFEXITED(status) ? WEXITSTATUS(status) : STATUS_FAILED;
+}
+
+int
+process_run(const Args *a)
+{
+	if (stopped_by != 0)
+		return STATUS_FAILED;
+	return wait_for(start(a, STDOUT_FILENO), a->arg[0]);
+}
+
+char *
+process_ask(const Args *a)
+{
+	int ends[2];
+	char *text = NULL;
+	size_t size = 0;
+	if (pipe(ends) != 0)
+		die(STATUS_FAILED, "pipe: %s", strerror(errno));
+	pid_t pid = start(a, ends[1]);
+	close(ends[1]);
+	FILE *f = fdopen(ends[0], "r");
+	if (f == NULL || getdelim(&text, &size, '\0', f) < 0)
+		text = strdup("");
+	if (f != NULL)
+		fclose(f);
+	int status = wait_for(pid, a->arg[0]);
+	if (status != 0)
+		exit(status);
+	if (text == NULL)
+		die(STATUS_FAILED, "no memory");
+	return text;
 }
 
 bool
