@@ -15,6 +15,7 @@
 
 static volatile sig_atomic_t stopped_by; // a signal that is to end us, 0: none
 static volatile pid_t child;
+static struct sigaction sigchld; // as we got it; while a child runs it is the usual one
 
 static const int stops[] = {SIGINT, SIGTERM, SIGHUP};
 enum { STOPS = sizeof(stops) / sizeof(stops[0]) };
@@ -62,10 +63,12 @@ process_stop_minding_signals(void)
 	end_as_stopped();
 }
 
-// A new process of a command, which writes to `out`.
+// A new process of a command, which writes to `out`. With SIGCHLD ignored nobody could wait for it.
 static pid_t
 start(const Args *a, int out)
 {
+	struct sigaction usual = {.sa_handler = SIG_DFL};
+	sigaction(SIGCHLD, &usual, &sigchld);
 	pid_t pid = fork();
 	if (pid < 0)
 		die(STATUS_FAILED, "fork: %s", strerror(errno));
@@ -91,6 +94,7 @@ wait_for(pid_t pid, const char *name)
 		if (errno != EINTR)
 			die(STATUS_FAILED, "waitpid: %s", strerror(errno));
 	child = 0;
+	sigaction(SIGCHLD, &sigchld, NULL);
 	if (stopped_by != 0)
 		return STATUS_FAILED;
 	if (WIFSIGNALED(status))

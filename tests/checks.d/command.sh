@@ -164,6 +164,8 @@ says "flags for gccgo behind a value of tracing" 0 1 \
 	eval "go run -debug-trace trace -gccgoflags=-O1 -exec nm words.go | \
 		grep -c ' sched_park\$'"
 GOFLAGS=-gccgoflags=-pie says "flags for gccgo in GOFLAGS" 0 "1 DYN" made_by go build
+says "a build by who ignores its children" 0 "1 EXEC" \
+	made_by env --ignore-signal=CHLD go build
 says "a mode that is another flag's value" 0 "1 EXEC" \
 	made_by go build -tags -buildmode=pie
 says "flags for gccgo that are another flag's value" 0 "1 EXEC" \
@@ -398,7 +400,7 @@ END
 same_signals()
 {
 	"$undergo" build signals.c -o signals
-	local start=(env --default-signal --ignore-signal=HUP --block-signal=INT)
+	local start=(env --default-signal --ignore-signal=HUP,CHLD --block-signal=INT)
 	"${start[@]}" ./signals >expected
 	"${start[@]}" "$undergo" run signals.c | diff expected -
 }
