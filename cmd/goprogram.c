@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "gosource.h"
+#include "path.h"
 
 // What sources say together.
 typedef struct Program {
@@ -45,13 +46,6 @@ add(Program *p, const char *path)
 	}
 }
 
-static bool
-ends_with(const char *text, const char *end)
-{
-	size_t n = strlen(text), m = strlen(end);
-	return n >= m && strcmp(text + n - m, end) == 0;
-}
-
 // All but tests, and what the go command does not look at. False: it cannot be read.
 static bool
 add_folder(Program *p, const char *folder)
@@ -62,7 +56,7 @@ add_folder(Program *p, const char *folder)
 		return false;
 	for (struct dirent *e; (e = readdir(d)) != NULL;) {
 		const char *name = e->d_name;
-		if (!ends_with(name, ".go") || ends_with(name, "_test.go") || name[0] == '_' ||
+		if (!gosource_is(name) || path_ends_with(name, "_test.go") || name[0] == '_' ||
 		    name[0] == '.')
 			continue;
 		if (snprintf(path, sizeof path, "%s/%s", folder, name) < (int)sizeof path)
@@ -111,7 +105,7 @@ goprogram_is_none(char *const *file, int n, char why[WHY_BYTES])
 {
 	Program p = {0};
 	for (int i = 0; i < n; i++)
-		if (ends_with(file[i], ".go"))
+		if (gosource_is(file[i]))
 			add(&p, file[i]);
 	if (p.package[0] != '\0')
 		return is_other_package(&p, why);

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "path.h"
+
 enum { NAME = 'a', NUMBER = '0', TEXT = '"' }; // tokens that are not one character
 
 typedef struct Reader {
@@ -200,6 +202,12 @@ read_declaration(Reader *r, GoSource *s)
 	} else if (strcmp(r->name, "package") == 0 && next(r) == NAME) {
 		memcpy(s->package, r->name, sizeof s->package);
 	}
+}
+
+bool
+gosource_is(const char *path)
+{
+	return path_ends_with(path, ".go");
 }
 
 bool

@@ -11,6 +11,8 @@ typedef struct GoSource {
 	int generic;   // the first line with type parameters; 0: none has
 } GoSource;
 
+// By its name.
+bool gosource_is(const char *path);
 // False: it cannot be read.
 bool gosource_read(const char *path, GoSource *s);
 

@@ -31,7 +31,7 @@ flag_name(const char *word)
 }
 
 // Whether the next word is the flag's value. Flags of `go test` alone do not matter: it has no
-// words that are a program's, but behind -args.
+// words that are a program's, but behind -args, and their values look like no flag of ours.
 static bool
 takes_next(const char *name)
 {
@@ -61,15 +61,16 @@ gowords_own(const char *verb, char *const *word, int n)
 }
 
 const char *
-gowords_value(const char *flag, const char *word, bool *in_next)
+gowords_value(const char *flag, const char *const *word, int n, int *used)
 {
-	const char *name = flag_name(word);
-	size_t n = strlen(flag);
-	if (name == NULL || strncmp(name, flag, n) != 0)
+	const char *name = flag_name(word[0]);
+	size_t length = strlen(flag);
+	*used = name != NULL && n > 1 && takes_next(name) ? 2 : 1;
+	if (name == NULL || strncmp(name, flag, length) != 0)
 		return NULL;
-	const char *rest = name + n;
-	*in_next = rest[0] == '\0';
-	return *in_next ? rest : rest[0] == '=' ? rest + 1 : NULL;
+	if (name[length] == '=')
+		return name + length + 1;
+	return name[length] == '\0' && *used == 2 ? word[1] : NULL;
 }
 
 char *

@@ -164,10 +164,35 @@ says "flags for gccgo behind a value of tracing" 0 1 \
 	eval "go run -debug-trace trace -gccgoflags=-O1 -exec nm words.go | \
 		grep -c ' sched_park\$'"
 GOFLAGS=-gccgoflags=-pie says "flags for gccgo in GOFLAGS" 0 "1 DYN" made_by go build
+says "a build by who ignores its children" 0 "1 EXEC" \
+	made_by env --ignore-signal=CHLD go build
+says "a mode that is another flag's value" 0 "1 EXEC" \
+	made_by go build -tags -buildmode=pie
+says "flags for gccgo that are another flag's value" 0 "1 EXEC" \
+	made_by go build -tags -gccgoflags=-pie
+says "a mode before such a value" 0 "1 DYN" made_by go build -buildmode=pie -tags -buildmode=exe
+GOENV=$dest/kept go env -w GOFLAGS=-buildmode=pie
+GOENV=$dest/kept says "a mode in GOFLAGS that is kept" 0 "1 DYN" made_by go build
+GOENV=$dest/kept GOFLAGS="" says "the same, and GOFLAGS is empty" 0 "1 DYN" made_by go build
+GOENV=$dest/kept GOFLAGS=-tags=x says "another GOFLAGS than is kept" 0 "1 EXEC" made_by go build
+GOENV=$dest/kept go env -w GOFLAGS=-gccgoflags=-pie
+GOENV=$dest/kept says "flags for gccgo in GOFLAGS that is kept" 0 "1 DYN" made_by go build
+GO111MODULE=odd says "GOFLAGS that cannot be asked for" 1 \
+	"go: unknown environment setting GO111MODULE=odd" go build words.go
 says "GOFLAGS are the go command's" 0 "42 special" \
 	env -C module GOFLAGS="-tags=special -mod=mod" go run ./tool
 says "a go command that is us" 2 "undergo: GOTOOL: go is this command itself" \
 	env GOTOOL=go timeout 20 go version
+printf '#!/bin/sh\nexec go "$@"\n' >again
+printf '#!/bin/sh\ngo "$@"\n' >again-as-a-child
+chmod +x again again-as-a-child
+for again in again again-as-a-child; do
+	for verb in version build; do
+		says "a go command that calls us, $again, $verb" 2 \
+			"undergo: GOTOOL: $dest/$again calls this command again and again" \
+			env GOTOOL="$dest/$again" timeout 20 go "$verb"
+	done
+done
 says "no go command" 1 "undergo: Go programs are compiled by no-such-go, which is not installed; \
 on Debian it is in the package gccgo-12" env GOTOOL=no-such-go go version
 
@@ -375,7 +400,7 @@ END
 same_signals()
 {
 	"$undergo" build signals.c -o signals
-	local start=(env --default-signal --ignore-signal=HUP --block-signal=INT)
+	local start=(env --default-signal --ignore-signal=HUP,CHLD --block-signal=INT)
 	"${start[@]}" ./signals >expected
 	"${start[@]}" "$undergo" run signals.c | diff expected -
 }
