@@ -160,23 +160,47 @@ drop_unusual(const MapType *t, Map *m, Key k)
 	}
 }
 
-// Nearly all deletes. What calls others does so last, so that few registers are to be saved.
+// Nearly all deletes, for which no type is needed. DROP_UNKNOWN: all is as it was, and it is for
+// drop_unusual.
+FRONT Dropped
+drop_usual(Map *m, go_map_key kind, Key k)
+{
+	size_t each = usual_shape(kind).each;
+	if (unlikely(m->count <= m->low + 1) || unlikely(m->slot_bytes != each) ||
+	    unlikely(m->flags != MAP_FLAGS_USUAL) || unlikely(is_marked(m, MISUSE_WRITES)))
+		return DROP_UNKNOWN;
+	G *self = sched_g();
+	store_rlx(&m->writer, self); // order: hint
+	Dropped dropped = drop_near(NULL, m, kind, each, k, key_hash(NULL, m, kind, k));
+	writing_end(m, self);
+	return dropped;
+}
+
 FRONT bool
 drop(const MapType *t, Map *m, go_map_key kind, Key k)
 {
-	size_t each = usual_shape(kind).each;
 	if (unlikely(m == NULL))
 		return false;
-	if (unlikely(m->count == 0) || unlikely(m->slot_bytes != each) ||
-	    unlikely(m->flags != MAP_FLAGS_USUAL) || unlikely(is_marked(m, MISUSE_WRITES)))
-		return drop_unusual(t, m, k);
-	G *self = sched_g();
-	store_rlx(&m->writer, self); // order: hint
-	uint64_t hash = key_hash(t, m, kind, k);
-	Dropped dropped = drop_near(t, m, kind, each, k, hash);
-	if (unlikely(dropped == DROP_UNKNOWN))
-		return drop_far(t, m, k, hash, self);
-	return drop_end(t, m, hash, self, dropped == DROP_DONE);
+	Dropped dropped = drop_usual(m, kind, k);
+	return likely(dropped != DROP_UNKNOWN) ? dropped == DROP_DONE : drop_unusual(t, m, k);
+}
+
+bool
+map_delete_usual_32(Map *m, uint32_t key)
+{
+	return drop_usual(m, GO_MAP_KEY_32, (Key){.word = key}) != DROP_UNKNOWN;
+}
+
+bool
+map_delete_usual_64(Map *m, uint64_t key)
+{
+	return drop_usual(m, GO_MAP_KEY_64, (Key){.word = key}) != DROP_UNKNOWN;
+}
+
+bool
+map_delete_usual_string(Map *m, const char *p, size_t n)
+{
+	return drop_usual(m, GO_MAP_KEY_STRING, (Key){.p = p, .n = n}) != DROP_UNKNOWN;
 }
 
 bool
