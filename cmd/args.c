@@ -6,6 +6,9 @@
 
 #include "say.h"
 
+// What Go's own commands take for blanks.
+static const char blanks[] = " \t\n\v\f\r";
+
 bool
 args_is(const char *word, const char *a, const char *b)
 {
@@ -25,8 +28,8 @@ void
 args_add_text(Args *a, char *text)
 {
 	char *rest = NULL;
-	for (char *word = strtok_r(text, " \t\n", &rest); word != NULL;
-	     word = strtok_r(NULL, " \t\n", &rest))
+	for (char *word = strtok_r(text, blanks, &rest); word != NULL;
+	     word = strtok_r(NULL, blanks, &rest))
 		args_add(a, word);
 }
 
@@ -34,7 +37,7 @@ void
 args_add_words(Args *a, const char *name, const char *otherwise)
 {
 	const char *text = getenv(name);
-	if (text == NULL || text[strspn(text, " \t\n")] == '\0')
+	if (text == NULL || text[strspn(text, blanks)] == '\0')
 		text = otherwise;
 	char *copy = strdup(text); // for the life of the process
 	if (copy == NULL)

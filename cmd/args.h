@@ -12,6 +12,7 @@ typedef struct Args {
 	int n;
 } Args;
 
+// One more, which is not copied. When there are too many the command ends.
 void args_add(Args *a, const char *arg);
 // The words of a text, which they stay in.
 void args_add_text(Args *a, char *text);

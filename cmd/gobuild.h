@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 
+// Whether one of the files is Go.
 bool gobuild_any(char *const *file, int n);
 // Ends the command where it is plain that no program can be made of the files, or of a folder.
 void gobuild_refuse(char *const *file, int n, bool to_run);

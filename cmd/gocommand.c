@@ -16,36 +16,60 @@
 #include "process.h"
 #include "say.h"
 
-// A GOTOOL that calls us again would do so for ever. What a go command runs, as by `go generate`,
-// may call us, too, but not as deep.
+// A GOTOOL that calls us again would do so for ever: in the same process, or each time in a child
+// of the last. So counted is only where our number, or our parent's, stands beside the count: what
+// a go command runs, as by `go generate`, may call us, too, and is further away.
 static void
 check_depth(void)
 {
 	enum { DEPTH_MAX = 20 };
 	static const char name[] = "UNDERGO_GO_DEPTH";
 	const char *tool = getenv("GOTOOL"), *text = getenv(name);
-	int depth = text != NULL ? atoi(text) : 0;
-	char more[16];
-	if (tool == NULL)
+	int pid = 0, depth = 0;
+	char more[32];
+	if (tool == NULL || tool[0] == '\0')
 		return;
+	if (text == NULL || sscanf(text, "%d %d", &pid, &depth) != 2 ||
+	    (pid != getpid() && pid != getppid()))
+		depth = 0;
 	if (depth >= DEPTH_MAX)
 		die(STATUS_USAGE, "GOTOOL: %s calls this command again and again", tool);
-	snprintf(more, sizeof more, "%d", depth + 1);
+	snprintf(more, sizeof more, "%d %d", getpid(), depth + 1);
 	setenv(name, more, 1);
 }
 
-// The words of GOFLAGS, which may be kept by `go env -w`: the go command knows.
+// With one P the start of gccgo's go command takes a fifth of the time.
+static char *
+ask_with_one_proc(const Args *ask)
+{
+	static const char name[] = "GOMAXPROCS";
+	const char *procs = getenv(name);
+	char *before = procs != NULL ? strdup(procs) : NULL;
+	if (procs != NULL && before == NULL)
+		die(STATUS_FAILED, "no memory");
+	setenv(name, "1", 1);
+	char *answer = process_ask(ask);
+	if (before != NULL)
+		setenv(name, before, 1);
+	else
+		unsetenv(name);
+	free(before);
+	return answer;
+}
+
+// The words of GOFLAGS, which may be kept by `go env -w`: the go command knows. They are for
+// `go env` as well, and may say that it is to do something else.
 static void
 add_goflags(Args *goflags, const Args *tool)
 {
+	static const char *const question[] = {"env", "-json=false", "-u=false", "-w=false",
+					       "GOFLAGS"};
 	static Args ask;
-	args_add(&ask, "env");
-	args_add(&ask, "GOMAXPROCS=1"); // the start of gccgo's takes a fifth of the time then
 	for (int i = 0; i < tool->n; i++)
 		args_add(&ask, tool->arg[i]);
-	args_add(&ask, "env");
-	args_add(&ask, "GOFLAGS");
-	args_add_text(goflags, process_ask(&ask));
+	for (size_t i = 0; i < sizeof(question) / sizeof(question[0]); i++)
+		args_add(&ask, question[i]);
+	args_add_text(goflags, ask_with_one_proc(&ask));
 }
 
 // Adds a value of -gccgoflags and what we need in it.
@@ -70,13 +94,13 @@ add_gccgoflags_of_goflags(Args *a, const char *flags, const Args *goflags)
 	}
 }
 
-// The last -buildmode among the words; NULL: there is none.
+// The last -buildmode among the words; NULL: there is none. Those of GOFLAGS stand each by itself.
 static const char *
-mode_asked(const char *const *word, int n)
+mode_asked(const char *const *word, int n, bool pairs)
 {
 	const char *mode = NULL;
 	for (int i = 0, used; i < n; i += used) {
-		const char *value = gowords_value("buildmode", word + i, n - i, &used);
+		const char *value = gowords_value("buildmode", word + i, pairs ? n - i : 1, &used);
 		if (value != NULL)
 			mode = value;
 	}
@@ -102,9 +126,9 @@ add_verb_that_builds(Args *a, int argc, char **argv)
 	const char *const *word = (const char *const *)argv;
 	int own = 1 + gowords_own(argv[0], argv + 1, argc - 1);
 	add_goflags(&goflags, a);
-	const char *mode = mode_asked(word + 1, own - 1);
+	const char *mode = mode_asked(word + 1, own - 1, true);
 	if (mode == NULL)
-		mode = mode_asked(goflags.arg, goflags.n);
+		mode = mode_asked(goflags.arg, goflags.n, false);
 	golink_flags(flags, place_of(mode));
 	gotool_begin(a, argv[0], flags);
 	add_gccgoflags_of_goflags(a, flags, &goflags);

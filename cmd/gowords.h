@@ -10,8 +10,9 @@
 bool gowords_builds(const char *verb);
 // How many of the words are the go command's own: those behind are a program's.
 int gowords_own(const char *verb, char *const *word, int n);
-// The value of this flag, when it is what the words begin with. NULL: something else is, of which
-// nothing may be taken for a flag. *used: how many words it is, with a value in the next one.
+// The value of this flag, when it is what the words begin with, of which there is one at least.
+// NULL: something else is, of which nothing may be taken for a flag, or there is no value. *used:
+// how many words it is, with a value in the next one.
 const char *gowords_value(const char *flag, const char *const *word, int n, int *used);
 // A value of -gccgoflags, with ours before the others in it; NULL: no memory. The caller frees it.
 char *gowords_with(const char *ours, const char *value);

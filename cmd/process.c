@@ -2,6 +2,7 @@
 #include "process.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -74,7 +75,8 @@ start(const Args *a, int out)
 		die(STATUS_FAILED, "fork: %s", strerror(errno));
 	if (pid == 0) {
 		process_stop_minding_signals();
-		dup2(out, STDOUT_FILENO);
+		if (out != STDOUT_FILENO)
+			dup2(out, STDOUT_FILENO);
 		execvp(a->arg[0], (char *const *)(uintptr_t)a->arg);
 		fprintf(stderr, "undergo: cannot run %s: %s\n", a->arg[0], strerror(errno));
 		_exit(STATUS_FAILED);
@@ -110,26 +112,53 @@ process_run(const Args *a)
 	return wait_for(start(a, STDOUT_FILENO), a->arg[0]);
 }
 
+// Neither end is a standard stream, which the command would be given.
+static void
+open_pipe(int ends[2])
+{
+	if (pipe2(ends, O_CLOEXEC) != 0)
+		die(STATUS_FAILED, "pipe: %s", strerror(errno));
+	for (int i = 0; i < 2; i++) {
+		int high = fcntl(ends[i], F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+		if (high < 0)
+			die(STATUS_FAILED, "pipe: %s", strerror(errno));
+		close(ends[i]);
+		ends[i] = high;
+	}
+}
+
+// All that is in it, up to a zero.
+static char *
+read_all(FILE *f)
+{
+	char *text = NULL;
+	size_t size = 0;
+	if (getdelim(&text, &size, '\0', f) < 0) {
+		if (ferror(f))
+			die(STATUS_FAILED, "cannot read what a command writes: %s",
+			    strerror(errno));
+		text = strdup("");
+	}
+	if (text == NULL)
+		die(STATUS_FAILED, "no memory");
+	return text;
+}
+
 char *
 process_ask(const Args *a)
 {
 	int ends[2];
-	char *text = NULL;
-	size_t size = 0;
-	if (pipe(ends) != 0)
-		die(STATUS_FAILED, "pipe: %s", strerror(errno));
+	open_pipe(ends);
+	FILE *f = fdopen(ends[0], "r");
+	if (f == NULL)
+		die(STATUS_FAILED, "no memory");
 	pid_t pid = start(a, ends[1]);
 	close(ends[1]);
-	FILE *f = fdopen(ends[0], "r");
-	if (f == NULL || getdelim(&text, &size, '\0', f) < 0)
-		text = strdup("");
-	if (f != NULL)
-		fclose(f);
+	char *text = read_all(f);
+	fclose(f);
 	int status = wait_for(pid, a->arg[0]);
 	if (status != 0)
 		exit(status);
-	if (text == NULL)
-		die(STATUS_FAILED, "no memory");
 	return text;
 }
 

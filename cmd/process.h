@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Other commands, and the signals that end this one while they run: it ends when they have, and
-// what was made is taken away. None is lost, whenever it comes.
+// Other commands: where they are, running them, and the signals that end this one meanwhile: it
+// ends when they have, and what was made is taken away. None is lost, whenever it comes.
 #ifndef UNDERGO_CMD_PROCESS_H
 #define UNDERGO_CMD_PROCESS_H
 
@@ -16,7 +16,8 @@ void process_mind_signals(void);
 void process_stop_minding_signals(void);
 // Runs a command and waits for it; its exit status, or 1 when it could not run or died.
 int process_run(const Args *a);
-// What a command writes, for the life of the process. When it fails, this one ends as it did.
+// What a command writes, for the life of the process. When it fails, this one ends as it did. For
+// who does not mind signals.
 char *process_ask(const Args *a);
 // Where execvp will find the command. False: nowhere.
 bool process_find(char to[PATH_BYTES], const char *name);

@@ -155,9 +155,24 @@ compile_and_open(char *const *file, int n)
 	return fd;
 }
 
+// As we got it, for the program: tools for Go are told more. Changes leave the texts as they are.
+static char **
+copy_of_environment(void)
+{
+	size_t n = 1;
+	for (char **at = environ; *at != NULL; at++)
+		n++;
+	char **copy = malloc(n * sizeof(*copy));
+	if (copy == NULL)
+		die(STATUS_FAILED, "no memory");
+	memcpy(copy, environ, n * sizeof(*copy));
+	return copy;
+}
+
 static int
 command_run(int argc, char **argv)
 {
+	char **environment = copy_of_environment();
 	if (argc == 0)
 		die_of_usage("run what? Name a source");
 	check_source(argv[0]);
@@ -169,7 +184,7 @@ command_run(int argc, char **argv)
 	int fd = compile_and_open(argv, files);
 	argv += files - 1;
 	process_stop_minding_signals();
-	fexecve(fd, argv, environ);
+	fexecve(fd, argv, environment);
 	die(STATUS_FAILED,
 	    "cannot run the program: %s; programs may not be run from there, "
 	    "or set TMPDIR to another folder",

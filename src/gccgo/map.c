@@ -219,21 +219,21 @@ GOFUNC("runtime.mapdelete__fast32", void, rt_mapdelete_32,
        (const MapGoType *t, Map *m, uint32_t key))
 {
 	if (m != NULL && !map_delete_usual_32(m, key))
-		map_delete_32(type_map(t), m, key);
+		map_delete_unusual(type_map(t), m, &key);
 }
 
 GOFUNC("runtime.mapdelete__fast64", void, rt_mapdelete_64,
        (const MapGoType *t, Map *m, uint64_t key))
 {
 	if (m != NULL && !map_delete_usual_64(m, key))
-		map_delete_64(type_map(t), m, key);
+		map_delete_unusual(type_map(t), m, &key);
 }
 
 GOFUNC("runtime.mapdelete__faststr", void, rt_mapdelete_str,
        (const MapGoType *t, Map *m, String key))
 {
 	if (m != NULL && !map_delete_usual_string(m, key.p, (size_t)key.n))
-		map_delete_string(type_map(t), m, key.p, (size_t)key.n);
+		map_delete_unusual(type_map(t), m, &key);
 }
 
 GOFUNC("reflect.mapdelete__faststr", void, rt_reflect_mapdelete_str,

@@ -66,7 +66,7 @@ few_left(const MapType *t, Map *m, uint64_t hash, G *self)
 	return true;
 }
 
-// The end of each delete, with the mark set; whether there was something to delete.
+// The end of a delete that may leave few, with the mark set; whether there was something to delete.
 FRONT bool
 drop_end(const MapType *t, Map *m, uint64_t hash, G *self, bool found)
 {
@@ -106,7 +106,7 @@ typedef enum Dropped { DROP_DONE, DROP_NOWHERE, DROP_UNKNOWN } Dropped;
 
 // The first step of a search, and the last one of most. A processor looks only so many instructions
 // ahead, four or five deletes, so the second line of the home is asked for, too, before it is known
-// whether the key is there.
+// whether the key is there. t is used for GO_MAP_KEY_BYTES only.
 FRONT Dropped
 drop_near(const MapType *t, Map *m, go_map_key kind, size_t each, Key k, uint64_t hash)
 {
@@ -160,8 +160,8 @@ drop_unusual(const MapType *t, Map *m, Key k)
 	}
 }
 
-// Nearly all deletes, for which no type is needed. DROP_UNKNOWN: all is as it was, and it is for
-// drop_unusual.
+// Nearly all deletes, for which no type is needed: more than m->low entries are left, so nothing is
+// to be merged. DROP_UNKNOWN: all is as it was, and it is for drop_unusual.
 FRONT Dropped
 drop_usual(Map *m, go_map_key kind, Key k)
 {
@@ -176,6 +176,7 @@ drop_usual(Map *m, go_map_key kind, Key k)
 	return dropped;
 }
 
+// What calls others does so last, so that few registers are to be saved.
 FRONT bool
 drop(const MapType *t, Map *m, go_map_key kind, Key k)
 {
@@ -183,6 +184,12 @@ drop(const MapType *t, Map *m, go_map_key kind, Key k)
 		return false;
 	Dropped dropped = drop_usual(m, kind, k);
 	return likely(dropped != DROP_UNKNOWN) ? dropped == DROP_DONE : drop_unusual(t, m, k);
+}
+
+bool
+map_delete_unusual(const MapType *t, Map *m, const void *key)
+{
+	return drop_unusual(t, m, key_at(t->key_kind, key));
 }
 
 bool

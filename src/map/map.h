@@ -45,10 +45,12 @@ bool map_delete_64(const MapType *t, Map *m, uint64_t key);
 bool map_delete_string(const MapType *t, Map *m, const char *p, size_t n);
 
 // The same of a map, which is not NULL, by who would have to look its type up. False: nothing was
-// done, and it takes the type.  Runs on: an attached thread.
+// done, and it is for the last one, which takes keys without functions.
+// Runs on: an attached thread.
 bool map_delete_usual_32(Map *m, uint32_t key);
 bool map_delete_usual_64(Map *m, uint64_t key);
 bool map_delete_usual_string(Map *m, const char *p, size_t n);
+bool map_delete_unusual(const MapType *t, Map *m, const void *key);
 
 // Dies, of a map that the writer's goroutine changes while it is looked into; unless it does not.
 void map_misused(const Map *m, const void *writer);

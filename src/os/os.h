@@ -121,7 +121,7 @@ typedef struct OsHalted {
 } OsHalted;
 
 // Early, as long as there are descriptors: os_threads_each and os_mappings open what they keep
-// open. Before a halt, or by who halts.
+// open; and few threads, which os_thread_count is tried with. Before a halt, or by who halts.
 void os_halt_files(void);
 // Once, after the process has made its first thread. 0, or a negative errno value.
 int os_halt_init(void);

@@ -177,6 +177,13 @@ GOENV=$dest/kept GOFLAGS="" says "the same, and GOFLAGS is empty" 0 "1 DYN" made
 GOENV=$dest/kept GOFLAGS=-tags=x says "another GOFLAGS than is kept" 0 "1 EXEC" made_by go build
 GOENV=$dest/kept go env -w GOFLAGS=-gccgoflags=-pie
 GOENV=$dest/kept says "flags for gccgo in GOFLAGS that is kept" 0 "1 DYN" made_by go build
+for flag in -u -json -w; do
+	GOFLAGS="$flag -gccgoflags=-pie" says "$flag, which is go env's, too" 0 "1 DYN" \
+		made_by go build
+done
+GOFLAGS=$'-buildmode=pie\r' says "GOFLAGS of a line with CR" 0 "1 DYN" made_by go build
+GOFLAGS="-exec -buildmode=pie" says "GOFLAGS whose words are not paired" 0 "1 DYN" \
+	made_by go build
 GO111MODULE=odd says "GOFLAGS that cannot be asked for" 1 \
 	"go: unknown environment setting GO111MODULE=odd" go build words.go
 says "GOFLAGS are the go command's" 0 "42 special" \
@@ -193,6 +200,17 @@ for again in again again-as-a-child; do
 			env GOTOOL="$dest/$again" timeout 20 go "$verb"
 	done
 done
+mkdir environment
+cat >environment/main.go <<'END'
+package main
+
+import "os"
+
+func main() {
+	println(os.Getenv("GOFLAGS"), len(os.Getenv("CGO_CFLAGS")), len(os.Getenv("GO111MODULE")))
+}
+END
+says "the environment of a program" 0 "-O1 0 0" env GOFLAGS=-O1 "$undergo" run environment
 says "no go command" 1 "undergo: Go programs are compiled by no-such-go, which is not installed; \
 on Debian it is in the package gccgo-12" env GOTOOL=no-such-go go version
 

@@ -19,6 +19,7 @@ typedef GO_MAP(Pair, int) Pairs;
 #define ITERATION_WRITE "fatal error: concurrent map iteration and map write\n"
 #define CLONE_WRITE "fatal error: concurrent map clone and map write\n"
 #define SOME ((go_bytes){"key", 3})
+#define SECOND ((go_bytes){"another", 7})
 
 enum { STATUS_CALLED = 3 };
 
@@ -101,9 +102,10 @@ new_call(const MapType *t, uint32_t n)
 
 // --- a mark that is there ------------------------------------------------------------------------
 
+#define ADD(m, key) (void)go_map_at(m, key)
 #define NEW(m, key)             \
 	(void)go_map_init(m, 0); \
-	(void)go_map_at(m, key); \
+	ADD(m, key);            \
 	map = (m).map
 #define EMPTY(m)                \
 	(void)go_map_init(m, 0); \
@@ -133,10 +135,11 @@ MARKED(marked_put_unusual, Unusual, NEW(m, 1), (void)go_map_at(m, 2))
 MARKED(marked_put_first, Unusual, m.map = map = map_new(NULL, 0), (void)go_map_at(m, 2))
 MARKED(marked_put_text, Texts, NEW(m, SOME), (void)go_map_at(m, SOME))
 MARKED(marked_put_bytes, Pairs, NEW(m, pair), (void)go_map_at(m, pair))
-MARKED(marked_del_32, Halves, NEW(m, 1), go_map_del(m, 1))
-MARKED(marked_del_64, Words, NEW(m, 1), go_map_del(m, 2))
+MARKED(marked_del_32, Halves, NEW(m, 1); ADD(m, 2), go_map_del(m, 1))
+MARKED(marked_del_64, Words, NEW(m, 1); ADD(m, 2), go_map_del(m, 2))
 MARKED(marked_del_unusual, Unusual, NEW(m, 1), go_map_del(m, 1))
-MARKED(marked_del_text, Texts, NEW(m, SOME), go_map_del(m, SOME))
+MARKED(marked_del_text, Texts, NEW(m, SOME); ADD(m, SECOND), go_map_del(m, SOME))
+MARKED(marked_del_last, Words, NEW(m, 1), go_map_del(m, 1))
 MARKED(marked_del_bytes, Pairs, NEW(m, pair), go_map_del(m, pair))
 MARKED(marked_del_empty, Words, EMPTY(m), go_map_del(m, 1))
 MARKED(marked_clear, Words, NEW(m, 1), go_map_clear(m))
@@ -161,6 +164,7 @@ test_map_misuse_mark(void)
 	expect_death(marked_del_unusual, .status = 2, .err = WRITES);
 	expect_death(marked_del_text, .status = 2, .err = WRITES);
 	expect_death(marked_del_bytes, .status = 2, .err = WRITES);
+	expect_death(marked_del_last, .status = 2, .err = WRITES);
 	expect_death(marked_del_empty, .status = 2, .err = WRITES);
 	expect_death(marked_clear, .status = 2, .err = WRITES);
 	expect_death(marked_copy, .status = 2, .err = CLONE_WRITE);
