@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The test runner: every test in a process of its own, a few at a time, each with a time limit.
 //
-//	suite [-j N] [--only DIR] [--stress] [--slow] [--repeat N] [--seed N] [--list] [NAME...]
+//	suite [-j N] [--only DIR] [--stress|--short] [--slow] [--repeat N] [--seed N] [--list]
+//	      [NAME...]
 //
 // Without names it runs what list.def lists: all but F_SLOW; with --stress only F_STRESS; with
-// --slow also F_SLOW. A name is NAME or DIR/NAME and overrides those choices. The two modes
-// `--run NAME` and `--child NAME` are what the started processes are called with; in a debugger
-// `--run NAME` runs a test in place.
+// --short none of these; with --slow also F_SLOW. A name is NAME or DIR/NAME and overrides those
+// choices. The two modes `--run NAME` and `--child NAME` are what the started processes are called
+// with; in a debugger `--run NAME` runs a test in place.
 //
 // The output of a test is kept and shown only when it fails: its beginning and its end when it is
 // very long. The last line is `N passed, N failed`, with `, N skipped` when there were any, and the
@@ -68,7 +69,7 @@ struct Job {
 
 static struct {
 	int jobs, repeat;
-	bool stress, slow, list;
+	bool stress, brief, slow, list;
 	const char *only;
 	char **names; // NULL-terminated
 } opt = {.jobs = 2, .repeat = 1};
@@ -384,6 +385,8 @@ chosen(const struct Test *t)
 		return named(t);
 	if (opt.only != NULL && strcmp(opt.only, t->dir) != 0)
 		return false;
+	if (opt.brief && (t->flags & F_STRESS))
+		return false;
 	if (opt.stress && !(t->flags & F_STRESS))
 		return opt.slow && (t->flags & F_SLOW);
 	return opt.slow || !(t->flags & F_SLOW);
@@ -456,8 +459,8 @@ usage(const char *what)
 {
 	fprintf(stderr,
 		"suite: %s\n"
-		"suite [-j N] [--only DIR] [--stress] [--slow] [--repeat N] [--seed N] [--list] "
-		"[NAME...]\n",
+		"suite [-j N] [--only DIR] [--stress|--short] [--slow] [--repeat N] [--seed N] "
+		"[--list] [NAME...]\n",
 		what);
 	exit(2);
 }
@@ -483,6 +486,8 @@ read_options(char **argv)
 			opt.repeat = number(*++argv, 1000000000);
 		else if (strcmp(*argv, "--stress") == 0)
 			opt.stress = true;
+		else if (strcmp(*argv, "--short") == 0)
+			opt.brief = true;
 		else if (strcmp(*argv, "--slow") == 0)
 			opt.slow = true;
 		else if (strcmp(*argv, "--list") == 0)

@@ -41,7 +41,7 @@ never()
 "$dir/suite" >"$dir/out" 2>&1
 status=$?
 expect "failures give status 1" test "$status" = 1
-expect "the last line counts" test "$(tail -n 1 "$dir/out")" = "3 passed, 6 failed, 1 skipped"
+expect "the last line counts" test "$(tail -n 1 "$dir/out")" = "4 passed, 6 failed, 1 skipped"
 expect "a pass is one line" says 'ok   harness/ends_well \([0-9]+ ms\)'
 expect "a pass keeps its output" never 'not shown'
 expect "a failure shows its output" says 'shown'
@@ -59,6 +59,12 @@ expect "a slow test waits to be asked" never 'ends_slowly'
 pid=$(cat "$dir/pid")
 expect "what a test leaves is killed" \
 	bash -c '! kill -0 "$1" 2>/dev/null || grep -q "^State:.Z" "/proc/$1/status"' - "$pid"
+
+"$dir/suite" --short >"$dir/out" 2>&1
+expect "a short run is without F_STRESS" \
+	test "$(tail -n 1 "$dir/out")" = "3 passed, 6 failed, 1 skipped"
+"$dir/suite" --stress >"$dir/out" 2>&1
+expect "one of stress has nothing else" test "$(tail -n 1 "$dir/out")" = "1 passed, 0 failed"
 
 "$dir/suite" --slow ends_slowly ends_well --repeat 2>"$dir/out" >/dev/null
 expect "options stand before names" test $? = 2

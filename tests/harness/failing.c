@@ -102,3 +102,8 @@ test_ends_with_a_child_left(void)
 	fprintf(f, "%d\n", (int)pid);
 	fclose(f);
 }
+
+void
+test_ends_under_stress(void)
+{
+}
