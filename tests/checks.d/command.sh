@@ -368,7 +368,7 @@ says "ended while it compiles" 143 "" ended
 ended_early()
 {
 	local us status
-	for ((us = 20; us < 6000; us += 20)); do
+	for ((us = 20; us < 6000; us += 60)); do
 		TMPDIR=$dest/tmp CC=$dest/swift GCCGO=$dest/slow timeout --foreground \
 			--preserve-status --kill-after=50 "$(printf '0.%06d' "$us")" \
 			"$undergo" run "$1"
