@@ -48,7 +48,9 @@ ask_with_one_proc(const Args *ask)
 	if (procs != NULL && before == NULL)
 		die(STATUS_FAILED, "no memory");
 	setenv(name, "1", 1);
+	process_mind_signals();
 	char *answer = process_ask(ask);
+	process_stop_minding_signals();
 	if (before != NULL)
 		setenv(name, before, 1);
 	else

@@ -81,6 +81,9 @@ start(const Args *a, int out)
 		fprintf(stderr, "undergo: cannot run %s: %s\n", a->arg[0], strerror(errno));
 		_exit(STATUS_FAILED);
 	}
+	child = pid;
+	if (stopped_by != 0) // perhaps before on_stop knew of it
+		kill(pid, stopped_by);
 	return pid;
 }
 
@@ -88,9 +91,6 @@ start(const Args *a, int out)
 static int
 wait_for(pid_t pid, const char *name)
 {
-	child = pid;
-	if (stopped_by != 0) // perhaps before on_stop knew of it
-		kill(pid, stopped_by);
 	int status;
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
@@ -134,7 +134,7 @@ read_all(FILE *f)
 	char *text = NULL;
 	size_t size = 0;
 	if (getdelim(&text, &size, '\0', f) < 0) {
-		if (ferror(f))
+		if (ferror(f) && errno != EINTR)
 			die(STATUS_FAILED, "cannot read what a command writes: %s",
 			    strerror(errno));
 		text = strdup("");
@@ -154,7 +154,7 @@ process_ask(const Args *a)
 		die(STATUS_FAILED, "no memory");
 	pid_t pid = start(a, ends[1]);
 	close(ends[1]);
-	char *text = read_all(f);
+	char *text = read_all(f); // less than all when a signal ends us
 	fclose(f);
 	int status = wait_for(pid, a->arg[0]);
 	if (status != 0)

@@ -16,8 +16,7 @@ void process_mind_signals(void);
 void process_stop_minding_signals(void);
 // Runs a command and waits for it; its exit status, or 1 when it could not run or died.
 int process_run(const Args *a);
-// What a command writes, for the life of the process. When it fails, this one ends as it did. For
-// who does not mind signals.
+// What a command writes, for the life of the process. When it fails, this one ends as it did.
 char *process_ask(const Args *a);
 // Where execvp will find the command. False: nowhere.
 bool process_find(char to[PATH_BYTES], const char *name);

@@ -211,6 +211,20 @@ func main() {
 }
 END
 says "the environment of a program" 0 "-O1 0 0" env GOFLAGS=-O1 "$undergo" run environment
+printf '#!/bin/sh\necho $$ >asked\nexec sleep 60\n' >asleep
+chmod +x asleep
+ended_while_it_asks()
+{
+	local pid
+	rm -f asked
+	GOTOOL=$dest/asleep go build words.go &
+	pid=$!
+	while [ ! -s asked ]; do sleep 0.01; done # what asks says nothing
+	kill -TERM "$pid"
+	{ wait "$pid"; } 2>/dev/null
+	echo "$? $(ps -o args= -p "$(cat asked)")"
+}
+says "ended while it asks the go command" 0 "143 " ended_while_it_asks
 says "no go command" 1 "undergo: Go programs are compiled by no-such-go, which is not installed; \
 on Debian it is in the package gccgo-12" env GOTOOL=no-such-go go version
 
