@@ -27,7 +27,7 @@
 // reason as a comment on the same line.
 enum {
 	F_SOLO = 1 << 0,       // runs alone: it measures time, or wants all cores
-	F_STRESS = 1 << 1,     // part of the stress runs too
+	F_STRESS = 1 << 1,     // part of the stress runs too, and not of short ones
 	F_SLOW = 1 << 2,       // only run by `make stress`
 	F_NOTSAN = 1 << 3,     // not under ThreadSanitizer
 	F_NOASAN = 1 << 4,     // not under AddressSanitizer
