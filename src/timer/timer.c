@@ -237,11 +237,12 @@ timer_set(Timer *t, int64_t when, TimerHook *hook, int64_t arg)
 bool
 timer_move_here(Timer *t, int64_t when, TimerMine *mine, const void *arg)
 {
-	M *mp = sched_m();
-	Timers *ts = mp->p != NULL ? mp->p->timers : NULL;
+	const P *pp = sched_m()->p;
+	Timers *ts = pp != NULL ? pp->timers : NULL;
 	if (ts == NULL || load_rlx(&t->ts) != ts) // order: hint, the heap decides
 		return false;
-	lock(ts);
+	assert(is_own(ts));
+	biased_lock_own(&ts->lock);
 	bool found = heap_has(&ts->heap, t) && mine(t, arg);
 	bool earliest = false;
 	if (likely(found)) {
@@ -249,7 +250,7 @@ timer_move_here(Timer *t, int64_t when, TimerMine *mine, const void *arg)
 		heap_move(&ts->heap, t, when);
 		earliest = publish(ts);
 	}
-	unlock(ts);
+	biased_unlock_own(&ts->lock);
 	if (earliest)
 		sched_timer_moved(when);
 	return found;
