@@ -7,8 +7,9 @@
 // monitor, and who rests: idle Ms and attached threads that are parked, whose registers lie on
 // their stacks and who ask before they go on (sched_rest_hold).
 //
-// Threads are listed until a pass finds none that is new, all old ones stand still, and the kernel
-// counts as many as were listed: what stands still makes no threads.
+// Where the kernel counts no threads but the spared ones there is no more to do. Else threads are
+// listed until a pass finds none that is new, all old ones stand still, and the kernel counts as
+// many as were listed: what stands still makes no threads.
 //
 // A thread that blocks every signal for a moment, as libc does where it makes threads and ends
 // them, may wait in that moment for a lock of libc that a thread holds which stands still already.
@@ -70,17 +71,27 @@ threads_exempt(int tid)
 
 // --- who is spared ------------------------------------------------------------------------------
 
+static uint32_t spared; // threads that spare has been called for; all of them live
+
+static bool
+spare(int tid)
+{
+	spared += !os_halt_knows(tid);
+	return os_halt_except(tid) == 0;
+}
+
 static bool
 except_ours(void)
 {
-	bool ok = os_halt_except(os_thread_id()) == 0;
+	spared = 0;
+	bool ok = spare(os_thread_id());
 	for (int i = 0; i < EXEMPT_MAX; i++) {
 		int tid = load_acq(&exempt[i]); // order: observe <- threads_exempt
 		if (tid != 0)
-			ok &= os_halt_except(tid) == 0;
+			ok &= spare(tid);
 	}
 	if (sched_monitor_tid() != 0)
-		ok &= os_halt_except(sched_monitor_tid()) == 0;
+		ok &= spare(sched_monitor_tid());
 	if (leader_ended)
 		ok &= os_halt_except(os_process_id()) == 0;
 	return ok;
@@ -116,7 +127,7 @@ except_resting(void)
 		// It may wake now and say so, before it waits for the end of the halt.
 		bool rests = load_acq(&mp->resting) != 0; // order: observe <- m_rest
 		mp->held_resting = tid != 0 && rests;
-		if (mp->held_resting && os_halt_except(tid) != 0)
+		if (mp->held_resting && !spare(tid))
 			return false;
 	}
 	return true;
@@ -196,10 +207,20 @@ await(int64_t patience)
 	return true;
 }
 
+// Whether the process has no threads but those: then there is none to list, nor to ask. Who cannot
+// be relied on to live is not among them, and the threads are listed.
+static bool
+all_spared(void)
+{
+	return os_thread_count() == (int)spared;
+}
+
 static bool
 stop_all(int64_t patience)
 {
 	late = refused = 0;
+	if (all_spared())
+		return true;
 	for (int i = 0; i < PASSES_MAX; i++) {
 		Pass pass = {false, false};
 		int listed = os_threads_each(ask, &pass);

@@ -133,12 +133,20 @@ count_at(uintptr_t pc)
 
 typedef ATOMIC(uint64_t) Kept; // an address and how many functions are there
 
+enum { KEPT = 4096 };
+static Kept kept[KEPT];
+
+void
+callers_init(void)
+{
+	os_modules_leave_out(kept, sizeof(kept));
+}
+
 // The same, from a table of what was counted before.
 static unsigned
 functions_at(uintptr_t pc)
 {
-	enum { KEPT = 4096, BITS = 8, MOST = (1 << BITS) - 1 };
-	static Kept kept[KEPT];
+	enum { BITS = 8, MOST = (1 << BITS) - 1 };
 	Kept *k = &kept[pc * UINT64_C(0x9E3779B97F4A7C15) >> 32 & (KEPT - 1)];
 	uint64_t w = load_rlx(k); // order: hint, the word says all
 	if (w >> BITS != pc) {

@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "gccgo/callers.h"
 #include "gccgo/gccgo.h"
+#include "gccgo/landing.h"
 #include "gccgo/profile.h"
 #include "gccgo/symbol.h"
 #include "map/hash.h"
@@ -132,6 +134,8 @@ main(int argc, char **argv)
 	argv_given = argv;
 	open_standard();
 	goface_ignores();
+	callers_init();
+	landing_init();
 	if (!sched_attached())
 		die_of_start();
 	profile_init();

@@ -45,6 +45,7 @@ centrals_init(void)
 	for (int k = 0; k < KIND_COUNT; k++)
 		for (int c = 0; c < SIZE_CLASSES; c++)
 			mutex_init(&centrals[k][c].lock, RANK_central);
+	os_modules_leave_out(centrals, sizeof(centrals)); // spans are no objects
 }
 
 static PageInfo *

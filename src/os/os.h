@@ -153,7 +153,7 @@ typedef struct OsRange {
 	uintptr_t lo, hi;
 } OsRange;
 
-// A block of thread-locals that each thread has, or gets at its first use.
+// A block of thread-locals that each thread gets at its first use, wherever there is room.
 typedef struct OsTls {
 	size_t module; // its number for the loader, from 1
 	size_t bytes;
@@ -165,7 +165,7 @@ typedef struct OsModules {
 	uint32_t n_data, data_cap;
 	OsTls *tls;
 	uint32_t n_tls, tls_cap;
-	size_t tls_below; // of the thread pointer: blocks that threads have from their start
+	size_t tls_below; // of the thread pointer: all blocks that threads have from their start
 	size_t tls_above;
 	uint64_t digest;
 } OsModules;

@@ -140,6 +140,7 @@ fault(FaultKind kind)
 // --- the simulation, sim/: contracts are those of os.h ------------------------------------------
 
 void sim_init(uint64_t seed);
+void sim_absent(void); // instead, where nothing is simulated
 
 int sim_thread_start(void (*fn)(void *arg), void *arg);
 int sim_thread_id(void);

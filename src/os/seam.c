@@ -79,6 +79,8 @@ os_init(void)
 	sys_signal_mask_note();
 	if (os_simulated)
 		sim_init(base_seed);
+	else
+		sim_absent();
 	cpu_count = os_simulated ? sim_cpu_count() : sys_cpu_count();
 	errno = saved;
 }

@@ -21,6 +21,7 @@
 #include "mem/efence.h"
 #include "panic/chain.h"
 #include "panic/panic_impl.h"
+#include "panic/step.h"
 #include "sched/sched_up.h"
 
 #ifndef AT_MINSIGSTKSZ
@@ -474,5 +475,6 @@ void
 panic_init(void)
 {
 	dump_init();
+	step_init();
 	fault_init();
 }

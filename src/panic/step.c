@@ -22,6 +22,7 @@
 
 #include "arch/arch.h"
 #include "base/base.h"
+#include "os/os.h"
 #include "panic/tables.h"
 
 // --- rows ------------------------------------------------------------------------------------
@@ -91,6 +92,12 @@ typedef struct Entry {
 } Entry;
 
 static Entry entries[ENTRIES];
+
+void
+step_init(void)
+{
+	os_modules_leave_out(entries, sizeof(entries));
+}
 
 static bool
 find_row(uintptr_t pc, Row *row)

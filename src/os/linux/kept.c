@@ -17,12 +17,11 @@
 enum { FIRST_FD = 3 }; // standard streams that were closed stay so
 
 static bool
-same_file(const KeptFile *f, int fd)
+same_file(const KeptFile *f, int fd, struct stat *st)
 {
-	struct stat st;
-	return syscall2(SYS_fstat, fd, &st) == 0 &&
-	       st.st_dev == load_rlx(&f->dev) && // order: with state
-	       st.st_ino == load_rlx(&f->ino);   // order: with state
+	return syscall2(SYS_fstat, fd, st) == 0 &&
+	       st->st_dev == load_rlx(&f->dev) && // order: with state
+	       st->st_ino == load_rlx(&f->ino);   // order: with state
 }
 
 static int
@@ -40,14 +39,14 @@ open_high(const char *path)
 static bool
 keep(KeptFile *f, int fd)
 {
-	struct stat st;
+	struct stat st, now;
 	uint32_t state = load_rlx(&f->state); // order: hint
 	if (syscall2(SYS_fstat, fd, &st) != 0 || state == KEPT_WRITING ||
 	    !cas_acq(&f->state, &state, KEPT_WRITING)) // order: claim
 		return false;
 	// Under its own number: who had that before has lost it.
 	int kept = load_rlx(&f->fd); // order: own
-	bool gone = state == KEPT_NOT || kept == fd || !same_file(f, kept);
+	bool gone = state == KEPT_NOT || kept == fd || !same_file(f, kept, &now);
 	if (gone) {
 		store_rlx(&f->fd, fd);         // order: with state
 		store_rlx(&f->dev, st.st_dev); // order: with state
@@ -63,16 +62,29 @@ is_kept(const KeptFile *f)
 	return load_acq(&f->state) == KEPT_KNOWN; // order: observe <- keep
 }
 
+// Its descriptor, or -1.
+static int
+still_open(const KeptFile *f, struct stat *st)
+{
+	int fd = is_kept(f) ? load_rlx(&f->fd) : -1; // order: with state
+	return fd >= 0 && same_file(f, fd, st) ? fd : -1;
+}
+
+bool
+kept_stat(const KeptFile *f, struct stat *st)
+{
+	return still_open(f, st) >= 0;
+}
+
 int
 kept_open(KeptFile *f, bool *own)
 {
+	struct stat st;
 	*own = false;
-	if (is_kept(f)) {
-		int fd = load_rlx(&f->fd); // order: with state
-		if (same_file(f, fd))
-			return fd;
-	}
-	int fd = open_high(f->path);
+	int fd = still_open(f, &st);
+	if (fd >= 0)
+		return fd;
+	fd = open_high(f->path);
 	*own = fd >= 0 && !keep(f, fd);
 	return fd;
 }

@@ -24,6 +24,9 @@ typedef struct KeptFile {
 // A descriptor of the file, which others may have at the same time unless it is the caller's own,
 // or a negative errno value.  kept_close when it has been read.  Threads: any.
 int kept_open(KeptFile *f, bool *own);
+// What the kernel says of the file. False: it is not open, nothing is opened for it.  Threads: any.
+struct stat;
+bool kept_stat(const KeptFile *f, struct stat *st);
 void kept_close(int fd, bool own);
 
 #endif

@@ -24,8 +24,14 @@
 enum {
 	TLS_RESERVE = 1024, // of what glibc reserves for modules that insist
 	TLS_FAR = 64 << 10, // a block so far from the thread pointer was not there from the start
-	LEFT_OUT_MAX = 8,
+	LEFT_OUT_MAX = 16,
 };
+
+// An entry of the dtv. The one before the first holds the number of entries.
+typedef struct DtvEntry {
+	uintptr_t value;
+	uintptr_t to_free; // 0: it lies beside the thread pointer
+} DtvEntry;
 
 static OsRange left_out[LEFT_OUT_MAX]; // by rising address; constant after the start
 static uint32_t n_left_out;
@@ -129,19 +135,37 @@ note_distance(Walk *w, uintptr_t at, size_t bytes)
 		w->m->tls_above = at + bytes - tp;
 }
 
+// Whether it lies beside the thread pointer in all threads, in the range that note_distance has
+// made wide enough.
+static bool
+is_beside(const Walk *w, size_t module, uintptr_t at, size_t bytes)
+{
+	uintptr_t tp = thread_pointer();
+	const DtvEntry *dtv = *(const DtvEntry *const *)thread_dtv_slot(tp);
+	if (module > dtv[-1].value || dtv[module].value != at || dtv[module].to_free != 0)
+		return false;
+	return TLS_GROWS_DOWN ? at < tp && tp - at <= w->m->tls_below
+			      : at >= tp && at + bytes - tp <= w->m->tls_above;
+}
+
 static void
 add_tls(Walk *w, const struct dl_phdr_info *info, size_t bytes)
 {
 	OsModules *m = w->m;
-	if (info->dlpi_tls_modid == 0)
+	size_t module = info->dlpi_tls_modid;
+	uintptr_t at = (uintptr_t)info->dlpi_tls_data;
+	if (module == 0)
 		return;
+	if (at != 0) {
+		note_distance(w, at, bytes);
+		if (is_beside(w, module, at, bytes))
+			return;
+	}
 	if (m->n_tls < m->tls_cap)
-		m->tls[m->n_tls] = (OsTls){info->dlpi_tls_modid, bytes};
+		m->tls[m->n_tls] = (OsTls){module, bytes};
 	else
 		w->fits = false;
 	m->n_tls++;
-	if (info->dlpi_tls_data != NULL)
-		note_distance(w, (uintptr_t)info->dlpi_tls_data, bytes);
 }
 
 // What the loader protects after relocation is constant and holds nothing of the program's.
@@ -191,12 +215,6 @@ os_modules_list(OsModules *m, const void *stack_lo, const void *stack_hi)
 }
 
 // --- tables of thread-locals ---------------------------------------------------------------------
-
-// An entry of the dtv. The one before the first holds the number of entries.
-typedef struct DtvEntry {
-	uintptr_t value;
-	uintptr_t to_free;
-} DtvEntry;
 
 #define UNALLOCATED UINTPTR_MAX
 

@@ -208,13 +208,17 @@ os_after_fork(void (*fn)(void))
 	return pthread_atfork(NULL, NULL, fn) == 0;
 }
 
+static KeptFile task_dir = {.path = "/proc/self/task"};
+
 // A directory has a link for itself, one for its name, and one for each folder in it. That much can
-// be asked without a descriptor.
+// be asked without a descriptor; with one the path needs not be walked.
 static int
 count_by_links(void)
 {
 	struct stat st;
-	long err = syscall4(SYS_newfstatat, AT_FDCWD, "/proc/self/task", &st, 0);
+	long err = kept_stat(&task_dir, &st)
+			   ? 0
+			   : syscall4(SYS_newfstatat, AT_FDCWD, task_dir.path, &st, 0);
 	return err < 0 ? (int)err : (int)st.st_nlink - 2;
 }
 
@@ -411,8 +415,6 @@ entry_tid(const Entry *e)
 		tid = tid * 10 + (*p - '0');
 	return tid;
 }
-
-static KeptFile task_dir = {.path = "/proc/self/task"};
 
 void
 sys_threads_ready(void)

@@ -156,6 +156,12 @@ environment_int(const char *name, int otherwise)
 }
 
 void
+sim_absent(void)
+{
+	os_modules_leave_out(&sim, sizeof(sim));
+}
+
+void
 sim_init(uint64_t seed)
 {
 	sim.inside = true;
