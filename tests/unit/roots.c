@@ -354,6 +354,13 @@ GO_TEST(roots_thread_locals, 2)
 	secrets_look(&s);
 	for (int i = 0; i < s.n; i++)
 		expect(s.found[i] >= 1);
+	// The same where the thread that looks has a block of the module's, too.
+	go_lock_os_thread();
+	put(module_word(module, "module_thread_local")(), secret_new(&s));
+	secrets_look(&s);
+	for (int i = 0; i < s.n; i++)
+		expect(s.found[i] >= 1);
+	go_unlock_os_thread();
 	atomic_store(&stop, true);
 	for (int i = 0; i < 2; i++)
 		pthread_join(t[i], NULL);
