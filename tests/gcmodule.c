@@ -6,7 +6,7 @@ uintptr_t *module_global(void);
 uintptr_t *module_thread_local(void);
 
 static uintptr_t global[64] = {1};
-static __thread uintptr_t local[512];
+static __thread uintptr_t local[LOCALS];
 
 uintptr_t *
 module_global(void)
@@ -17,5 +17,5 @@ module_global(void)
 uintptr_t *
 module_thread_local(void)
 {
-	return &local[301];
+	return &local[LOCALS / 2];
 }

@@ -21,11 +21,17 @@ path_beside(char path[1024], const char *name)
 }
 
 static inline void *
-module_open(void)
+module_open_as(const char *name)
 {
 	char path[1024];
-	path_beside(path, "libgcmodule.so");
+	path_beside(path, name);
 	return dlopen(path, RTLD_NOW | RTLD_LOCAL);
+}
+
+static inline void *
+module_open(void)
+{
+	return module_open_as("libgcmodule.so");
 }
 
 static inline ModuleWord *

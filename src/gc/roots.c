@@ -589,7 +589,7 @@ list_modules(void)
 		if (!array_grow32((void **)&m->data, &m->data_cap, m->n_data, sizeof(*m->data)) ||
 		    !array_grow32((void **)&m->tls, &m->tls_cap, m->n_tls, sizeof(*m->tls)))
 			return false;
-		if (os_modules_list(m, mp->stack_lo, mp->stack_hi))
+		if (os_modules_list(m))
 			break;
 	}
 	if (g.keys_at == 0)

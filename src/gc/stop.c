@@ -71,7 +71,10 @@ threads_exempt(int tid)
 
 // --- who is spared ------------------------------------------------------------------------------
 
-static uint32_t spared; // threads that spare has been called for; all of them live
+// Threads that are not asked, the caller among them. None of them ends now, with one exception: an
+// M's record may have become another thread's since its tid was read. That one is not counted here,
+// and the kernel counts it in place of the one that has ended.
+static uint32_t spared;
 
 static bool
 spare(int tid)
@@ -83,8 +86,8 @@ spare(int tid)
 static bool
 except_ours(void)
 {
-	spared = 0;
-	bool ok = spare(os_thread_id());
+	spared = 1;
+	bool ok = os_halt_except(os_thread_id()) == 0;
 	for (int i = 0; i < EXEMPT_MAX; i++) {
 		int tid = load_acq(&exempt[i]); // order: observe <- threads_exempt
 		if (tid != 0)
@@ -93,7 +96,7 @@ except_ours(void)
 	if (sched_monitor_tid() != 0)
 		ok &= spare(sched_monitor_tid());
 	if (leader_ended)
-		ok &= os_halt_except(os_process_id()) == 0;
+		ok &= spare(os_process_id());
 	return ok;
 }
 
@@ -207,8 +210,8 @@ await(int64_t patience)
 	return true;
 }
 
-// Whether the process has no threads but those: then there is none to list, nor to ask. Who cannot
-// be relied on to live is not among them, and the threads are listed.
+// Whether the process has no threads but the spared ones: then there is none to list, nor to ask.
+// Threads of the kernel's may end, and are not among them.
 static bool
 all_spared(void)
 {

@@ -19,7 +19,7 @@ typedef struct DeferredBy {
 // Whether the function that has called asker was deferred, by the program's own words.
 bool callers_deferred(const DeferredBy *by);
 
-void callers_init(void); // at the start, by one thread
+void callers_init(void); // at the start
 // Reads the debug information, some 100 ms of a large program. Else who asks first does.
 void callers_prepare(void);
 // The stack that we are on, as Go code sees it: addresses from the inside, at most max; how many.

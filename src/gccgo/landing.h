@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-void landing_init(void); // at the start, by one thread
+void landing_init(void); // at the start
 // Goes on at the landing pad of the function on this stack that has *frame, and gives it the
 // exception. Returns when the way there is not a plain one: libgcc knows more.
 // Stack: user.  Locks: none.  Allocates: no.

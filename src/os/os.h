@@ -153,7 +153,7 @@ typedef struct OsRange {
 	uintptr_t lo, hi;
 } OsRange;
 
-// A block of thread-locals that each thread gets at its first use, wherever there is room.
+// A block of thread-locals that may lie elsewhere than beside the thread pointer.
 typedef struct OsTls {
 	size_t module; // its number for the loader, from 1
 	size_t bytes;
@@ -165,17 +165,18 @@ typedef struct OsModules {
 	uint32_t n_data, data_cap;
 	OsTls *tls;
 	uint32_t n_tls, tls_cap;
-	size_t tls_below; // of the thread pointer: all blocks that threads have from their start
+	size_t tls_below; // of the thread pointer: blocks that threads have from their start
 	size_t tls_above;
 	uint64_t digest;
 } OsModules;
 
 // [p, p + bytes), static, holds nothing that the collector must see there: os_modules_list leaves
-// it out. At the start, by one thread, for a few large arrays of the runtime; further ones stay in.
+// it out. Before there is anything for it to see, for a few large arrays of the runtime; others
+// stay in.  Threads: any.
 void os_modules_leave_out(const void *p, size_t bytes);
 // Fills m. False: one of the arrays is too small; n_data and n_tls then tell what is needed.
-// stack_lo, stack_hi: the calling thread's.  Locks: takes the loader's.
-bool os_modules_list(OsModules *m, const void *stack_lo, const void *stack_hi);
+// Locks: takes the loader's.
+bool os_modules_list(OsModules *m);
 // Whether they are what they were, and the loader is not at work. Takes no lock: all threads that
 // could load something stand still.
 bool os_modules_same(const OsModules *m);

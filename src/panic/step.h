@@ -22,7 +22,7 @@ typedef enum Step {
 	STEP_UNKNOWN,  // only the unwinder can tell
 } Step;
 
-void step_init(void); // at the start, by one thread
+void step_init(void); // at the start
 // Goes on to the caller of the frame at hand.  Locks: none.  Allocates: no.
 Step step_out(Steps *s);
 

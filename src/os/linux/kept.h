@@ -7,6 +7,8 @@
 
 #include "base/base.h"
 
+struct stat;
+
 typedef enum KeptState {
 	KEPT_NOT,
 	KEPT_WRITING, // by one who has opened it
@@ -25,7 +27,6 @@ typedef struct KeptFile {
 // or a negative errno value.  kept_close when it has been read.  Threads: any.
 int kept_open(KeptFile *f, bool *own);
 // What the kernel says of the file. False: it is not open, nothing is opened for it.  Threads: any.
-struct stat;
 bool kept_stat(const KeptFile *f, struct stat *st);
 void kept_close(int fd, bool own);
 

@@ -22,19 +22,21 @@
 #include "os/os_impl.h"
 
 enum {
-	TLS_RESERVE = 1024, // of what glibc reserves for modules that insist
-	TLS_FAR = 64 << 10, // a block so far from the thread pointer was not there from the start
+	TLS_RESERVE = 2048, // of what glibc reserves for modules that insist
 	LEFT_OUT_MAX = 16,
 };
 
 // An entry of the dtv. The one before the first holds the number of entries.
 typedef struct DtvEntry {
 	uintptr_t value;
-	uintptr_t to_free; // 0: it lies beside the thread pointer
+	uintptr_t to_free; // 0: it lies beside the thread pointer; glibc 2.25 and later
 } DtvEntry;
 
-static OsRange left_out[LEFT_OUT_MAX]; // by rising address; constant after the start
-static uint32_t n_left_out;
+// What was named to be left out. Half an entry counts as none: hi is set last.
+static struct {
+	ATOMIC(uintptr_t) lo, hi;
+} left_out[LEFT_OUT_MAX];
+static ATOMIC_U32 n_left_out; // claimed
 
 // --- the loader's list --------------------------------------------------------------------------
 
@@ -79,20 +81,31 @@ os_modules_same(const OsModules *m)
 
 typedef struct Walk {
 	OsModules *m;
-	uintptr_t stack_lo, stack_hi; // of this thread
 	bool fits;
 } Walk;
 
 void
 os_modules_leave_out(const void *p, size_t bytes)
 {
-	uint32_t i = n_left_out;
-	if (i == LEFT_OUT_MAX)
+	uint32_t i = add_rlx(&n_left_out, 1); // order: claim
+	if (i >= LEFT_OUT_MAX)
 		return;
-	n_left_out++;
-	for (; i > 0 && left_out[i - 1].lo > (uintptr_t)p; i--)
-		left_out[i] = left_out[i - 1];
-	left_out[i] = (OsRange){(uintptr_t)p, (uintptr_t)p + bytes};
+	store_rlx(&left_out[i].lo, (uintptr_t)p);         // order: published by hi
+	store_rel(&left_out[i].hi, (uintptr_t)p + bytes); // order: publish -> next_left_out
+}
+
+// The lowest of what is left out of [lo, hi); hi is 0 when there is none.
+static OsRange
+next_left_out(uintptr_t lo, uintptr_t hi)
+{
+	OsRange first = {hi, 0};
+	for (int i = 0; i < LEFT_OUT_MAX; i++) {
+		uintptr_t end = load_acq(&left_out[i].hi); // order: observe <- os_modules_leave_out
+		uintptr_t at = load_rlx(&left_out[i].lo);  // order: with hi
+		if (lo <= at && at < end && end <= hi && at < first.lo)
+			first = (OsRange){at, end};
+	}
+	return first;
 }
 
 static void
@@ -111,41 +124,29 @@ add_range(Walk *w, uintptr_t lo, uintptr_t hi)
 static void
 add_data(Walk *w, uintptr_t lo, uintptr_t hi)
 {
-	for (uint32_t i = 0; i < n_left_out; i++) {
-		if (left_out[i].lo < lo || left_out[i].hi > hi)
-			continue;
-		add_range(w, lo, left_out[i].lo);
-		lo = left_out[i].hi;
-	}
+	for (OsRange r; (r = next_left_out(lo, hi)).hi != 0; lo = r.hi)
+		add_range(w, lo, r.lo);
 	add_range(w, lo, hi);
 }
 
-// [at, at + bytes) is this thread's block.
-static void
-note_distance(Walk *w, uintptr_t at, size_t bytes)
+// Whether this thread's block of a module lies beside the thread pointer. Then all threads have it
+// at the same distance.
+static bool
+is_beside(size_t module, uintptr_t at)
 {
-	uintptr_t tp = thread_pointer();
-	bool ours = tp - w->stack_lo < w->stack_hi - w->stack_lo;
-	if (ours && at - w->stack_lo >= w->stack_hi - w->stack_lo)
-		return; // made at first use, elsewhere
-	if (TLS_GROWS_DOWN && at < tp && tp - at < TLS_FAR && tp - at > w->m->tls_below)
-		w->m->tls_below = tp - at;
-	if (!TLS_GROWS_DOWN && at >= tp && at + bytes - tp < TLS_FAR &&
-	    at + bytes - tp > w->m->tls_above)
-		w->m->tls_above = at + bytes - tp;
+	const DtvEntry *dtv = *(const DtvEntry *const *)thread_dtv_slot(thread_pointer());
+	return module <= dtv[-1].value && dtv[module].value == at && dtv[module].to_free == 0;
 }
 
-// Whether it lies beside the thread pointer in all threads, in the range that note_distance has
-// made wide enough.
-static bool
-is_beside(const Walk *w, size_t module, uintptr_t at, size_t bytes)
+// [at, at + bytes) lies beside the thread pointer.
+static void
+note_distance(OsModules *m, uintptr_t at, size_t bytes)
 {
 	uintptr_t tp = thread_pointer();
-	const DtvEntry *dtv = *(const DtvEntry *const *)thread_dtv_slot(tp);
-	if (module > dtv[-1].value || dtv[module].value != at || dtv[module].to_free != 0)
-		return false;
-	return TLS_GROWS_DOWN ? at < tp && tp - at <= w->m->tls_below
-			      : at >= tp && at + bytes - tp <= w->m->tls_above;
+	if (TLS_GROWS_DOWN && tp - at > m->tls_below)
+		m->tls_below = tp - at;
+	if (!TLS_GROWS_DOWN && at + bytes - tp > m->tls_above)
+		m->tls_above = at + bytes - tp;
 }
 
 static void
@@ -156,10 +157,9 @@ add_tls(Walk *w, const struct dl_phdr_info *info, size_t bytes)
 	uintptr_t at = (uintptr_t)info->dlpi_tls_data;
 	if (module == 0)
 		return;
-	if (at != 0) {
-		note_distance(w, at, bytes);
-		if (is_beside(w, module, at, bytes))
-			return;
+	if (at != 0 && is_beside(module, at)) {
+		note_distance(m, at, bytes);
+		return;
 	}
 	if (m->n_tls < m->tls_cap)
 		m->tls[m->n_tls] = (OsTls){module, bytes};
@@ -200,9 +200,9 @@ add_module(struct dl_phdr_info *info, size_t size, void *v)
 }
 
 bool
-os_modules_list(OsModules *m, const void *stack_lo, const void *stack_hi)
+os_modules_list(OsModules *m)
 {
-	Walk w = {m, (uintptr_t)stack_lo, (uintptr_t)stack_hi, true};
+	Walk w = {m, true};
 	m->n_data = m->n_tls = 0;
 	m->tls_below = THREAD_RECORD_BELOW;
 	m->tls_above = THREAD_RECORD_ABOVE;
