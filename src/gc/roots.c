@@ -216,10 +216,13 @@ add_thread_locals(uintptr_t tp)
 	uintptr_t lo, hi;
 	beside(tp, &lo, &hi);
 	add(lo, hi);
+	if (hi < tp + g.mods.tls_above)
+		return; // no record of libc's: made by the kernel alone
 	for (uint32_t i = 0; i < g.mods.n_tls; i++) {
 		uintptr_t at = os_tls_block(tp, &g.mods.tls[i]);
-		if (at != 0 && (at < lo || at >= hi))
-			add(at, at + g.mods.tls[i].bytes);
+		size_t bytes = g.mods.tls[i].bytes;
+		if (at != 0 && (at < lo || at + bytes > hi))
+			add(at, at + bytes);
 	}
 	if (g.keys_at != 0)
 		add_key_tables(tp);

@@ -51,6 +51,8 @@ static ATOMIC(int) exempt[EXEMPT_MAX];
 // Who stops the world:
 static int late;           // kept the last try waiting; 0: nobody did
 static int refused;        // or why it could not be asked
+static uint32_t asked;     // by the last try
+static bool unlisted;      // there were more threads, and nobody says which
 static int64_t patience_ns = PATIENCE_NS; // of the next try
 static int64_t failing_since;             // 0: the last round did not fail
 static bool complained;                   // since then
@@ -139,6 +141,7 @@ except_resting(void)
 // --- asking -------------------------------------------------------------------------------------
 
 typedef struct Pass {
+	bool met_self;
 	bool news;   // a thread was asked
 	bool failed; // one could not be
 } Pass;
@@ -147,10 +150,12 @@ static void
 ask(void *v, int tid)
 {
 	Pass *pass = v;
+	pass->met_self |= tid == os_thread_id();
 	if (os_halt_knows(tid))
 		return;
 	pass->news = true;
 	int err = os_halt_ask(tid);
+	asked += err == 0;
 	if (err == 0 || err == -ESRCH)
 		return;
 	pass->failed = true;
@@ -158,7 +163,8 @@ ask(void *v, int tid)
 	refused = err;
 }
 
-// Without /proc only those threads can be stopped that have called us.
+// Without /proc only those threads can be stopped that have called us; with that of an outer
+// namespace, too, and then there is no cycle while the kernel counts more.
 static void
 ask_ms(Pass *pass)
 {
@@ -218,21 +224,34 @@ all_spared(void)
 	return os_thread_count() == (int)spared;
 }
 
+// Whether so many are all: those listed, or without a list the spared ones and who was asked.
+static bool
+are_all(int counted, int listed)
+{
+	if (counted < 0)
+		return true; // the kernel does not tell
+	unlisted = listed < 0 && counted > (int)(spared + asked);
+	return listed < 0 ? !unlisted : listed == counted;
+}
+
 static bool
 stop_all(int64_t patience)
 {
 	late = refused = 0;
+	asked = 0;
 	if (all_spared())
 		return true;
 	for (int i = 0; i < PASSES_MAX; i++) {
-		Pass pass = {false, false};
+		Pass pass = {.news = false};
 		int listed = os_threads_each(ask, &pass);
+		if (!pass.met_self)
+			listed = -ENOENT; // or they are told in another namespace's numbers
 		if (listed < 0)
 			ask_ms(&pass);
 		if (pass.failed || !await(patience))
 			return false;
 		int counted = os_thread_count(); // negative: the kernel does not tell
-		if (!pass.news && (listed < 0 || counted < 0 || listed == counted))
+		if (!pass.news && are_all(counted, listed))
 			return true;
 	}
 	return false;
@@ -277,7 +296,9 @@ COLD static void
 complain(void)
 {
 	Line l = {.n = 0};
-	if (late == 0) {
+	if (late == 0 && unlisted) {
+		line_str(&l, "runtime: no collection while /proc does not list all threads");
+	} else if (late == 0) {
 		line_str(&l, "runtime: no collection while threads come and go all the time");
 	} else if (refused != 0) {
 		line_str(&l, "runtime: no collection while thread ");

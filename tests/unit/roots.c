@@ -4,6 +4,7 @@
 #include "gcstop.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -713,6 +714,50 @@ GO_TEST(roots_without_descriptors, 2)
 	expect_eq(setrlimit(RLIMIT_NOFILE, &before), 0); // LeakSanitizer looks for threads at exit
 	atomic_store(&stop, true);
 	pthread_join(t, NULL);
+}
+
+// Made by the kernel alone, with another thread pointer, or none.
+static uintptr_t masked_by_kernel;
+
+static int
+hold_without_libc(void *unused)
+{
+	uintptr_t word = masked_by_kernel ^ secret_mask;
+	(void)unused;
+	count_add(&ready);
+	while (!atomic_load(&stop))
+		__asm__ volatile("" : : "r"(&word) : "memory");
+	count_add(&ready);
+	syscall(SYS_exit, 0);
+	return 0;
+}
+
+GO_TEST(roots_of_a_thread_without_libc, 2)
+{
+	enum { STACK = 64 << 10, PAGE = 4096 };
+	char *page = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			  -1, 0);
+	expect(page != MAP_FAILED && mprotect(page + PAGE, PAGE, PROT_NONE) == 0);
+	expect(syscall(SYS_getpid) > 0); // the loader finds that function by thread-locals
+	void *pointers[] = {NULL, page + PAGE - 64, (void *)0x1234560000};
+	for (size_t i = 0; i < countof(pointers); i++) {
+		Secrets s = {.n = 0};
+		char *stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+				   -1, 0);
+		expect(stack != MAP_FAILED);
+		masked_by_kernel = secret_new(&s);
+		atomic_store(&stop, false);
+		atomic_store(&ready, 0);
+		int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
+			    CLONE_SYSVSEM | CLONE_SETTLS;
+		expect(clone(hold_without_libc, stack + STACK, flags, NULL, NULL, pointers[i],
+			     NULL) > 0);
+		until(count_of(&ready) == 1);
+		secrets_look(&s);
+		expect(s.found[0] >= 1);
+		atomic_store(&stop, true);
+		until(count_of(&ready) == 2);
+	}
 }
 
 // Masks made with libc do not hold the signal.

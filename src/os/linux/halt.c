@@ -40,13 +40,6 @@
 #include "os/linux/syscall.h"
 #include "os/os_impl.h"
 
-// The handler runs where the sanitizers' own code may have been interrupted.
-#if defined(__clang__)
-#define UNINSTRUMENTED __attribute__((disable_sanitizer_instrumentation))
-#else
-#define UNINSTRUMENTED __attribute__((no_sanitize("thread", "address", "undefined")))
-#endif
-
 typedef enum RecordState {
 	RECORD_FREE,
 	RECORD_ASKED,
@@ -145,7 +138,7 @@ note_place(OsHalted *at, const ucontext_t *uc)
 	uintptr_t lo = (uintptr_t)uc->uc_stack.ss_sp, hi = lo + uc->uc_stack.ss_size;
 	bool elsewhere = here - lo < hi - lo && sp - lo >= hi - lo;
 	at->pc = ucontext_pc(uc);
-	at->tp = thread_pointer();
+	at->tp = thread_pointer_of_any();
 	at->sp = elsewhere ? sp : here;
 	at->frame_lo = here;
 	at->frame_hi = elsewhere ? hi : 0;

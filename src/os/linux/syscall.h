@@ -5,6 +5,13 @@
 
 #include <sys/syscall.h>
 
+// For handlers, which run where the sanitizers' own code may have been interrupted.
+#if defined(__clang__)
+#define UNINSTRUMENTED __attribute__((disable_sanitizer_instrumentation))
+#else
+#define UNINSTRUMENTED __attribute__((no_sanitize("thread", "address", "undefined")))
+#endif
+
 #if defined(__x86_64__)
 #include "os/linux/syscall_x86_64.h"
 #elif defined(__aarch64__)

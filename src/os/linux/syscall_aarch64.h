@@ -33,6 +33,12 @@ thread_pointer(void)
 	return tp;
 }
 
+UNINSTRUMENTED static inline uintptr_t
+thread_pointer_of_any(void)
+{
+	return thread_pointer();
+}
+
 // Where libc keeps a thread's table of blocks of thread-locals.
 static inline uintptr_t
 thread_dtv_slot(uintptr_t tp)

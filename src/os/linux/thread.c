@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <link.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,14 +41,37 @@ thread_main(void *arg)
 	return NULL;
 }
 
-// libc takes its thread-locals, which may be large, out of the stack it is told to make.
+static int
+add_static(struct dl_phdr_info *info, size_t size, void *sum)
+{
+	(void)size;
+	for (int i = 0; i < info->dlpi_phnum; i++)
+		if (info->dlpi_phdr[i].p_type == PT_TLS)
+			*(size_t *)sum += info->dlpi_phdr[i].p_memsz + info->dlpi_phdr[i].p_align;
+	return 0;
+}
+
+// Of what is loaded when it is first asked; what comes later has a small reserve to share.
+static size_t
+thread_local_bytes(void)
+{
+	static ATOMIC(size_t) known;
+	size_t bytes = load_rlx(&known); // order: hint
+	if (bytes == 0) {
+		dl_iterate_phdr(add_static, &bytes);
+		store_rlx(&known, bytes + 1); // order: hint
+	}
+	return bytes;
+}
+
+// libc takes thread-locals, which may be large, out of the stack it is told to make.
 static size_t
 stack_bytes(void)
 {
 	int saved = errno;
 	long least = sysconf(_SC_THREAD_STACK_MIN);
 	errno = saved;
-	size_t bytes = STACK_BYTES + (size_t)(least > 0 ? least : 64 << 10);
+	size_t bytes = STACK_BYTES + (size_t)(least > 0 ? least : 64 << 10) + thread_local_bytes();
 #if defined(OS_TSAN) || defined(OS_ASAN)
 	bytes += 4 * STACK_BYTES; // instrumented frames are larger
 #endif
