@@ -216,15 +216,15 @@ add_thread_locals(uintptr_t tp)
 	uintptr_t lo, hi;
 	beside(tp, &lo, &hi);
 	add(lo, hi);
-	if (hi < tp + g.mods.tls_above)
-		return; // no record of libc's: made by the kernel alone
 	for (uint32_t i = 0; i < g.mods.n_tls; i++) {
 		uintptr_t at = os_tls_block(tp, &g.mods.tls[i]);
 		size_t bytes = g.mods.tls[i].bytes;
 		if (at != 0 && (at < lo || at + bytes > hi))
 			add(at, at + bytes);
 	}
-	if (g.keys_at != 0)
+	// A thread that the kernel alone has made has no record of libc's there.
+	uintptr_t keys = tp + g.keys_at;
+	if (g.keys_at != 0 && lo <= keys && keys + sizeof(uintptr_t[KEY_TABLES]) <= hi)
 		add_key_tables(tp);
 }
 

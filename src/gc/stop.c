@@ -51,7 +51,6 @@ static ATOMIC(int) exempt[EXEMPT_MAX];
 // Who stops the world:
 static int late;           // kept the last try waiting; 0: nobody did
 static int refused;        // or why it could not be asked
-static uint32_t asked;     // by the last try
 static bool unlisted;      // there were more threads, and nobody says which
 static int64_t patience_ns = PATIENCE_NS; // of the next try
 static int64_t failing_since;             // 0: the last round did not fail
@@ -155,7 +154,6 @@ ask(void *v, int tid)
 		return;
 	pass->news = true;
 	int err = os_halt_ask(tid);
-	asked += err == 0;
 	if (err == 0 || err == -ESRCH)
 		return;
 	pass->failed = true;
@@ -224,13 +222,23 @@ all_spared(void)
 	return os_thread_count() == (int)spared;
 }
 
-// Whether so many are all: those listed, or without a list the spared ones and who was asked.
+static uint32_t
+standing(void)
+{
+	uint32_t n = 0;
+	const OsHalted *h;
+	for (uint32_t i = 0; (h = os_halted(i)) != NULL; i++)
+		n += h->tid != 0;
+	return n;
+}
+
+// Whether so many are all: those listed, or without a list who is spared and who stands still.
 static bool
 are_all(int counted, int listed)
 {
 	if (counted < 0)
 		return true; // the kernel does not tell
-	unlisted = listed < 0 && counted > (int)(spared + asked);
+	unlisted = listed < 0 && counted > (int)(spared + standing());
 	return listed < 0 ? !unlisted : listed == counted;
 }
 
@@ -238,7 +246,6 @@ static bool
 stop_all(int64_t patience)
 {
 	late = refused = 0;
-	asked = 0;
 	if (all_spared())
 		return true;
 	for (int i = 0; i < PASSES_MAX; i++) {

@@ -221,7 +221,8 @@ os_modules_list(OsModules *m)
 READS_ANYTHING uintptr_t
 os_tls_block(uintptr_t tp, const OsTls *t)
 {
-	const DtvEntry *dtv = *(const DtvEntry *const *)thread_dtv_slot(tp);
+	uintptr_t slot = thread_dtv_slot(tp);
+	const DtvEntry *dtv = os_mapped(slot, sizeof(dtv)) ? *(const DtvEntry *const *)slot : NULL;
 	if (dtv == NULL || !os_mapped((uintptr_t)(dtv - 1), sizeof(*dtv)) ||
 	    t->module > dtv[-1].value ||
 	    !os_mapped((uintptr_t)&dtv[t->module], sizeof(*dtv)))

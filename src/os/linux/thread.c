@@ -41,26 +41,15 @@ thread_main(void *arg)
 	return NULL;
 }
 
-static int
-add_static(struct dl_phdr_info *info, size_t size, void *sum)
-{
-	(void)size;
-	for (int i = 0; i < info->dlpi_phnum; i++)
-		if (info->dlpi_phdr[i].p_type == PT_TLS)
-			*(size_t *)sum += info->dlpi_phdr[i].p_memsz + info->dlpi_phdr[i].p_align;
-	return 0;
-}
-
-// Of what is loaded when it is first asked; what comes later has a small reserve to share.
+// Of the program itself. The loader, who knows those of libraries, too, has a lock that may be held.
 static size_t
 thread_local_bytes(void)
 {
-	static ATOMIC(size_t) known;
-	size_t bytes = load_rlx(&known); // order: hint
-	if (bytes == 0) {
-		dl_iterate_phdr(add_static, &bytes);
-		store_rlx(&known, bytes + 1); // order: hint
-	}
+	const ElfW(Phdr) *ph = (const ElfW(Phdr) *)getauxval(AT_PHDR);
+	size_t bytes = 0;
+	for (unsigned long n = ph != NULL ? getauxval(AT_PHNUM) : 0; n > 0; n--, ph++)
+		if (ph->p_type == PT_TLS)
+			bytes += ph->p_memsz + ph->p_align;
 	return bytes;
 }
 
