@@ -41,7 +41,7 @@ thread_main(void *arg)
 	return NULL;
 }
 
-// Of the program itself. The loader, who knows those of libraries, too, has a lock that may be held.
+// Of the program itself. The loader, who knows of libraries, too, has a lock that may be held.
 static size_t
 thread_local_bytes(void)
 {
