@@ -207,14 +207,25 @@ add_key_tables(uintptr_t tp)
 			add(tables[i], os_readable_up(tables[i], tables[i] + KEY_TABLE_BYTES));
 }
 
-// The blocks beside tp, those apart, and the values of pthread keys.
+// Where blocks beside tp begin: lo, or above what is dead of a stack that reaches so far up. Of the
+// caller's that is changed while marking goes on.
+static uintptr_t
+above_stack(uintptr_t tp, uintptr_t lo, uintptr_t sp)
+{
+	return sp > lo && sp < tp - g.mods.tls_below + g.mods.tls_spare ? sp : lo;
+}
+
+// The blocks beside tp, those apart, and the values of pthread keys. What is live of the thread's
+// stack begins at sp; or at g0_sp while a goroutine runs upon another.
 READS_ANYTHING static void
-add_thread_locals(uintptr_t tp)
+add_thread_locals(uintptr_t tp, uintptr_t sp, uintptr_t g0_sp)
 {
 	if (tp == 0)
 		return;
 	uintptr_t lo, hi;
 	beside(tp, &lo, &hi);
+	lo = above_stack(tp, lo, sp);
+	lo = above_stack(tp, lo, g0_sp);
 	add(lo, hi);
 	for (uint32_t i = 0; i < g.mods.n_tls; i++) {
 		uintptr_t at = os_tls_block(tp, &g.mods.tls[i]);
@@ -295,7 +306,7 @@ add_thread(M *mp, uintptr_t sp, uintptr_t alt_hi)
 {
 	const G *gp = mp->curg;
 	mp->stands_at = sp;
-	add_thread_locals(mp->tp);
+	add_thread_locals(mp->tp, sp, (uintptr_t)mp->g0_sp);
 	if (gp != NULL && gp->thread && gp->chained) {
 		if (alt_hi != 0)
 			add(sp, alt_hi);
@@ -355,7 +366,7 @@ READS_ANYTHING static void
 add_stranger(OsHalted *h)
 {
 	add_frame(h);
-	add_thread_locals(h->tp);
+	add_thread_locals(h->tp, h->sp, 0);
 	if (h->alt_hi != 0)
 		add(h->sp, h->alt_hi);
 	else

@@ -264,20 +264,13 @@ stop_all(int64_t patience)
 	return false;
 }
 
-static void
-listed_one(void *unused, int tid)
-{
-	(void)unused;
-	(void)tid;
-}
-
 // Records for all threads, and for as many that are made meanwhile.
 static uint32_t
 room_wanted(void)
 {
 	int threads = os_thread_count();
 	if (threads < 0)
-		threads = os_threads_each(listed_one, NULL);
+		threads = os_threads_each(NULL, NULL);
 	return (threads > 0 ? (uint32_t)threads : 0) * 2 + EXEMPT_MAX +
 	       WORKERS_KEPT + SPARE_ROOM;
 }

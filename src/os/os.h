@@ -87,8 +87,9 @@ int64_t os_process_cpu_ns(void);
 bool os_thread_runnable(int tid);
 // Threads the process has according to the kernel; negative when it cannot be told.
 int os_thread_count(void);
-// Calls fn for each thread of the process, without libc and without memory. Threads that come or go
-// meanwhile may be missed or seen. How many there were, or a negative errno value.
+// Calls fn, if there is one, for each thread of the process, without libc and without memory.
+// Threads that come or go meanwhile may be missed or seen. How many there were, or a negative errno
+// value.
 int os_threads_each(void (*fn)(void *ctx, int tid), void *ctx);
 // The letter of a thread's state in /proc ('R', 'S', 'D', 'Z', ...); 0 when it is gone or it cannot
 // be told.
@@ -167,6 +168,7 @@ typedef struct OsModules {
 	uint32_t n_tls, tls_cap;
 	size_t tls_below; // of the thread pointer: blocks that threads have from their start
 	size_t tls_above;
+	size_t tls_spare; // the outer end of tls_below: the thread's stack may reach into that
 	uint64_t digest;
 } OsModules;
 

@@ -418,16 +418,16 @@ GO_TEST(gcstop_late_near_the_limit, 2)
 	expect(!atomic_load(&gave_up));
 }
 
-// Threads' records and thread-locals lie elsewhere in a program without a loader: below the first
-// thread's there may be nothing at all. Where depends on chance.
-GO_TEST(gcstop_static_program, 1)
+// Starts a program that lies beside this one, some times.
+static void
+run_beside(const char *name)
 {
 	char path[1024];
 	char *argv[] = {path, NULL};
 	extern char **environ;
-	path_beside(path, "gcstatic");
+	path_beside(path, name);
 	if (access(path, X_OK) != 0)
-		skip("nothing can be linked statically here");
+		skip("it has not been built");
 	for (int i = 0; i < 5; i++) {
 		pid_t pid;
 		int status = -1;
@@ -435,4 +435,17 @@ GO_TEST(gcstop_static_program, 1)
 		expect_eq(waitpid(pid, &status, 0), pid);
 		expect_eq(status, 0);
 	}
+}
+
+// Threads' records and thread-locals lie elsewhere in a program without a loader: below the first
+// thread's there may be nothing at all. Where depends on chance.
+GO_TEST(gcstop_static_program, 1)
+{
+	run_beside("gcstatic");
+}
+
+// libc takes them from a thread's stack.
+GO_TEST(gcstop_large_thread_locals, 1)
+{
+	run_beside("gclocals");
 }

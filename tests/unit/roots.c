@@ -716,6 +716,41 @@ GO_TEST(roots_without_descriptors, 2)
 	pthread_join(t, NULL);
 }
 
+// Where threads are not listed, or told in the numbers of another namespace: those that have called
+// us are stopped, and others are noticed, as the kernel counts them.
+static Halt
+try_once(void)
+{
+	sched_enter();
+	sched_stop_world();
+	foreign_lock();
+	Halt halt = threads_stop();
+	if (halt == HALTED)
+		threads_resume();
+	foreign_unlock();
+	sched_start_world();
+	if (halt != HALTED)
+		(void)threads_failed();
+	sched_leave();
+	return halt;
+}
+
+GO_TEST(roots_without_a_list, 2)
+{
+	pthread_t t;
+	static uintptr_t masked = 0;
+	expect(go_alloc(8) != NULL);
+	expect_eq(pthread_create(&t, NULL, hold_on_stack, &masked), 0);
+	until(count_of(&ready) == 1);
+	expect(os_fault_plan("thread_list:*:EIO"));
+	expect(try_once() != HALTED);
+	atomic_store(&stop, true);
+	pthread_join(t, NULL);
+	atomic_store(&stop, false);
+	atomic_store(&ready, 0);
+	elsewhere(0);
+}
+
 // Made by the kernel alone, with another thread pointer, or none.
 static uintptr_t masked_by_kernel;
 

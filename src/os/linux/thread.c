@@ -255,13 +255,6 @@ count_by_stat(void)
 	return count > 0 ? count : -EINVAL;
 }
 
-static void
-not_asked(void *unused, int tid)
-{
-	(void)unused;
-	(void)tid;
-}
-
 // For stat the kernel adds up what all threads have used, ten times as long as it takes to count
 // links. But only stat is documented, so links have to have agreed with it first, on two numbers of
 // threads: on one they might by chance.
@@ -275,7 +268,7 @@ sys_thread_count(void)
 		return links;
 	int count = count_by_stat();
 	if (count == -EMFILE || count == -ENFILE)
-		return sys_threads_each(not_asked, NULL); // that file is open
+		return sys_threads_each(NULL, NULL); // that file is open
 	if (count != links || count_by_links() != links)
 		return count;
 	int other = xchg_rlx(&agreed_on, count); // order: hint
@@ -462,7 +455,8 @@ sys_threads_each(void (*fn)(void *ctx, int tid), void *ctx)
 			if (tid == 0)
 				continue;
 			count++;
-			fn(ctx, tid);
+			if (fn != NULL)
+				fn(ctx, tid);
 		}
 	}
 	kept_close(fd, own);

@@ -159,7 +159,7 @@ sim_yield(void)
 int
 sim_threads_each(void (*fn)(void *ctx, int tid), void *ctx)
 {
-	for (int i = 0; i < sim.live_count; i++)
+	for (int i = 0; fn != NULL && i < sim.live_count; i++)
 		fn(ctx, sim.live[i]->id);
 	return sim.live_count;
 }
