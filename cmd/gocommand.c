@@ -150,11 +150,9 @@ void
 gocommand(int argc, char **argv)
 {
 	static Args a;
-	if (argc > 0 && strcmp(argv[0], "--apart") == 0) {
-		golink_keep_apart();
-		argc--;
-		argv++;
-	}
+	int used = golink_option(argc, argv);
+	argc -= used;
+	argv += used;
 	gotool_add(&a, "GOTOOL", "go-12");
 	check_depth();
 	if (argc > 0 && gowords_builds(argv[0]))

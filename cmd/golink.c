@@ -10,10 +10,11 @@
 
 static bool apart;
 
-void
-golink_keep_apart(void)
+int
+golink_option(int argc, char *const *argv)
 {
-	apart = true;
+	apart = argc > 0 && strcmp(argv[0], "--apart") == 0;
+	return apart;
 }
 
 void

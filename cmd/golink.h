@@ -16,8 +16,9 @@
 #define FLAG_LTO "-flto=auto"
 #define FLAG_INLINE "--param=max-inline-insns-single=400"
 
-// Nothing of the runtime is to be inlined into Go programs: --apart.
-void golink_keep_apart(void);
+// Takes the option that may stand before a command's words: --apart, nothing of the runtime is to
+// be inlined into Go programs. How many words it took.
+int golink_option(int argc, char *const *argv);
 // The folder `go`, where the archives are; without it the command ends.
 void golink_find(char to[PATH_BYTES]);
 // The folder with the fronts, beside them. False: there is none, or it is not wanted.

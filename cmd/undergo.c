@@ -224,14 +224,10 @@ command_version(void)
 static int
 with_options(int (*command)(int, char **), int argc, char **argv)
 {
-	if (argc > 0 && strcmp(argv[0], "--apart") == 0) {
-		golink_keep_apart();
-		argc--;
-		argv++;
-	}
+	int used = golink_option(argc, argv);
 	process_mind_signals();
 	atexit(made_take_away); // done first: the signal that stops us is minded until then
-	return command(argc, argv);
+	return command(argc - used, argv + used);
 }
 
 // Whether we were called `go`, from wherever.
