@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A program whose threads collect, and look whether what a thread-local variable alone points to is
-// still there. It is linked statically, with no loader and thread-locals at the program's break;
-// and with thread-locals AROUND that one which take more than a small stack of a thread has.
+// A program whose threads collect, and look whether what a thread-local variable points to is still
+// there. It is linked statically, with no loader and thread-locals at the program's break; and with
+// thread-locals AROUND that one which take more than a small stack of a thread has.
 #include <pthread.h>
 #include <undergo.h>
 

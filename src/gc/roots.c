@@ -207,8 +207,8 @@ add_key_tables(uintptr_t tp)
 			add(tables[i], os_readable_up(tables[i], tables[i] + KEY_TABLE_BYTES));
 }
 
-// Where blocks beside tp begin: lo, or above what is dead of a stack that reaches so far up. Of the
-// caller's that is changed while marking goes on.
+// Where blocks beside tp begin: at lo, or at sp when that lies in the spare. A stack of libc's ends
+// below the spare's blocks, if it has any; what is below sp is dead, and changes while we mark.
 static uintptr_t
 above_stack(uintptr_t tp, uintptr_t lo, uintptr_t sp)
 {
@@ -216,7 +216,8 @@ above_stack(uintptr_t tp, uintptr_t lo, uintptr_t sp)
 }
 
 // The blocks beside tp, those apart, and the values of pthread keys. What is live of the thread's
-// stack begins at sp; or at g0_sp while a goroutine runs upon another.
+// own stack begins at sp, or at g0_sp while a goroutine runs; whichever does not lie there does not
+// count.
 READS_ANYTHING static void
 add_thread_locals(uintptr_t tp, uintptr_t sp, uintptr_t g0_sp)
 {
@@ -298,6 +299,20 @@ add_whole_stack(uintptr_t inside)
 
 static void add_stacks(const G *gp, uintptr_t sp);
 
+// A handler of the program's runs on the thread's signal stack, which may itself lie in a frame or
+// among the thread-locals. How far the stack reaches that it has interrupted is not known. A
+// goroutine's comes later.
+READS_ANYTHING static void
+add_interrupted(const M *mp)
+{
+	const G *gp = mp->curg;
+	bool lent = load_rlx(&mp->lent) != LENT_NOT; // order: own, it stands still; H4 in lent.c
+	if (gp != NULL && gp->thread && gp->chained)
+		add_stacks(gp, (uintptr_t)gp->stack.lo);
+	else if ((mp->foreign || lent) && mp->stack_hi != NULL)
+		add_whole_stack((uintptr_t)mp->stack_hi - 1);
+}
+
 // Stack and thread-locals of mp's thread, which stands at sp; when that is on its signal stack,
 // this ends at alt_hi. Goroutines' stacks come later, but for one of a thread: it has put others
 // upon the thread's own.
@@ -305,11 +320,14 @@ READS_ANYTHING static void
 add_thread(M *mp, uintptr_t sp, uintptr_t alt_hi)
 {
 	const G *gp = mp->curg;
-	mp->stands_at = sp;
+	mp->stands_at = alt_hi == 0 ? sp : 0;
 	add_thread_locals(mp->tp, sp, (uintptr_t)mp->g0_sp);
+	if (alt_hi != 0) {
+		add(sp, alt_hi);
+		add_interrupted(mp);
+		return;
+	}
 	if (gp != NULL && gp->thread && gp->chained) {
-		if (alt_hi != 0)
-			add(sp, alt_hi);
 		add_stacks(gp, on_stack_of(sp, gp) ? sp : (uintptr_t)gp->stack.lo);
 		return;
 	}
@@ -322,10 +340,7 @@ add_thread(M *mp, uintptr_t sp, uintptr_t alt_hi)
 			add((uintptr_t)mp->g0_sp, (uintptr_t)mp->stack_hi);
 		return;
 	}
-	if (alt_hi != 0)
-		add(sp, alt_hi);
-	else
-		add_strange_stack(sp, mp->tp);
+	add_strange_stack(sp, mp->tp);
 	if (mp->foreign && mp->stack_hi != NULL)
 		add_whole_stack((uintptr_t)mp->stack_hi - 1);
 }
@@ -360,8 +375,8 @@ add_ms(void)
 	}
 }
 
-// One that has no M. Its stack is searched from sp up; when it is on another than it was given, all
-// of that one too.
+// One that has no M. Its stack is searched from sp up; when it is on another than it was given, or
+// in a handler on its signal stack, all of the one it was given too.
 READS_ANYTHING static void
 add_stranger(OsHalted *h)
 {
@@ -374,7 +389,7 @@ add_stranger(OsHalted *h)
 	bool first = h->tid == os_process_id();
 	uintptr_t own = first ? g.first_stack : h->tp;
 	OsRange map = mapping_of(own);
-	if (h->sp < map.lo || h->sp >= map.hi) {
+	if (h->alt_hi != 0 || h->sp < map.lo || h->sp >= map.hi) {
 		add_whole_stack(own);
 		if (first)
 			add(own, map.hi);

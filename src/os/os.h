@@ -168,7 +168,7 @@ typedef struct OsModules {
 	uint32_t n_tls, tls_cap;
 	size_t tls_below; // of the thread pointer: blocks that threads have from their start
 	size_t tls_above;
-	size_t tls_spare; // the outer end of tls_below: the thread's stack may reach into that
+	size_t tls_spare; // of tls_below, the far end: room for blocks that come later
 	uint64_t digest;
 } OsModules;
 

@@ -65,6 +65,7 @@ settle(M *mp)
 {
 	mp->tp = os_thread_pointer();
 	os_thread_stack(&mp->stack_lo, &mp->stack_hi);
+	mp->g0_sp = NULL;
 	store_rlx(&mp->resting, 0); // order: published by tid; a thread may be torn from its rest
 	store_rel(&mp->tid, os_thread_id()); // order: publish -> gc, monitor
 	mp->errno_addr = os_errno_addr();

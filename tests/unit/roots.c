@@ -298,6 +298,30 @@ GO_TEST(roots_left_out, 1)
 }
 
 static __thread uintptr_t thread_local_word;
+
+static void
+hold_in_local_of_m(void *masked)
+{
+	put(&thread_local_word, *(uintptr_t *)masked);
+	count_add(&ready);
+	while (!atomic_load(&stop))
+		;
+	put(&thread_local_word, 0);
+}
+
+// Of a thread of the runtime's, where no stack reaches so far up that is looked at.
+GO_TEST(roots_thread_locals_of_an_m, 2)
+{
+	Secrets s = {.n = 0};
+	static uintptr_t masked;
+	masked = secret_new(&s);
+	expect_eq(go_spawn(hold_in_local_of_m, &masked), 0);
+	until(count_of(&ready) == 1);
+	secrets_look(&s);
+	expect(s.found[0] >= 1);
+	atomic_store(&stop, true);
+}
+
 static uintptr_t global_word;
 static pthread_key_t key, far_key;
 
@@ -650,6 +674,65 @@ GO_TEST(roots_attached_thread_elsewhere, 2)
 	elsewhere(2);
 }
 
+// In a handler on a signal stack that lies among the thread-locals, as programs have it that report
+// crashes: what it has interrupted counts.
+static __thread char signal_stack_local[1 << 16];
+
+static void
+stay_in_handler(int sig)
+{
+	(void)sig;
+	count_add(&ready);
+	while (!atomic_load(&stop))
+		;
+}
+
+static void *
+interrupt_itself(void *v)
+{
+	stack_t own = {.ss_sp = signal_stack_local, .ss_size = sizeof(signal_stack_local)}, before;
+	volatile char room[8192]; // for what is looked at beside the thread-locals
+	uintptr_t word;
+	room[0] = 0;
+	put(&word, *(uintptr_t *)v);
+	expect_eq(sigaltstack(&own, &before), 0);
+	raise(SIGUSR2);
+	__asm__ volatile("" : : "r"(&word), "r"(room) : "memory");
+	expect_eq(sigaltstack(&before, NULL), 0);
+	return NULL;
+}
+
+static void *
+interrupt_itself_attached(void *v)
+{
+	go_yield();
+	return interrupt_itself(v);
+}
+
+GO_TEST(roots_below_a_signal_stack, 2)
+{
+	struct sigaction act = {.sa_handler = stay_in_handler, .sa_flags = SA_ONSTACK}, before;
+	Secrets s = {.n = 0};
+	uintptr_t masked[2];
+	pthread_t t[2];
+	expect_eq(sigaction(SIGUSR2, &act, &before), 0);
+	for (int i = 0; i < 2; i++) {
+		masked[i] = secret_new(&s);
+		expect_eq(pthread_create(&t[i], NULL,
+					 i == 0 ? interrupt_itself : interrupt_itself_attached,
+					 &masked[i]),
+			  0);
+	}
+	until(count_of(&ready) == 2);
+	secrets_look(&s);
+	for (int i = 0; i < 2; i++)
+		expect(s.found[i] >= 1);
+	atomic_store(&stop, true);
+	for (int i = 0; i < 2; i++)
+		pthread_join(t[i], NULL);
+	expect_eq(sigaction(SIGUSR2, &before, NULL), 0);
+}
+
 // --- threads that do not come -------------------------------------------------------------------
 
 static atomic_int blocked_ms;
@@ -716,8 +799,6 @@ GO_TEST(roots_without_descriptors, 2)
 	pthread_join(t, NULL);
 }
 
-// Where threads are not listed, or told in the numbers of another namespace: those that have called
-// us are stopped, and others are noticed, as the kernel counts them.
 static Halt
 try_once(void)
 {
@@ -735,6 +816,8 @@ try_once(void)
 	return halt;
 }
 
+// Where threads are not listed, or told in the numbers of another namespace: those that have called
+// us are stopped, and others are noticed, as the kernel counts them.
 GO_TEST(roots_without_a_list, 2)
 {
 	pthread_t t;

@@ -208,10 +208,8 @@ os_modules_list(OsModules *m)
 	m->tls_above = THREAD_RECORD_ABOVE;
 	dl_iterate_phdr(add_module, &w);
 	m->tls_spare = TLS_GROWS_DOWN ? TLS_RESERVE : 0;
-	if (TLS_GROWS_DOWN)
-		m->tls_below += TLS_RESERVE;
-	else
-		m->tls_above += TLS_RESERVE;
+	m->tls_below += m->tls_spare;
+	m->tls_above += TLS_RESERVE - m->tls_spare;
 	return w.fits;
 }
 
