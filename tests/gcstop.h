@@ -52,7 +52,7 @@ typedef struct Secrets {
 	int n;
 } Secrets;
 
-// Adds a secret; place it with *where = masked ^ secret_mask.
+// Adds a secret, for secret_put.
 static inline uintptr_t
 secret_new(Secrets *s)
 {
@@ -61,6 +61,8 @@ secret_new(Secrets *s)
 	return s->masked[s->n++];
 }
 
+// Puts a secret together in its place, and nowhere else.
+void secret_put(uintptr_t *where, uintptr_t masked);
 // Stops everything, gathers, and counts the secrets in what was gathered. As a cycle does it.
 void secrets_look(Secrets *s);
 // The same without looking.
